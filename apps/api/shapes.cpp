@@ -1,0 +1,162 @@
+#include "api/shapes.hpp"
+
+#include <troupe/state/json.hpp>
+
+#include <algorithm>
+
+namespace troupe::api {
+
+namespace {
+
+http::response with_revision(std::uint64_t revision, std::string body, int status = 200) {
+  return {.status = status, .headers = {{"ETag", '"' + std::to_string(revision) + '"'}}, .body = std::move(body)};
+}
+
+/// `{"a":1,"b":...}` piece by piece; names need no escapes.
+class object_writer {
+ public:
+  object_writer() : out_{"{"} {}
+
+  object_writer& number(std::string_view name, std::uint64_t x) {
+    member(name);
+    out_ += std::to_string(x);
+    return *this;
+  }
+  object_writer& text(std::string_view name, std::string_view x) {
+    member(name);
+    append_json_string(out_, x);
+    return *this;
+  }
+  object_writer& any(std::string_view name, value_view x) {
+    member(name);
+    append_json(out_, x);
+    return *this;
+  }
+  std::string& raw(std::string_view name) {
+    member(name);
+    return out_;
+  }
+  std::string finish() { return std::move(out_ += '}'); }
+
+ private:
+  void member(std::string_view name) {
+    if (out_.size() > 1)
+      out_ += ',';
+    out_ += '"';
+    out_ += name;
+    out_ += "\":";
+  }
+
+  std::string out_;
+};
+
+/// The item's own fields behind `seq` and `at`.
+void append_item(std::string& out, const history_item& item) {
+  out += "{\"seq\":";
+  out += std::to_string(item.seq);
+  out += ",\"at\":\"";
+  out += to_rfc3339(item.at);
+  out += '"';
+  if (item.fields.view().size() == 0) {
+    out += '}';
+    return;
+  }
+  const auto brace = out.size();
+  append_json(out, item.fields);
+  out[brace] = ',';
+}
+
+struct range {
+  std::size_t begin, end;
+};
+
+/// Where a page stands in the history. Sequence numbers are without gaps, so an item is found by arithmetic.
+range page_range(const session_state& state, const item_page& page) {
+  const std::size_t size = state.items.size();
+  if (size == 0)
+    return {0, 0};
+  const std::uint64_t first_seq = state.items[0].seq;
+  const auto index_behind = [&](std::uint64_t seq) -> std::size_t {
+    return seq < first_seq ? 0 : std::min<std::uint64_t>(size, seq - first_seq + 1);
+  };
+  if (page.last)
+    return {size - std::min<std::uint64_t>(size, *page.last), size};
+  if (page.before) {
+    const auto end = *page.before == 0 ? 0 : index_behind(*page.before - 1);
+    return {end - std::min<std::uint64_t>(end, page.limit), end};
+  }
+  const auto begin = index_behind(page.after.value_or(0));
+  return {begin, std::min<std::uint64_t>(size, begin + page.limit)};
+}
+
+}  // namespace
+
+http::response info_answer(const session_state& state, const std::string& id, int status) {
+  return with_revision(state.revision,
+                       object_writer{}
+                           .text("id", id)
+                           .text("status", "active")
+                           .number("revision", state.revision)
+                           .text("created", to_rfc3339(state.created))
+                           .text("last_activity", to_rfc3339(state.last_activity))
+                           .text("user", state.user)
+                           .any("metadata", state.metadata)
+                           .number("items", state.items.size())
+                           .number("keys", state.entries.size())
+                           .number("bytes", state.bytes)
+                           .finish(),
+                       status);
+}
+
+http::response state_answer(const session_state& state) {
+  object_writer out;
+  out.number("revision", state.revision);
+  auto& body = out.raw("state");
+  body += '{';
+  for (const auto& [key, entry] : state.entries) {
+    if (body.back() != '{')
+      body += ',';
+    append_json_string(body, key);
+    body += ':';
+    append_json(body, entry.data);
+  }
+  body += '}';
+  return with_revision(state.revision, out.finish());
+}
+
+http::response items_answer(const session_state& state, const item_page& page) {
+  const auto [begin, end] = page_range(state, page);
+  object_writer out;
+  auto& body = out.raw("items");
+  body += '[';
+  for (auto i = begin; i < end; ++i) {
+    if (i > begin)
+      body += ',';
+    append_item(body, state.items[i]);
+  }
+  body += ']';
+  const bool more = !page.last && !page.before && end < state.items.size() && end > begin;
+  if (more)
+    out.text("next_cursor", std::to_string(state.items[end - 1].seq));
+  else
+    out.raw("next_cursor") += "null";
+  return with_revision(state.revision, out.finish());
+}
+
+http::response revision_answer(const outcome& answer) {
+  return with_revision(answer.revision, object_writer{}.number("revision", answer.revision).finish());
+}
+
+http::response append_answer(const outcome& answer) {
+  return with_revision(answer.revision,
+                       object_writer{}
+                           .number("revision", answer.revision)
+                           .number("first_seq", answer.first_seq)
+                           .number("last_seq", answer.last_seq)
+                           .finish(),
+                       201);
+}
+
+http::response deleted_answer() { return {.status = 204}; }
+
+}  // namespace troupe::api

@@ -1,0 +1,488 @@
+#pragma once
+
+// Internal: included by server.cpp alone, so that Asio is compiled in one translation unit.
+
+#include "http/problem.hpp"
+#include "http/server.hpp"
+#include "http/wire.hpp"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <ctime>
+#include <list>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace troupe::http::detail {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+using clock = std::chrono::steady_clock;
+
+class connection;
+
+/// What the workers of one server share. Outlives them.
+struct common {
+  common(server_options o, handler h) : options{std::move(o)}, handle{std::move(h)} {}
+
+  const server_options options;
+  const handler handle;
+  std::atomic<bool> draining = false;
+  std::atomic<bool> stopping = false;
+
+  std::atomic<std::size_t> open = 0;  ///< connections, from accept to close
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool accepting = true;  ///< under mutex
+
+  void closed_one() {
+    if (open.fetch_sub(1) == 1) {
+      const std::lock_guard lock{mutex};
+      changed.notify_all();
+    }
+  }
+};
+
+/// The way of an answer from any thread to the thread of its connection. Outlives the server when a responder does,
+/// and then leads nowhere.
+class answer_gate : public std::enable_shared_from_this<answer_gate> {
+ public:
+  explicit answer_gate(asio::io_context& io) noexcept : io_{&io} {}
+
+  /// To be called on the worker's thread before anything else runs there.
+  void enter_thread() noexcept { current_ = this; }
+
+  void deliver(std::weak_ptr<connection> to, response answered);
+
+  /// After the worker's thread has ended.
+  void close() {
+    const std::lock_guard lock{mutex_};
+    io_ = nullptr;
+    ready_.clear();
+  }
+
+ private:
+  struct entry {
+    std::weak_ptr<connection> to;
+    response answered;
+  };
+
+  void flush();
+
+  inline static thread_local const answer_gate* current_ = nullptr;
+  std::mutex mutex_;
+  asio::io_context* io_;       ///< null once closed
+  std::vector<entry> ready_;   ///< a post is on its way when this is not empty
+  std::vector<entry> taken_;   ///< worker's thread only; keeps its memory
+};
+
+/// One thread, its event loop and its connections. Everything but `gate` is touched on that thread only.
+struct worker {
+  explicit worker(common& c) : shared{c}, gate{std::make_shared<answer_gate>(io)} {}
+
+  common& shared;
+  asio::io_context io{1};
+  asio::executor_work_guard<asio::io_context::executor_type> busy{io.get_executor()};
+  std::shared_ptr<answer_gate> gate;
+  std::list<std::shared_ptr<connection>> connections;
+  std::thread thread;
+
+  void run() noexcept;
+
+  /// IMF-fixdate of the current second.
+  std::string_view date();
+
+ private:
+  std::time_t date_second_ = -1;
+  std::array<char, 32> date_{};
+};
+
+/// One peer. Owned by its worker's list and by the operations under way; lives on the worker's thread.
+///
+/// One timer per connection ticks at the pace of the shortest timeout; a change of phase only writes `deadline_`.
+/// Each answer is written whole before the next request is looked at, so there is at most one responder out.
+class connection : public std::enable_shared_from_this<connection> {
+ public:
+  connection(worker& w, tcp::socket socket, std::string remote_address)
+      : worker_{w},
+        limits_{w.shared.options.bounds},
+        socket_{std::move(socket)},
+        timer_{w.io},
+        remote_address_{std::move(remote_address)},
+        parser_{limits_, w.shared.options.longest_body} {}
+
+  /// Begins to serve, or (beyond the limit of connections) to say so.
+  void start(bool refused);
+
+  /// The handler's answer; ignored when the connection has gone meanwhile.
+  void answer(response answered);
+
+  /// Closes when nothing has arrived that must be answered.
+  void drain();
+
+  void close();
+
+ private:
+  enum class phase {
+    idle,       // waits for the first byte of a request
+    head,       // until the head is complete
+    body,       // until the body is complete
+    handling,   // a responder is out
+    writing,    // an answer is on its way
+    lingering,  // the last answer is written; reads on so that the peer gets it
+    closed,
+  };
+
+  bool reading() const noexcept { return phase_ <= phase::body; }
+  void enter(phase p, clock::duration timeout);
+  void tick();
+  void on_deadline();
+  void read();
+  void on_read(error_code ec, std::size_t n);
+  void process();
+  void begin_body();
+  void send_continue();
+  void handle();
+  void refuse(const protocol_error& why);
+  void write(response answered);
+  void on_written(error_code ec);
+  void next_request();
+  void finish();
+  void linger();
+
+  /// Runs `f` on this object when an operation ends; an exception (only memory can be the reason) closes.
+  template <class F>
+  auto then(F f) {
+    return [self = shared_from_this(), f](auto... xs) {
+      try {
+        f(*self, xs...);
+      } catch (...) {
+        self->close();
+      }
+    };
+  }
+
+  worker& worker_;
+  const limits& limits_;
+  tcp::socket socket_;
+  asio::steady_timer timer_;
+  const std::string remote_address_;
+  std::list<std::shared_ptr<connection>>::iterator place_{};  ///< in the worker's list
+
+  phase phase_ = phase::idle;
+  clock::time_point deadline_{};
+  request_parser parser_;
+  std::vector<char> buffer_;
+  std::size_t begin_ = 0;  ///< of the bytes that wait to be parsed
+  std::size_t end_ = 0;
+  std::size_t window_bytes_ = 0;  ///< of body since the window began
+  bool first_ = true;             ///< no request has been answered yet
+
+  std::string head_out_;
+  std::string body_out_;
+  bool close_after_ = false;
+  bool head_only_ = false;  ///< the request was HEAD
+  bool http10_ = false;
+  bool refused_ = false;  ///< the peer may be sending still
+};
+
+// ---------------------------------------------------------------------------------------------------------------
+
+inline void connection::start(bool refused) {
+  place_ = worker_.connections.insert(worker_.connections.end(), shared_from_this());
+  error_code ec;
+  socket_.set_option(tcp::no_delay{true}, ec);
+  enter(phase::idle, limits_.head_timeout);
+  tick();
+  if (worker_.shared.stopping) {
+    close();
+  } else if (refused) {
+    refuse({503, "busy", "too many connections"});
+  } else {
+    read();
+    if (worker_.shared.draining)
+      drain();
+  }
+}
+
+inline void connection::drain() {
+  error_code ec;
+  if (phase_ == phase::idle)
+    socket_.cancel(ec);  // the read decides: it may hold a request already
+}
+
+inline void connection::close() {
+  if (phase_ == phase::closed)
+    return;
+  const auto self = shared_from_this();
+  phase_ = phase::closed;
+  timer_.cancel();
+  error_code ec;
+  socket_.close(ec);
+  worker_.connections.erase(place_);
+  worker_.shared.closed_one();
+}
+
+inline void connection::enter(phase p, clock::duration timeout) {
+  phase_ = p;
+  deadline_ = clock::now() + timeout;
+}
+
+/// The tick is never longer than a timeout, so a deadline written later than the last tick is met exactly.
+inline void connection::tick() {
+  if (phase_ == phase::closed)
+    return;
+  const auto now = clock::now();
+  if (phase_ != phase::handling && now >= deadline_) {
+    on_deadline();
+    if (phase_ == phase::closed)
+      return;
+  }
+  const auto period = std::min({limits_.head_timeout, limits_.body_window, limits_.write_timeout,
+                                limits_.idle_timeout, limits_.linger_timeout});
+  auto next = now + period;
+  if (phase_ != phase::handling)
+    next = std::min(next, std::max(deadline_, now + std::chrono::milliseconds{1}));
+  timer_.expires_at(next);
+  timer_.async_wait(then([](connection& self, error_code) { self.tick(); }));
+}
+
+inline void connection::on_deadline() {
+  switch (phase_) {
+    case phase::head:
+      refuse({408, "request_timeout", "the head of the request did not arrive in time"});
+      break;
+    case phase::body: {
+      const auto wanted = limits_.body_rate * static_cast<std::size_t>(limits_.body_window.count()) / 1000;
+      if (window_bytes_ < wanted)
+        refuse({408, "request_timeout", "the body of the request arrives too slowly"});
+      else
+        begin_body();
+      break;
+    }
+    case phase::idle:
+    case phase::writing:
+    case phase::lingering:
+      close();
+      break;
+    case phase::handling:
+    case phase::closed:
+      break;
+  }
+}
+
+/// Room for one line of the longest kind, reached by doubling; an idle connection holds 2 KiB.
+inline void connection::read() {
+  constexpr std::size_t smallest = 2 * 1024;
+  const std::size_t largest = std::max<std::size_t>(16 * 1024, limits_.header_line + 512);
+  if (begin_ > 0) {
+    std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_),
+              buffer_.begin() + static_cast<std::ptrdiff_t>(end_), buffer_.begin());
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  if (end_ == buffer_.size() || (phase_ == phase::body && buffer_.size() < largest))
+    buffer_.resize(std::min(std::max(smallest, buffer_.size() * 2), largest));
+  socket_.async_read_some(
+      asio::buffer(buffer_.data() + end_, buffer_.size() - end_),
+      then([](connection& self, error_code ec, std::size_t n) { self.on_read(ec, n); }));
+}
+
+inline void connection::on_read(error_code ec, std::size_t n) {
+  if (!reading())
+    return;  // a timeout was faster
+  if (ec) {
+    error_code ignored;
+    if (ec == asio::error::operation_aborted && socket_.available(ignored) > 0)
+      read();
+    else
+      close();
+    return;
+  }
+  end_ += n;
+  if (phase_ == phase::body)
+    window_bytes_ += n;
+  if (phase_ == phase::idle) {
+    if (first_)  // the clock of a first request runs since the peer connected
+      phase_ = phase::head;
+    else
+      enter(phase::head, limits_.head_timeout);
+  }
+  process();
+}
+
+inline void connection::process() {
+  begin_ += parser_.feed({buffer_.data() + begin_, end_ - begin_});
+  if (begin_ == end_)
+    begin_ = end_ = 0;
+  if (parser_.failed()) {
+    refuse(parser_.error());
+  } else if (parser_.done()) {
+    handle();
+  } else {
+    if (phase_ == phase::head && parser_.head_done()) {
+      begin_body();
+      if (parser_.expects_continue() && begin_ == end_) {
+        send_continue();
+        return;
+      }
+    }
+    read();
+  }
+}
+
+inline void connection::begin_body() {
+  window_bytes_ = 0;
+  enter(phase::body, limits_.body_window);
+}
+
+inline void connection::send_continue() {
+  static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+  asio::async_write(socket_, asio::buffer(go_on.data(), go_on.size()),
+                    then([](connection& self, error_code ec, std::size_t) {
+                      if (!self.reading())
+                        return;
+                      if (ec)
+                        self.close();
+                      else
+                        self.read();
+                    }));
+}
+
+/// The sink of one request: knows where its connection lives, and keeps neither it nor the server alive.
+class connection_sink final : public response_sink {
+ public:
+  connection_sink(std::shared_ptr<answer_gate> gate, std::weak_ptr<connection> to) noexcept
+      : gate_{std::move(gate)}, to_{std::move(to)} {}
+
+  void answer(response answered) override { gate_->deliver(std::move(to_), std::move(answered)); }
+
+ private:
+  std::shared_ptr<answer_gate> gate_;
+  std::weak_ptr<connection> to_;
+};
+
+inline void connection::handle() {
+  head_only_ = parser_.is_head();
+  http10_ = parser_.http10();
+  close_after_ = !parser_.keep_alive();
+  request next = parser_.take();
+  next.remote_address = remote_address_;
+  first_ = false;
+  phase_ = phase::handling;
+  responder owed{std::make_unique<connection_sink>(worker_.gate, weak_from_this())};
+  try {
+    worker_.shared.handle(std::move(next), std::move(owed));
+  } catch (...) {
+    // The responder was dropped on the way out, which is an answer.
+  }
+}
+
+inline void connection::answer(response answered) {
+  if (phase_ != phase::handling)
+    return;
+  close_after_ = close_after_ || worker_.shared.draining;
+  if (is_writable(answered))
+    write(std::move(answered));
+  else
+    write(problem(500, "internal", "the answer could not be written as HTTP"));
+}
+
+/// What stands behind a refused request cannot be trusted, so nothing of it is read any more.
+inline void connection::refuse(const protocol_error& why) {
+  response answered = problem(why.status, why.code, why.detail);
+  if (why.status == 405)
+    answered.headers.push_back({"Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"});
+  else if (why.status == 415)
+    answered.headers.push_back({"Accept-Encoding", "identity"});
+  else if (why.status == 503)
+    answered.headers.push_back({"Retry-After", "1"});
+  error_code ec;
+  socket_.cancel(ec);  // a read may be waiting
+  refused_ = close_after_ = true;
+  head_only_ = http10_ = false;
+  write(std::move(answered));
+}
+
+inline void connection::write(response answered) {
+  head_out_.clear();
+  append_response_head(
+      head_out_, answered,
+      {.keep_alive = !close_after_, .http10 = http10_, .date = worker_.date()});
+  body_out_ = std::move(answered.body);
+  const bool without = head_only_ || !has_body(answered.status);
+  enter(phase::writing, limits_.write_timeout);
+  const std::array<asio::const_buffer, 2> parts{
+      asio::buffer(head_out_), without ? asio::const_buffer{} : asio::buffer(body_out_)};
+  asio::async_write(socket_, parts, then([](connection& self, error_code ec, std::size_t) {
+                      self.on_written(ec);
+                    }));
+}
+
+inline void connection::on_written(error_code ec) {
+  if (phase_ != phase::writing)
+    return;
+  body_out_ = {};
+  if (ec)
+    close();
+  else if (close_after_)
+    finish();
+  else
+    next_request();
+}
+
+inline void connection::next_request() {
+  if (begin_ < end_) {  // pipelined
+    enter(phase::head, limits_.head_timeout);
+    process();
+    return;
+  }
+  if (buffer_.size() > 4 * 1024)
+    buffer_ = {};
+  if (head_out_.capacity() > 4 * 1024)
+    head_out_ = {};
+  enter(phase::idle, limits_.idle_timeout);
+  read();
+  if (worker_.shared.draining)
+    drain();
+}
+
+/// Closing a socket with unread bytes resets it, and the peer may lose the answer: then read on for a while.
+inline void connection::finish() {
+  error_code ec;
+  if (!refused_ && begin_ == end_ && socket_.available(ec) == 0) {
+    socket_.shutdown(tcp::socket::shutdown_both, ec);
+    close();
+    return;
+  }
+  socket_.shutdown(tcp::socket::shutdown_send, ec);
+  enter(phase::lingering, limits_.linger_timeout);
+  buffer_.resize(16 * 1024);
+  linger();
+}
+
+inline void connection::linger() {
+  socket_.async_read_some(asio::buffer(buffer_),
+                          then([](connection& self, error_code ec, std::size_t) {
+                            if (self.phase_ != phase::lingering)
+                              return;
+                            if (ec)
+                              self.close();
+                            else
+                              self.linger();
+                          }));
+}
+
+}  // namespace troupe::http::detail

@@ -1,0 +1,130 @@
+#pragma once
+
+#include <troupe/state/expected.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace troupe::http {
+
+/// One header field, as sent: the name in the sender's case, the value without the space around it.
+struct header {
+  std::string name;
+  std::string value;
+
+  friend bool operator==(const header&, const header&) = default;
+};
+
+/// ASCII only, as header names and coding names compare.
+[[nodiscard]] bool iequals(std::string_view a, std::string_view b) noexcept;
+
+/// The first value under `name` in any case, or null. Lives as long as `headers` is not changed.
+[[nodiscard]] const std::string* find_header(const std::vector<header>& headers,
+                                             std::string_view name) noexcept;
+
+/// How often `name` occurs: a field that decides who somebody is must not occur twice.
+[[nodiscard]] std::size_t count_header(const std::vector<header>& headers,
+                                       std::string_view name) noexcept;
+
+/// One request, complete and valid as HTTP/1.1; what it means is not yet looked at. Owns its bytes.
+struct request {
+  std::string method;          ///< as sent, case matters: "GET"
+  std::string target;          ///< as sent, still encoded: "/v1/sessions/a%2Fb?last=3"
+  std::vector<header> headers{};
+  std::string body{};
+  std::string remote_address{};  ///< of the peer, without its port: "127.0.0.1"
+
+  [[nodiscard]] const std::string* find_header(std::string_view name) const noexcept {
+    return http::find_header(headers, name);
+  }
+};
+
+struct query_parameter {
+  std::string name;
+  std::string value;
+
+  friend bool operator==(const query_parameter&, const query_parameter&) = default;
+};
+
+/// A target taken apart and then decoded, in this order: a '%2F' inside a segment is data, and so are '.', '..'
+/// and an empty segment. "/" has no segment; "/a/" has "a" and "".
+struct parsed_target {
+  std::vector<std::string> segments;
+  std::vector<query_parameter> query;  ///< in the order sent, repeats kept
+
+  /// The first value under `name` (case matters), or null.
+  [[nodiscard]] const std::string* find_query(std::string_view name) const noexcept;
+};
+
+/// Fails with `malformed` on a target that is not an absolute path and on any '%' without two hex digits. In the
+/// query '+' is a space, as every form library writes it.
+[[nodiscard]] expected<parsed_target> parse_target(std::string_view target);
+
+/// `text` as one path segment or query value: everything but letters, digits and "-._~" becomes %XX.
+[[nodiscard]] std::string percent_encode(std::string_view text);
+
+/// One answer. The server adds Content-Length, Connection and Date, and leaves the body out for HEAD, 204 and 304;
+/// those three headers and Transfer-Encoding are ignored when they stand in `headers`.
+struct response {
+  int status = 200;  ///< 200 to 599
+  std::vector<header> headers{};
+  std::string body{};
+  std::string content_type = "application/json";
+
+  [[nodiscard]] const std::string* find_header(std::string_view name) const noexcept {
+    return http::find_header(headers, name);
+  }
+};
+
+/// Where the answer to one request goes. `answer` is called once, from any thread. (Answers that go on being
+/// written, such as server-sent events, become a second member here.)
+class response_sink {
+ public:
+  virtual ~response_sink() = default;
+  virtual void answer(response answered) = 0;
+};
+
+/// The duty to answer one request: callable once, from any thread, at any time (also after the server is gone: then
+/// nothing happens). Whoever drops it unanswered has answered 500. Not to be called by two threads at once.
+class responder {
+ public:
+  explicit responder(std::unique_ptr<response_sink> sink) noexcept : sink_{std::move(sink)} {}
+
+  /// A responder without a server, for tests and wrappers: the answer goes to `f(response)`.
+  template <std::invocable<response> F>
+  [[nodiscard]] static responder to(F f) {
+    struct function_sink final : response_sink {
+      explicit function_sink(F g) : f_{std::move(g)} {}
+      void answer(response answered) override { f_(std::move(answered)); }
+      F f_;
+    };
+    return responder{std::make_unique<function_sink>(std::move(f))};
+  }
+
+  responder(responder&&) noexcept = default;
+  responder& operator=(responder&& other) noexcept;
+  ~responder();
+
+  /// Answers. A second call does nothing.
+  void operator()(response answered);
+
+  /// Whether the answer is still owed.
+  explicit operator bool() const noexcept { return sink_ != nullptr; }
+
+ private:
+  void abandon() noexcept;
+
+  std::unique_ptr<response_sink> sink_;
+};
+
+/// What a server does with a request. Called on a thread that serves many connections: it must hand long work on
+/// and return. An exception is answered 500, like any dropped responder.
+using handler = std::function<void(request, responder)>;
+
+}  // namespace troupe::http

@@ -1,0 +1,232 @@
+#include "http/server.hpp"
+
+#include "http/connection.hpp"
+
+#include <boost/asio/dispatch.hpp>
+
+namespace troupe::http {
+namespace detail {
+
+void answer_gate::deliver(std::weak_ptr<connection> to, response answered) {
+  if (current_ == this) {
+    if (const auto c = to.lock())
+      c->answer(std::move(answered));
+    return;
+  }
+  const std::lock_guard lock{mutex_};
+  if (io_ == nullptr)
+    return;
+  ready_.push_back({std::move(to), std::move(answered)});
+  if (ready_.size() == 1)  // one post wakes the worker for all that gather until it looks
+    asio::post(*io_, [self = shared_from_this()] { self->flush(); });
+}
+
+void answer_gate::flush() {
+  {
+    const std::lock_guard lock{mutex_};
+    taken_.swap(ready_);
+  }
+  for (auto& e : taken_) {
+    if (const auto c = e.to.lock()) {
+      try {
+        c->answer(std::move(e.answered));
+      } catch (...) {
+        c->close();
+      }
+    }
+  }
+  taken_.clear();
+}
+
+void worker::run() noexcept {
+  gate->enter_thread();
+  io.run();
+}
+
+std::string_view worker::date() {
+  static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const std::time_t now = std::time(nullptr);
+  if (now != date_second_) {
+    std::tm t{};
+    gmtime_r(&now, &t);
+    std::array<char, 64> format{};
+    std::snprintf(format.data(), format.size(), "%s, %%d %s %%Y %%H:%%M:%%S GMT",
+                  days.at(static_cast<std::size_t>(t.tm_wday)),
+                  months.at(static_cast<std::size_t>(t.tm_mon)));
+    std::strftime(date_.data(), date_.size(), format.data(), &t);
+    date_second_ = now;
+  }
+  return date_.data();
+}
+
+}  // namespace detail
+
+using detail::asio::ip::tcp;
+using detail::connection;
+using detail::error_code;
+using detail::worker;
+namespace asio = detail::asio;
+
+/// The acceptor and its timer live on the first worker's thread.
+struct server::impl {
+  impl(server_options options, handler handle)
+      : shared{std::move(options), std::move(handle)}, workers{make_workers(shared)} {}
+
+  static std::vector<std::unique_ptr<worker>> make_workers(detail::common& shared);
+  expected<void> listen();
+  void run();
+  void accept();
+  void on_accept(worker& target, error_code ec, tcp::socket socket);
+  void stop_accepting();
+  void begin_drain();
+  void stop();
+
+  asio::io_context& first() noexcept { return workers.front()->io; }
+
+  detail::common shared;
+  std::vector<std::unique_ptr<worker>> workers;
+  tcp::acceptor acceptor{first()};
+  asio::steady_timer retry{first()};
+  tcp::endpoint endpoint;
+  std::size_t next = 0;
+};
+
+std::vector<std::unique_ptr<worker>> server::impl::make_workers(detail::common& shared) {
+  std::vector<std::unique_ptr<worker>> result;
+  do
+    result.push_back(std::make_unique<worker>(shared));
+  while (result.size() < shared.options.io_threads);
+  return result;
+}
+
+expected<void> server::impl::listen() {
+  const auto& options = shared.options;
+  error_code ec;
+  tcp::resolver resolver{first()};
+  const auto found = resolver.resolve(options.host, std::to_string(options.port),
+                                      tcp::resolver::passive, ec);
+  if (ec || found.empty())
+    return fail(errc::invalid_value, "cannot resolve " + options.host + ": " + ec.message());
+  const tcp::endpoint wanted = found.begin()->endpoint();
+  acceptor.open(wanted.protocol(), ec);
+  if (!ec)
+    acceptor.set_option(tcp::acceptor::reuse_address{true}, ec);
+  if (!ec)
+    acceptor.bind(wanted, ec);
+  if (!ec)
+    acceptor.listen(tcp::acceptor::max_listen_connections, ec);
+  if (!ec)
+    endpoint = acceptor.local_endpoint(ec);
+  if (ec)
+    return fail(ec == asio::error::address_in_use ? errc::busy : errc::invalid_value,
+                "cannot listen on " + options.host + " port " + std::to_string(options.port) + ": "
+                    + ec.message());
+  return {};
+}
+
+void server::impl::run() {
+  asio::post(first(), [this] { accept(); });
+  for (auto& w : workers)
+    w->thread = std::thread{[&w = *w] { w.run(); }};
+}
+
+void server::impl::accept() {
+  auto& target = *workers[next++ % workers.size()];
+  acceptor.async_accept(target.io, [this, &target](error_code ec, tcp::socket socket) {
+    on_accept(target, ec, std::move(socket));
+  });
+}
+
+void server::impl::on_accept(worker& target, error_code ec, tcp::socket socket) {
+  if (ec == asio::error::operation_aborted || !acceptor.is_open())
+    return;
+  if (ec) {  // no descriptor or no memory left: others must close first
+    retry.expires_after(std::chrono::milliseconds{50});
+    retry.async_wait([this](error_code e) {
+      if (!e && acceptor.is_open())
+        accept();
+    });
+    return;
+  }
+  const auto& bounds = shared.options.bounds;
+  const std::size_t open = shared.open.load();
+  if (open < bounds.connections + bounds.refusals) {
+    const auto peer = socket.remote_endpoint(ec);
+    shared.open.fetch_add(1);
+    auto c = std::make_shared<connection>(target, std::move(socket),
+                                          ec ? std::string{} : peer.address().to_string());
+    asio::dispatch(target.io, [c, refused = open >= bounds.connections] { c->start(refused); });
+  }
+  accept();
+}
+
+void server::impl::stop_accepting() {
+  error_code ec;
+  acceptor.close(ec);
+  retry.cancel();
+  const std::lock_guard lock{shared.mutex};
+  shared.accepting = false;
+  shared.changed.notify_all();
+}
+
+void server::impl::begin_drain() {
+  shared.draining = true;
+  asio::post(first(), [this] {
+    stop_accepting();
+    for (auto& w : workers)
+      asio::post(w->io, [&w = *w] {
+        const auto all = w.connections;  // closing changes the list
+        for (const auto& c : all)
+          c->drain();
+      });
+  });
+}
+
+void server::impl::stop() {
+  shared.draining = shared.stopping = true;
+  asio::post(first(), [this] { stop_accepting(); });
+  for (auto& w : workers)
+    asio::post(w->io, [&w = *w] {
+      const auto all = w.connections;
+      for (const auto& c : all)
+        c->close();
+      w.busy.reset();
+    });
+  for (auto& w : workers)
+    if (w->thread.joinable())
+      w->thread.join();
+  for (auto& w : workers)
+    w->gate->close();
+}
+
+server::server(std::unique_ptr<impl> inside) noexcept : impl_{std::move(inside)} {}
+
+server::~server() { impl_->stop(); }
+
+expected<std::unique_ptr<server>> server::start(server_options options, handler handle) {
+  auto inside = std::make_unique<impl>(std::move(options), std::move(handle));
+  if (auto listening = inside->listen(); !listening)
+    return tl::make_unexpected(std::move(listening.error()));
+  inside->run();
+  return std::unique_ptr<server>{new server{std::move(inside)}};
+}
+
+std::uint16_t server::port() const noexcept { return impl_->endpoint.port(); }
+
+std::string server::address() const {
+  const auto& at = impl_->endpoint;
+  const auto host = at.address().to_string();
+  return (at.address().is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(at.port());
+}
+
+bool server::drain(std::chrono::steady_clock::time_point deadline) {
+  impl_->begin_drain();
+  auto& shared = impl_->shared;
+  std::unique_lock lock{shared.mutex};
+  return shared.changed.wait_until(lock, deadline,
+                                   [&] { return !shared.accepting && shared.open == 0; });
+}
+
+}  // namespace troupe::http

@@ -1,0 +1,32 @@
+#include <troupe/messages/messages.hpp>
+
+#include <caf/init_global_meta_objects.hpp>
+#include <caf/message.hpp>
+#include <caf/sec.hpp>
+
+#include <mutex>
+
+namespace troupe {
+
+void init_messages() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    caf::core::init_global_meta_objects();
+    caf::init_global_meta_objects<caf::id_block::troupe>();
+  });
+}
+
+caf::error to_caf(error what) {
+  const auto code = what.code;
+  return caf::make_error(code, std::move(what));
+}
+
+error from_caf(const caf::error& what) {
+  if (auto context = what.context(); context.match_elements<error>())
+    return context.get_as<error>(0);
+  if (what == caf::sec::request_receiver_down)
+    return {errc::busy, "the actor ended before it read the request; repeat it"};
+  return {errc::outcome_unknown, "the actor ended before it answered: " + caf::to_string(what)};
+}
+
+}  // namespace troupe

@@ -1,0 +1,231 @@
+#pragma once
+
+/// Every message and every actor interface of Troupe, on one page. A handler answers with the result its signature
+/// names or with a `caf::error` that carries a `troupe::error` (see `to_caf` and `from_caf`).
+///
+/// Messages stay inside one process (they carry immutable state by pointer); none is serialised.
+
+#include <troupe/messages/caf_compat.hpp>
+#include <troupe/state/session.hpp>
+
+#include <caf/error.hpp>
+#include <caf/type_id.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace troupe {
+
+/// One command on its way to one entity.
+struct command_envelope {
+  entity_ref entity;
+  std::string principal;
+  std::optional<std::uint64_t> expected_revision;  ///< else `revision_conflict`
+  session_command command;
+};
+
+/// Asks a session actor for its committed state, after every command that was sent before.
+struct get_state {
+  entity_ref entity;
+};
+
+/// Committed state; shared and immutable.
+struct state_snapshot {
+  std::shared_ptr<const session_state> state;
+};
+
+/// One change of one entity, to be made durable.
+struct commit_request {
+  entity_ref entity;
+  std::uint64_t sequence = 0;  ///< the entity's revision with this change; must follow the stored one
+  std::string payload;         ///< `encode(change)`
+};
+
+/// Sent only after the transaction that holds the change returned from its sync.
+struct commit_receipt {
+  std::uint64_t position = 0;  ///< in the journal's commit order: 1, 2, 3 ...
+};
+
+struct load_request {
+  entity_ref entity;
+};
+
+/// All that is stored of one entity. Both parts are empty when it was never written.
+struct stored_entity {
+  std::string snapshot;              ///< `encode(state)` at some revision, or empty
+  std::vector<std::string> changes;  ///< `encode(change)` since, in order
+  std::uint64_t sequence = 0;        ///< revision of the newest change
+};
+
+/// Folds the journal's tail into snapshots now, so that the next start has nothing to replay.
+struct materialise_all {};
+
+struct get_store_stats {};
+
+struct store_stats {
+  std::uint64_t position = 0;      ///< newest commit position
+  std::uint64_t materialised = 0;  ///< newest position that snapshots cover
+  std::uint64_t tail_bytes = 0;    ///< journal bytes behind it, replayed at the next start
+  std::uint64_t commits = 0;       ///< transactions since the start
+  std::uint64_t changes = 0;       ///< changes committed since the start
+};
+
+/// Supervisor to session: nothing more comes; finish what is in flight and end.
+struct retire {};
+
+/// Session to supervisor: holds nothing worth its memory (an unknown id was asked for), may be retired.
+struct ready_to_retire {
+  entity_ref entity;
+};
+
+/// Ends new work, waits for what is in flight, answers when every actor below has ended.
+struct drain {};
+
+/// A callback that is called exactly once: with an answer, or with `outcome_unknown` when its last copy goes unused
+/// because an actor ended. It runs on an actor's thread and must not block.
+template <class T>
+class completion {
+ public:
+  using function = std::function<void(expected<T>)>;
+
+  completion() = default;  ///< calls nobody; CAF wants messages to have one
+  explicit completion(function f) : once_{std::make_shared<once>(std::move(f))} {}
+
+  void operator()(expected<T> answer) const {
+    if (!once_)
+      return;
+    if (auto f = std::exchange(once_->call, nullptr))
+      f(std::move(answer));
+  }
+
+ private:
+  struct once {
+    explicit once(function f) : call{std::move(f)} {}
+    once(const once&) = delete;
+    ~once() {
+      if (call)
+        call(fail(errc::outcome_unknown, "the runtime ended before it answered"));
+    }
+    function call;
+  };
+  std::shared_ptr<once> once_;
+};
+
+/// From a host thread: what to do and whom to call with the answer.
+struct host_command {
+  command_envelope envelope;
+  completion<outcome> done;
+};
+struct host_read {
+  get_state query;
+  completion<state_snapshot> done;
+};
+
+}  // namespace troupe
+
+#define TROUPE_LOCAL_MESSAGE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
+TROUPE_LOCAL_MESSAGE(troupe::error)
+TROUPE_LOCAL_MESSAGE(troupe::outcome)
+TROUPE_LOCAL_MESSAGE(troupe::command_envelope)
+TROUPE_LOCAL_MESSAGE(troupe::get_state)
+TROUPE_LOCAL_MESSAGE(troupe::state_snapshot)
+TROUPE_LOCAL_MESSAGE(troupe::commit_request)
+TROUPE_LOCAL_MESSAGE(troupe::commit_receipt)
+TROUPE_LOCAL_MESSAGE(troupe::load_request)
+TROUPE_LOCAL_MESSAGE(troupe::stored_entity)
+TROUPE_LOCAL_MESSAGE(troupe::materialise_all)
+TROUPE_LOCAL_MESSAGE(troupe::get_store_stats)
+TROUPE_LOCAL_MESSAGE(troupe::store_stats)
+TROUPE_LOCAL_MESSAGE(troupe::retire)
+TROUPE_LOCAL_MESSAGE(troupe::ready_to_retire)
+TROUPE_LOCAL_MESSAGE(troupe::drain)
+TROUPE_LOCAL_MESSAGE(troupe::host_command)
+TROUPE_LOCAL_MESSAGE(troupe::host_read)
+#undef TROUPE_LOCAL_MESSAGE
+
+// Ids are fixed by their order: append, never reorder.
+CAF_BEGIN_TYPE_ID_BLOCK(troupe, caf::first_custom_type_id)
+  CAF_ADD_TYPE_ID(troupe, (troupe::errc))
+  CAF_ADD_TYPE_ID(troupe, (troupe::error))
+  CAF_ADD_TYPE_ID(troupe, (troupe::outcome))
+  CAF_ADD_TYPE_ID(troupe, (troupe::command_envelope))
+  CAF_ADD_TYPE_ID(troupe, (troupe::get_state))
+  CAF_ADD_TYPE_ID(troupe, (troupe::state_snapshot))
+  CAF_ADD_TYPE_ID(troupe, (troupe::commit_request))
+  CAF_ADD_TYPE_ID(troupe, (troupe::commit_receipt))
+  CAF_ADD_TYPE_ID(troupe, (troupe::load_request))
+  CAF_ADD_TYPE_ID(troupe, (troupe::stored_entity))
+  CAF_ADD_TYPE_ID(troupe, (troupe::materialise_all))
+  CAF_ADD_TYPE_ID(troupe, (troupe::get_store_stats))
+  CAF_ADD_TYPE_ID(troupe, (troupe::store_stats))
+  CAF_ADD_TYPE_ID(troupe, (troupe::retire))
+  CAF_ADD_TYPE_ID(troupe, (troupe::ready_to_retire))
+  CAF_ADD_TYPE_ID(troupe, (troupe::drain))
+  CAF_ADD_TYPE_ID(troupe, (troupe::host_command))
+  CAF_ADD_TYPE_ID(troupe, (troupe::host_read))
+CAF_END_TYPE_ID_BLOCK(troupe)
+
+namespace troupe {
+
+template <class Inspector>
+bool inspect(Inspector& f, errc& x) {
+  auto get = [&x] { return static_cast<std::uint16_t>(x); };
+  auto set = [&x](std::uint16_t number) {
+    x = static_cast<errc>(number);
+    return true;
+  };
+  return f.apply(get, set);
+}
+
+}  // namespace troupe
+
+CAF_ERROR_CODE_ENUM(troupe::errc)
+
+namespace troupe {
+
+/// Owns the disk: the only one that opens the store. Answers a commit only after its transaction was synced; commits
+/// that wait together share one transaction. Commits of one entity are answered in the order they were sent.
+/// Errors: `store_failed`, `store_full` (nothing was written, nor anything of that entity that followed),
+/// `outcome_unknown`, `damaged`.
+using store_actor = caf::typed_actor<
+    caf::result<commit_receipt>(commit_request),
+    caf::result<stored_entity>(load_request),
+    caf::result<void>(materialise_all),
+    caf::result<store_stats>(get_store_stats)>;
+
+/// One live conversation; the only writer of its state. Answers a command after its change is durable, commands in
+/// the order they came, several in flight. A failed commit takes back everything that was not durable.
+/// Errors: those of `decide` and of the store.
+using session_actor = caf::typed_actor<
+    caf::result<outcome>(command_envelope),
+    caf::result<state_snapshot>(get_state),
+    caf::result<void>(retire)>;
+
+/// The one that knows all entities: finds or wakes the actor and hands the request on to it, restarts what crashed.
+/// Errors: those of the session actor; `draining`, `busy`, `quarantined`, `damaged`.
+using supervisor_actor = caf::typed_actor<
+    caf::result<outcome>(command_envelope),
+    caf::result<state_snapshot>(get_state),
+    caf::result<void>(ready_to_retire),
+    caf::result<void>(drain)>;
+
+/// The host threads' way in: asks the supervisor, calls back. Drained once every call was answered.
+using gateway_actor = caf::typed_actor<
+    caf::result<void>(host_command),
+    caf::result<void>(host_read),
+    caf::result<void>(drain)>;
+
+/// Registers the messages with CAF. Call it once, before the first `caf::actor_system`; again is harmless.
+void init_messages();
+
+[[nodiscard]] caf::error to_caf(error what);
+
+/// What a failed request means. A receiver that ended with our request unanswered leaves `outcome_unknown`.
+[[nodiscard]] error from_caf(const caf::error& what);
+
+}  // namespace troupe

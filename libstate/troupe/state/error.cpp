@@ -1,0 +1,36 @@
+#include <troupe/state/error.hpp>
+
+namespace troupe {
+
+std::string_view to_string(errc code) noexcept {
+  switch (code) {
+    case errc::malformed: return "malformed";
+    case errc::bad_id: return "bad_id";
+    case errc::unknown_field: return "unknown_field";
+    case errc::wrong_type: return "wrong_type";
+    case errc::invalid_value: return "invalid_value";
+    case errc::too_deep: return "too_deep";
+    case errc::too_many_elements: return "too_many_elements";
+    case errc::too_large: return "too_large";
+    case errc::reserved_field: return "reserved_field";
+    case errc::not_found: return "not_found";
+    case errc::already_exists: return "already_exists";
+    case errc::revision_conflict: return "revision_conflict";
+    case errc::unsupported_media_type: return "unsupported_media_type";
+    case errc::method_not_allowed: return "method_not_allowed";
+    case errc::not_supported: return "not_supported";
+    case errc::quota_exceeded: return "quota_exceeded";
+    case errc::busy: return "busy";
+    case errc::draining: return "draining";
+    case errc::store_full: return "store_full";
+    case errc::store_failed: return "store_failed";
+    case errc::quarantined: return "quarantined";
+    case errc::outcome_unknown: return "outcome_unknown";
+    case errc::damaged: return "damaged";
+    case errc::newer_format: return "newer_format";
+    case errc::internal: return "internal";
+  }
+  return "unknown";  // a number from a newer node
+}
+
+}  // namespace troupe

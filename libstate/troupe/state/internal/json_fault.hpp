@@ -1,0 +1,14 @@
+#pragma once
+
+#include <troupe/state/error.hpp>
+
+#include <optional>
+#include <string_view>
+
+namespace troupe::internal {
+
+/// Why and where a document that the parser refused is no JSON: walks it once more, slowly, keeping the path.
+/// Nothing when this walk finds no fault.
+[[nodiscard]] std::optional<error> find_json_fault(std::string_view text);
+
+}  // namespace troupe::internal

@@ -1,0 +1,147 @@
+#include <troupe/state/internal/document_builder.hpp>
+#include <troupe/state/internal/json_fault.hpp>
+#include <troupe/state/value.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <string>
+#include <vector>
+
+namespace troupe::internal {
+
+namespace {
+
+/// Looks for a fault in a value that simdjson names (a number, a string) and gives its path; all other faults are
+/// of syntax and get their byte. Not a second parser: what it lets pass, simdjson has judged already.
+class fault_finder {
+ public:
+  explicit fault_finder(std::string_view text) : text_{text} {}
+
+  std::optional<error> find() {
+    while (at_ < text_.size()) {
+      switch (const char c = text_[at_]; c) {
+        case '{':
+        case '[':
+          open_.push_back({c == '{', 0, {}, c == '{'});
+          ++at_;
+          break;
+        case '}':
+        case ']':
+          if (!open_.empty())
+            open_.pop_back();
+          ++at_;
+          break;
+        case ',':
+          if (!open_.empty()) {
+            ++open_.back().index;
+            open_.back().expects_key = open_.back().map;
+          }
+          ++at_;
+          break;
+        case '"':
+          if (auto fault = string())
+            return fault;
+          break;
+        default:
+          if (c == '-' || (c >= '0' && c <= '9')) {
+            if (auto fault = number())
+              return fault;
+          } else {
+            ++at_;
+          }
+      }
+    }
+    return std::nullopt;
+  }
+
+ private:
+  struct level {
+    bool map;
+    std::size_t index;
+    std::string key;
+    bool expects_key;
+  };
+
+  error at_path(std::string message) const {
+    std::string path;
+    for (const auto& l : open_)
+      append_pointer_token(path, l.map ? l.key : std::to_string(l.index));
+    return {.code = errc::invalid_value, .message = std::move(message), .path = std::move(path)};
+  }
+
+  std::optional<error> string() {
+    const auto begin = ++at_;
+    bool high_surrogate = false, lone = false;
+    while (at_ < text_.size() && text_[at_] != '"') {
+      const auto unit = text_[at_] == '\\' ? escape() : (++at_, 0u);
+      const bool low = unit >= 0xdc00 && unit <= 0xdfff;
+      lone = lone || low != high_surrogate;
+      high_surrogate = unit >= 0xd800 && unit <= 0xdbff;
+    }
+    lone = lone || high_surrogate;
+    const auto body = text_.substr(begin, std::min(at_, text_.size()) - begin);
+    ++at_;
+    const bool is_key = !open_.empty() && open_.back().expects_key;
+    if (is_key) {
+      open_.back().key = body;
+      open_.back().expects_key = false;
+    }
+    if (!is_utf8(body)) {
+      if (is_key)
+        open_.back().key = "?";  // an answer is UTF-8 even where the input is not
+      return at_path("a string is not UTF-8");
+    }
+    if (lone)
+      return at_path("a string has half of a surrogate pair");
+    return std::nullopt;
+  }
+
+  /// Steps over an escape; the UTF-16 unit of \uXXXX, else 0.
+  unsigned escape() {
+    if (text_.substr(at_, 2) != "\\u") {
+      at_ += 2;
+      return 0;
+    }
+    unsigned unit = 0;
+    const auto digits = text_.substr(at_ + 2, 4);
+    std::from_chars(digits.data(), digits.data() + digits.size(), unit, 16);
+    at_ += 6;
+    return unit;
+  }
+
+  std::optional<error> number() {
+    const auto end = std::min(text_.find_first_not_of("+-.0123456789eE", at_), text_.size());
+    const auto digits = text_.substr(at_, end - at_);
+    at_ = end;
+    const auto* last = digits.data() + digits.size();
+    if (digits.find_first_of(".eE") != std::string_view::npos) {
+      double x = 0;
+      const auto [stop, code] = std::from_chars(digits.data(), last, x);
+      if (code == std::errc::result_out_of_range && stop == last && !too_small(digits))
+        return at_path("a number is beyond a finite double");
+      return std::nullopt;
+    }
+    std::int64_t negative = 0;
+    std::uint64_t positive = 0;
+    const auto result = digits[0] == '-' ? std::from_chars(digits.data(), last, negative)
+                                         : std::from_chars(digits.data(), last, positive);
+    if (result.ec == std::errc::result_out_of_range && result.ptr == last)
+      return at_path("an integer is beyond 64 bits");
+    return std::nullopt;
+  }
+
+  /// A number out of range on the other side reads as zero and is no fault.
+  static bool too_small(std::string_view digits) {
+    return digits.find("e-") != std::string_view::npos || digits.find("E-") != std::string_view::npos;
+  }
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  std::vector<level> open_;
+};
+
+}  // namespace
+
+std::optional<error> find_json_fault(std::string_view text) { return fault_finder{text}.find(); }
+
+}  // namespace troupe::internal

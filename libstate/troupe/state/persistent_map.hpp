@@ -1,0 +1,572 @@
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <compare>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <iterator>
+#include <memory>
+#include <new>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace troupe {
+
+/// An ordered map that is a value: a copy is one reference count, whatever the size, and no change to one copy is
+/// ever seen through another. A change copies the nodes on one path and shares everything else; no change copies a
+/// key or a T that was there before. Iteration is in the order of the keys (std::string: by unsigned bytes), so
+/// equal maps encode to equal bytes.
+///
+/// Threads: one object is used like any plain value (many readers or one writer). Different objects are
+/// independent, also where they share nodes; handing an object to another thread needs the caller's own
+/// synchronisation, as for an int.
+///
+/// Cost: copy O(1); `find`, `set`, `erase` O(log n), where a node nobody else holds is edited in place; a step of
+/// an iterator amortised O(1). An empty map owns no heap, a small one a node of pointers and an entry for each key.
+///
+/// T may be incomplete where the map is a member. `MaxSlots` is the fan-out; the default is measured.
+template <class Key, class T, std::uint16_t MaxSlots = 8>
+class persistent_map {
+ public:
+  class const_iterator;
+  using key_type = Key;
+  using mapped_type = T;
+  using value_type = std::pair<const Key, T>;
+  using size_type = std::size_t;
+  using difference_type = std::ptrdiff_t;
+  using reference = const value_type&;
+  using const_reference = const value_type&;
+  using iterator = const_iterator;
+  /// What look-ups take: no std::string is built to look one up.
+  using key_view = std::conditional_t<std::is_same_v<Key, std::string>, std::string_view, const Key&>;
+
+  persistent_map() noexcept = default;
+
+  /// Of equal keys the last one wins.
+  persistent_map(std::initializer_list<value_type> items) {
+    for (const auto& item : items)
+      set(item.first, item.second);
+  }
+
+  persistent_map(const persistent_map& other) noexcept : root_(other.root_), size_(other.size_) {
+    if (root_ != nullptr)
+      share(root_);
+  }
+
+  persistent_map(persistent_map&& other) noexcept
+      : root_(std::exchange(other.root_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+  persistent_map& operator=(persistent_map other) noexcept {
+    swap(other);
+    return *this;
+  }
+
+  ~persistent_map() {
+    if (root_ != nullptr)
+      release(root_);
+  }
+
+  void swap(persistent_map& other) noexcept {
+    std::swap(root_, other.root_);
+    std::swap(size_, other.size_);
+  }
+
+  [[nodiscard]] size_type size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+
+  /// Null if there is no such key; good for as long as any copy holds this very entry.
+  [[nodiscard]] const T* find(key_view key) const noexcept;
+  [[nodiscard]] bool contains(key_view key) const noexcept { return find(key) != nullptr; }
+
+  /// Inserts or replaces in this object and in no copy of it; true if the key is new. When it throws (no memory)
+  /// the contents have not changed.
+  bool set(Key key, T value);
+
+  /// Removes from this object and from no copy of it; false, and nothing is copied, if there is no such key. When
+  /// it throws (no memory) the contents have not changed.
+  bool erase(key_view key);
+
+  /// Drops everything in this object only.
+  void clear() noexcept { *this = persistent_map(); }
+
+  /// Valid until any copy of this object that was there when it was made, or this object, is the only one left and
+  /// is changed; in short: until this object is changed, moved from or destroyed.
+  [[nodiscard]] const_iterator begin() const noexcept;
+  [[nodiscard]] const_iterator end() const noexcept { return {}; }
+
+  /// The first entry whose key is not less than `key`: where a range or a common prefix begins.
+  [[nodiscard]] const_iterator lower_bound(key_view key) const noexcept;
+
+  /// Calls `fn(key, const T* before, const T* after)` in the order of the keys for each key whose value differs;
+  /// before is null for a key only in b, after for one only in a. Subtrees that both share are skipped: neighbouring
+  /// versions cost O(changes * log n). Values are compared by == where T has it, else by identity.
+  template <class F>
+  friend void for_each_difference(const persistent_map& a, const persistent_map& b, F&& fn) {
+    walk_differences(a, b, [&fn](const Key& key, const T* before, const T* after) {
+      fn(key, before, after);
+      return true;
+    });
+  }
+
+  /// Skips what both share.
+  friend bool operator==(const persistent_map& a, const persistent_map& b)
+    requires std::equality_comparable<T>
+  {
+    return a.size_ == b.size_
+           && walk_differences(a, b, [](const Key&, const T*, const T*) { return false; });
+  }
+
+ private:
+  static_assert(MaxSlots >= 8, "a node must be able to give some of its slots away");
+  static constexpr std::uint16_t min_slots = MaxSlots / 4;
+  /// A node holds min_slots or more (but on the right edge), so this is enough for 2^48 entries.
+  static constexpr int max_height = 48 / (std::bit_width(min_slots) - 1) + 1;
+
+  struct entry {
+    entry(Key&& key, T&& value) : item(std::move(key), std::move(value)) {}
+    std::atomic<std::uint32_t> refs{1};
+    value_type item;
+  };
+
+  /// `capacity` entry pointers follow and, above the leaves (height > 0), as many child pointers. A leaf owns a
+  /// reference to each entry; an inner node only notes the smallest entry below each child, which that child keeps
+  /// alive. A node that is shared is never changed.
+  struct alignas(void*) node {
+    node(std::uint16_t level, std::uint16_t slots) noexcept : height(level), capacity(slots) {}
+    entry** entries() noexcept { return reinterpret_cast<entry**>(this + 1); }
+    node** children() noexcept { return reinterpret_cast<node**>(entries() + capacity); }
+
+    std::atomic<std::uint32_t> refs{1};
+    const std::uint16_t height;
+    const std::uint16_t capacity;
+    std::uint16_t count = 0;
+  };
+
+  /// The nodes from the root to a leaf and the slot taken in each.
+  struct step {
+    node* at;
+    std::uint16_t slot;
+  };
+  using steps = std::array<step, max_height>;
+
+  struct cursor;
+
+  template <class Counted>
+  static Counted* share(Counted* p) noexcept {
+    p->refs.fetch_add(1, std::memory_order_relaxed);
+    return p;
+  }
+  template <class Counted>
+  static bool is_unique(const Counted* p) noexcept {
+    return p->refs.load(std::memory_order_acquire) == 1;
+  }
+  template <class Counted>
+  static bool drop(Counted* p) noexcept {
+    return is_unique(p) || p->refs.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  }
+  static void release(entry* e) noexcept {
+    if (drop(e))
+      delete e;
+  }
+  static void release(node* n) noexcept;
+
+  static node* make_node(std::uint16_t height, std::size_t slots);
+  static void own(node*& n, std::size_t slots);
+  static void move_slots(node* from, std::size_t begin, std::size_t end, node* to, std::size_t at);
+  static void split_child(node* parent, std::uint16_t slot, std::uint16_t keep);
+  static void balance(node* parent, std::uint16_t slot);
+
+  static key_view key_of(const entry* e) noexcept { return e->item.first; }
+  static std::uint16_t slot_for(node* n, key_view key) noexcept;
+  static std::uint16_t child_for(node* n, key_view key) noexcept;
+  static void note_smallest(const step* path, std::size_t depth, node* leaf) noexcept;
+
+  template <class F>
+  static bool walk_differences(const persistent_map& a, const persistent_map& b, F&& fn);
+
+  node* root_ = nullptr;
+  size_type size_ = 0;
+};
+
+/// A position in a tree: either an entry or a whole subtree not yet looked into. Walks without recursion.
+template <class Key, class T, std::uint16_t MaxSlots>
+struct persistent_map<Key, T, MaxSlots>::cursor {
+  explicit cursor(node* root) noexcept {
+    if (root != nullptr)
+      push(root, 0);
+  }
+  cursor(const cursor& other) noexcept : depth(other.depth) {
+    std::copy_n(other.path.begin(), depth, path.begin());
+  }
+  cursor& operator=(const cursor& other) noexcept {
+    depth = other.depth;
+    std::copy_n(other.path.begin(), depth, path.begin());
+    return *this;
+  }
+
+  bool done() const noexcept { return depth == 0; }
+  step& top() noexcept { return path[depth - 1]; }
+  const step& top() const noexcept { return path[depth - 1]; }
+  std::uint16_t height() const noexcept { return top().at->height; }
+  bool at_entry() const noexcept { return height() == 0; }
+  /// The entry, or the smallest one of the subtree.
+  entry* smallest() const noexcept { return top().at->entries()[top().slot]; }
+  /// REQUIRES: !at_entry().
+  node* subtree() const noexcept { return top().at->children()[top().slot]; }
+
+  void push(node* n, std::uint16_t slot) noexcept { path[depth++] = step{n, slot}; }
+  void enter() noexcept { push(subtree(), 0); }
+  void enter_to_entry() noexcept {
+    while (!done() && !at_entry())
+      enter();
+  }
+  void skip() noexcept {
+    while (!done() && ++top().slot == top().at->count)
+      --depth;
+  }
+
+  std::size_t depth = 0;
+  steps path;  // only the first `depth` steps are there
+};
+
+/// Forward; carries its path, so a step needs neither a search nor a parent pointer.
+template <class Key, class T, std::uint16_t MaxSlots>
+class persistent_map<Key, T, MaxSlots>::const_iterator {
+ public:
+  using iterator_category = std::forward_iterator_tag;
+  using value_type = std::pair<const Key, T>;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const value_type*;
+  using reference = const value_type&;
+
+  const_iterator() noexcept : position_(nullptr) {}
+
+  reference operator*() const noexcept { return current_->item; }
+  pointer operator->() const noexcept { return &current_->item; }
+  const_iterator& operator++() noexcept {
+    position_.skip();
+    settle();
+    return *this;
+  }
+  const_iterator operator++(int) noexcept {
+    auto before = *this;
+    ++*this;
+    return before;
+  }
+  friend bool operator==(const const_iterator& a, const const_iterator& b) noexcept {
+    return a.current_ == b.current_;
+  }
+
+ private:
+  friend class persistent_map;
+  explicit const_iterator(const cursor& position) noexcept : position_(position) { settle(); }
+  void settle() noexcept {
+    position_.enter_to_entry();
+    current_ = position_.done() ? nullptr : position_.smallest();
+  }
+
+  cursor position_;
+  const entry* current_ = nullptr;
+};
+
+template <class Key, class T, std::uint16_t MaxSlots>
+auto persistent_map<Key, T, MaxSlots>::begin() const noexcept -> const_iterator {
+  return const_iterator(cursor(root_));
+}
+
+template <class Key, class T, std::uint16_t MaxSlots>
+auto persistent_map<Key, T, MaxSlots>::lower_bound(key_view key) const noexcept -> const_iterator {
+  cursor position(nullptr);
+  for (node* n = root_; n != nullptr;) {
+    const bool leaf = n->height == 0;
+    const auto slot = leaf ? slot_for(n, key) : child_for(n, key);
+    position.push(n, slot);
+    if (slot == n->count) {  // only in a leaf: all its keys are less
+      --position.top().slot;
+      position.skip();
+    }
+    n = leaf ? nullptr : n->children()[slot];
+  }
+  return const_iterator(position);
+}
+
+template <class Key, class T, std::uint16_t MaxSlots>
+const T* persistent_map<Key, T, MaxSlots>::find(key_view key) const noexcept {
+  if (root_ == nullptr)
+    return nullptr;
+  node* n = root_;
+  while (n->height != 0)
+    n = n->children()[child_for(n, key)];
+  const auto slot = slot_for(n, key);
+  if (slot == n->count || key_of(n->entries()[slot]) != key)
+    return nullptr;
+  return &n->entries()[slot]->item.second;
+}
+
+template <class Key, class T, std::uint16_t MaxSlots>
+bool persistent_map<Key, T, MaxSlots>::set(Key key, T value) {
+  auto fresh = std::make_unique<entry>(std::move(key), std::move(value));
+  const key_view wanted = key_of(fresh.get());
+  if (root_ == nullptr)
+    root_ = make_node(0, 1);
+  own(root_, root_->count + 1U);
+  if (root_->count == MaxSlots) {
+    node* above = make_node(static_cast<std::uint16_t>(root_->height + 1), 2);
+    above->count = 1;
+    above->entries()[0] = root_->entries()[0];
+    above->children()[0] = root_;
+    root_ = above;
+  }
+  steps path;
+  std::size_t depth = 0;
+  node* n = root_;
+  bool right_edge = true;
+  while (n->height != 0) {
+    auto slot = child_for(n, wanted);
+    node*& child = n->children()[slot];
+    own(child, child->count + 1U);
+    right_edge = right_edge && slot + 1U == n->count;
+    if (child->count == MaxSlots) {
+      // Growing at the end leaves full nodes behind, not half full ones.
+      const bool last = right_edge && key_of(child->entries()[MaxSlots - 1]) < wanted;
+      split_child(n, slot, last ? MaxSlots - 1 : MaxSlots / 2);
+      slot = child_for(n, wanted);
+    }
+    path[depth++] = step{n, slot};
+    n = n->children()[slot];
+  }
+  const auto slot = slot_for(n, wanted);
+  const bool is_new = slot == n->count || key_of(n->entries()[slot]) != wanted;
+  if (is_new) {
+    move_slots(n, slot, n->count, n, slot + 1U);
+    ++n->count;
+    ++size_;
+  } else {
+    release(n->entries()[slot]);
+  }
+  n->entries()[slot] = fresh.release();
+  note_smallest(path.data(), depth, n);
+  return is_new;
+}
+
+template <class Key, class T, std::uint16_t MaxSlots>
+bool persistent_map<Key, T, MaxSlots>::erase(key_view key) {
+  if (find(key) == nullptr)
+    return false;
+  own(root_, root_->count);
+  steps path;
+  std::size_t depth = 0;
+  node* n = root_;
+  while (n->height != 0) {
+    auto slot = child_for(n, key);
+    if (n->children()[slot]->count <= min_slots && n->count > 1) {
+      balance(n, slot);
+      slot = child_for(n, key);
+    }
+    own(n->children()[slot], n->children()[slot]->count);
+    path[depth++] = step{n, slot};
+    n = n->children()[slot];
+  }
+  const auto slot = slot_for(n, key);
+  entry* gone = n->entries()[slot];
+  move_slots(n, slot + 1U, n->count, n, slot);
+  --n->count;
+  --size_;
+  if (n->count != 0)
+    note_smallest(path.data(), depth, n);
+  while (root_->count == 1 && root_->height != 0) {
+    node* below = root_->children()[0];
+    root_->count = 0;
+    release(std::exchange(root_, below));
+  }
+  if (root_->count == 0)
+    release(std::exchange(root_, nullptr));
+  release(gone);  // last: `key` may look into it
+  return true;
+}
+
+template <class Key, class T, std::uint16_t MaxSlots>
+template <class F>
+bool persistent_map<Key, T, MaxSlots>::walk_differences(const persistent_map& a,
+                                                        const persistent_map& b, F&& fn) {
+  if (a.root_ == b.root_)
+    return true;
+  cursor left(a.root_);
+  cursor right(b.root_);
+  while (!left.done() || !right.done()) {
+    entry* const before = left.done() ? nullptr : left.smallest();
+    entry* const after = right.done() ? nullptr : right.smallest();
+    const auto order = before == after    ? std::strong_ordering::equal
+                       : before == nullptr ? std::strong_ordering::greater
+                       : after == nullptr  ? std::strong_ordering::less
+                                           : key_of(before) <=> key_of(after);
+    if (order < 0 && !left.at_entry()) {
+      left.enter();
+    } else if (order > 0 && !right.at_entry()) {
+      right.enter();
+    } else if (order < 0) {
+      if (!fn(before->item.first, &before->item.second, nullptr))
+        return false;
+      left.skip();
+    } else if (order > 0) {
+      if (!fn(after->item.first, nullptr, &after->item.second))
+        return false;
+      right.skip();
+    } else if (left.height() > right.height()) {
+      left.enter();
+    } else if (left.height() < right.height()) {
+      right.enter();
+    } else if (left.at_entry() ? before == after : left.subtree() == right.subtree()) {
+      left.skip();
+      right.skip();
+    } else if (!left.at_entry()) {
+      left.enter();
+      right.enter();
+    } else {
+      bool same = false;
+      if constexpr (std::equality_comparable<T>)
+        same = before->item.second == after->item.second;
+      if (!same && !fn(before->item.first, &before->item.second, &after->item.second))
+        return false;
+      left.skip();
+      right.skip();
+    }
+  }
+  return true;
+}
+
+/// Recurses as deep as the tree is high.
+template <class Key, class T, std::uint16_t MaxSlots>
+void persistent_map<Key, T, MaxSlots>::release(node* n) noexcept {
+  if (!drop(n))
+    return;
+  if (n->height == 0)
+    std::for_each_n(n->entries(), n->count, [](entry* e) { release(e); });
+  else
+    std::for_each_n(n->children(), n->count, [](node* child) { release(child); });
+  std::destroy_at(n);
+  ::operator delete(n);
+}
+
+template <class Key, class T, std::uint16_t MaxSlots>
+auto persistent_map<Key, T, MaxSlots>::make_node(std::uint16_t height, std::size_t slots) -> node* {
+  const auto capacity = std::min<std::size_t>((slots + 3) / 4 * 4, MaxSlots);
+  void* memory = ::operator new(sizeof(node) + capacity * sizeof(void*) * (height == 0 ? 1 : 2));
+  return ::new (memory) node(height, static_cast<std::uint16_t>(capacity));
+}
+
+/// Makes n a node that only this tree holds, with room for so many slots if MaxSlots allows.
+/// REQUIRES: the same of its parent.
+template <class Key, class T, std::uint16_t MaxSlots>
+void persistent_map<Key, T, MaxSlots>::own(node*& n, std::size_t slots) {
+  const bool unique = is_unique(n);
+  slots = std::clamp<std::size_t>(slots, n->count, MaxSlots);
+  if (unique && n->capacity >= slots)
+    return;
+  node* fresh = make_node(n->height, slots);
+  if (!unique && n->height == 0)
+    std::for_each_n(n->entries(), n->count, [](entry* e) { share(e); });
+  else if (!unique)
+    std::for_each_n(n->children(), n->count, [](node* child) { share(child); });
+  move_slots(n, 0, n->count, fresh, 0);
+  fresh->count = n->count;
+  if (unique)
+    n->count = 0;
+  release(std::exchange(n, fresh));
+}
+
+/// Moves the slots [begin, end); counts are the caller's business.
+template <class Key, class T, std::uint16_t MaxSlots>
+void persistent_map<Key, T, MaxSlots>::move_slots(node* from, std::size_t begin, std::size_t end,
+                                                  node* to, std::size_t at) {
+  const auto bytes = (end - begin) * sizeof(void*);
+  std::memmove(to->entries() + at, from->entries() + begin, bytes);
+  if (from->height != 0)
+    std::memmove(to->children() + at, from->children() + begin, bytes);
+}
+
+/// Leaves `keep` slots of the full child where they are and moves the rest to a new sibling.
+/// REQUIRES: both are owned, the parent has room.
+template <class Key, class T, std::uint16_t MaxSlots>
+void persistent_map<Key, T, MaxSlots>::split_child(node* parent, std::uint16_t slot,
+                                                   std::uint16_t keep) {
+  node* const child = parent->children()[slot];
+  const auto moved = static_cast<std::uint16_t>(child->count - keep);
+  node* const sibling = make_node(child->height, moved + 1U);
+  move_slots(child, keep, child->count, sibling, 0);
+  sibling->count = moved;
+  child->count = keep;
+  move_slots(parent, slot + 1U, parent->count, parent, slot + 2U);
+  ++parent->count;
+  parent->children()[slot + 1] = sibling;
+  parent->entries()[slot + 1] = sibling->entries()[0];
+}
+
+/// Merges a child that is about to become too small with a neighbour, or evens the two out.
+/// REQUIRES: the parent is owned and has two children or more.
+template <class Key, class T, std::uint16_t MaxSlots>
+void persistent_map<Key, T, MaxSlots>::balance(node* parent, std::uint16_t slot) {
+  const auto at = static_cast<std::uint16_t>(slot == 0 ? 0 : slot - 1);
+  node*& left = parent->children()[at];
+  node*& right = parent->children()[at + 1];
+  const auto total = static_cast<std::uint16_t>(left->count + right->count);
+  const auto stay = static_cast<std::uint16_t>(total <= MaxSlots ? total : total / 2);
+  own(left, stay);
+  own(right, static_cast<std::size_t>(total - stay));
+  if (stay > left->count) {
+    const auto moved = static_cast<std::uint16_t>(stay - left->count);
+    move_slots(right, 0, moved, left, left->count);
+    move_slots(right, moved, right->count, right, 0);
+  } else {
+    const auto moved = static_cast<std::uint16_t>(left->count - stay);
+    move_slots(right, 0, right->count, right, moved);
+    move_slots(left, stay, left->count, right, 0);
+  }
+  left->count = stay;
+  right->count = static_cast<std::uint16_t>(total - stay);
+  if (right->count != 0) {
+    parent->entries()[at + 1] = right->entries()[0];
+  } else {
+    release(right);
+    move_slots(parent, at + 2U, parent->count, parent, at + 1U);
+    --parent->count;
+  }
+}
+
+/// The first slot whose key is not less.
+template <class Key, class T, std::uint16_t MaxSlots>
+std::uint16_t persistent_map<Key, T, MaxSlots>::slot_for(node* n, key_view key) noexcept {
+  auto** const found = std::lower_bound(
+      n->entries(), n->entries() + n->count, key,
+      [](const entry* e, key_view wanted) { return key_of(e) < wanted; });
+  return static_cast<std::uint16_t>(found - n->entries());
+}
+
+/// The child whose range holds the key; the first one for keys before all.
+template <class Key, class T, std::uint16_t MaxSlots>
+std::uint16_t persistent_map<Key, T, MaxSlots>::child_for(node* n, key_view key) noexcept {
+  auto** const found = std::upper_bound(
+      n->entries() + 1, n->entries() + n->count, key,
+      [](key_view wanted, const entry* e) { return wanted < key_of(e); });
+  return static_cast<std::uint16_t>(found - n->entries() - 1);
+}
+
+/// The leaf's first entry may have changed: so may what the nodes above noted.
+template <class Key, class T, std::uint16_t MaxSlots>
+void persistent_map<Key, T, MaxSlots>::note_smallest(const step* path, std::size_t depth,
+                                                     node* leaf) noexcept {
+  for (node* below = leaf; depth != 0; below = path[depth].at) {
+    --depth;
+    path[depth].at->entries()[path[depth].slot] = below->entries()[0];
+  }
+}
+
+}  // namespace troupe

@@ -1,0 +1,62 @@
+#include <troupe/state/time.hpp>
+
+#include <chrono>
+#include <cstdio>
+
+namespace troupe {
+
+namespace {
+
+using std::chrono::floor;
+using millis = std::chrono::sys_time<std::chrono::milliseconds>;
+
+/// Digits of a fixed width; nothing if one is no digit.
+std::optional<int> digits(std::string_view text, std::size_t from, std::size_t count) {
+  int out = 0;
+  for (const char c : text.substr(from, count)) {
+    if (c < '0' || c > '9')
+      return std::nullopt;
+    out = out * 10 + (c - '0');
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string to_rfc3339(timestamp at) {
+  const millis time{std::chrono::milliseconds{at.ms}};
+  const auto day = floor<std::chrono::days>(time);
+  const std::chrono::year_month_day date{day};
+  const std::chrono::hh_mm_ss clock{time - day};
+  char out[48];
+  const auto size = std::snprintf(out, sizeof out, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                static_cast<int>(clock.seconds().count()),
+                static_cast<int>(clock.subseconds().count()));
+  return {out, static_cast<std::size_t>(size)};
+}
+
+std::optional<timestamp> from_rfc3339(std::string_view text) {
+  // 2026-01-02T03:04:05.678Z
+  if (text.size() != 24 || text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':'
+      || text[16] != ':' || text[19] != '.' || text[23] != 'Z')
+    return std::nullopt;
+  const auto year = digits(text, 0, 4), month = digits(text, 5, 2), day = digits(text, 8, 2),
+             hour = digits(text, 11, 2), minute = digits(text, 14, 2), second = digits(text, 17, 2),
+             milli = digits(text, 20, 3);
+  if (!year || !month || !day || !hour || !minute || !second || !milli || *hour > 23 || *minute > 59
+      || *second > 59)
+    return std::nullopt;
+  const std::chrono::year_month_day date{std::chrono::year{*year},
+                                         std::chrono::month{static_cast<unsigned>(*month)},
+                                         std::chrono::day{static_cast<unsigned>(*day)}};
+  if (!date.ok())
+    return std::nullopt;
+  const millis time = std::chrono::sys_days{date} + std::chrono::hours{*hour}
+                      + std::chrono::minutes{*minute} + std::chrono::seconds{*second}
+                      + std::chrono::milliseconds{*milli};
+  return timestamp{time.time_since_epoch().count()};
+}
+
+}  // namespace troupe

@@ -1,0 +1,116 @@
+#include <troupe/persistence/internal/layout.hpp>
+
+#include <troupe/persistence/internal/bytes.hpp>
+#include <troupe/persistence/internal/crc32c.hpp>
+
+#include <array>
+
+namespace troupe::internal {
+
+namespace {
+
+constexpr std::size_t number_bytes = 12;  // the number and its checksum
+constexpr std::size_t max_known = 4'096;  // then: all are forgotten, and read or hashed again
+
+unexpected damaged(std::string what) { return fail(errc::damaged, std::move(what)); }
+
+}  // namespace
+
+void create_layout(lmdb::environment& env) {
+  env.reserve(0);
+  auto txn = lmdb::transaction::write(env);
+  const auto meta = txn.create_database("meta");
+  for (const auto* name : {"journal", "snapshots", "namespaces"})
+    static_cast<void>(txn.create_database(name));
+  write_number(txn, meta, meta_key::format, current_store_format);
+  write_number(txn, meta, meta_key::watermark, 0);
+  write_number(txn, meta, meta_key::epoch, 1);
+  txn.commit();
+}
+
+expected<databases> find_layout(lmdb::environment& env) {
+  auto txn = lmdb::transaction::read(env);
+  const auto meta = txn.find_database("meta");
+  if (!meta)
+    return damaged("the file is LMDB's, but no Troupe store");
+  const auto format = read_number(txn, *meta, meta_key::format);
+  if (!format)
+    return unexpected{format.error()};
+  if (*format > current_store_format)
+    return fail(errc::newer_format, "the store has format " + std::to_string(*format)
+                                        + "; this build reads up to "
+                                        + std::to_string(current_store_format));
+  if (*format < oldest_store_format)
+    return damaged("the store has format 0");
+  const auto journal = txn.find_database("journal");
+  const auto snapshots = txn.find_database("snapshots");
+  const auto name_spaces = txn.find_database("namespaces");
+  if (!journal || !snapshots || !name_spaces)
+    return damaged("one of the databases journal, snapshots, namespaces is missing");
+  txn.commit();  // an aborted transaction would close the handles
+  return databases{*meta, *journal, *snapshots, *name_spaces};
+}
+
+expected<std::uint64_t> read_number(lmdb::transaction& txn, lmdb::dbi meta, std::string_view key) {
+  const auto value = txn.get(meta, key);
+  if (!value)
+    return damaged("meta has no entry " + std::string{key});
+  if (value->size() != number_bytes
+      || get_le<std::uint32_t>(value->data() + 8) != crc32c(value->substr(0, 8), crc32c(key)))
+    return damaged("the meta entry " + std::string{key} + " does not match its checksum");
+  return get_le<std::uint64_t>(value->data());
+}
+
+void write_number(lmdb::transaction& txn, lmdb::dbi meta, std::string_view key,
+                  std::uint64_t number) {
+  std::array<char, number_bytes> value{};
+  put_le(value.data(), number);
+  put_le(value.data() + 8, crc32c({value.data(), 8}, crc32c(key)));
+  txn.put(meta, key, {value.data(), value.size()});
+}
+
+name_space_table::known& name_space_table::find(const std::string& name) {
+  if (const auto found = by_name_.find(name); found != by_name_.end())
+    return found->second;
+  if (by_name_.size() >= max_known)
+    by_name_.clear();
+  return by_name_.emplace(name, known{hash_namespace(name), false}).first->second;
+}
+
+const namespace_hash& name_space_table::hash_of(const std::string& name) { return find(name).hash; }
+
+const namespace_hash& name_space_table::store(lmdb::transaction& txn, const databases& dbs,
+                                              const std::string& name) {
+  auto& entry = find(name);
+  if (entry.stored)
+    return entry.hash;
+  const std::string_view key{entry.hash.data(), entry.hash.size()};
+  if (!txn.get(dbs.name_spaces, key))
+    txn.put(dbs.name_spaces, key, name);
+  fresh_.push_back(name);
+  return entry.hash;
+}
+
+void name_space_table::committed() {
+  for (const auto& name : fresh_)
+    if (const auto found = by_name_.find(name); found != by_name_.end())
+      found->second.stored = true;
+  fresh_.clear();
+}
+
+expected<std::string> name_space_table::name_of(lmdb::transaction& txn, const databases& dbs,
+                                                const namespace_hash& hash) {
+  const std::string key{hash.data(), hash.size()};
+  if (const auto found = by_hash_.find(key); found != by_hash_.end())
+    return found->second;
+  const auto value = txn.get(dbs.name_spaces, key);
+  if (!value)
+    return damaged("the name of its namespace is missing");
+  if (hash_namespace(*value) != hash)
+    return damaged("the name of its namespace does not match its hash");
+  if (by_hash_.size() >= max_known)
+    by_hash_.clear();
+  return by_hash_.emplace(key, *value).first->second;
+}
+
+}  // namespace troupe::internal

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace troupe::internal {
+
+/// What the journal holds of one entity beyond its snapshot.
+struct tail_entry {
+  std::uint64_t sequence = 0;            ///< of the newest change
+  std::vector<std::uint64_t> positions;  ///< of the changes that no snapshot covers, ascending, never empty
+};
+
+/// Where the un-materialised changes of each entity are, so that appending one costs no look-up on disk. Three tiers:
+/// an entity with a tail is always here; one without was loaded, written or materialised lately and its sequence is
+/// remembered in one of two generations of bounded size (when the young one is full it becomes the old one, and the
+/// old one goes); every other costs nothing, and its sequence stands in its snapshot. So memory is bounded by the
+/// tail and a constant, and the disk is asked for a sequence at most once after each start, materialisation or long
+/// silence of an entity. A forgotten sequence is never a wrong one: forgetting is only a miss.
+class tail_index {
+ public:
+  explicit tail_index(std::size_t clean_entries) : generation_{clean_entries / 2 + 1} {}
+
+  using node = std::pair<const std::string, tail_entry>;
+
+  /// Null when the entity has no tail. The node stays where it is until `materialised` or `take_back`.
+  [[nodiscard]] node* find(std::string_view key) noexcept;
+
+  /// The newest sequence of an entity, when it is known here.
+  [[nodiscard]] std::optional<std::uint64_t> sequence(std::string_view key) const noexcept;
+
+  /// Appends a change; `sequence` follows the entity's newest one.
+  node& append(node* known, std::string_view key, std::uint64_t sequence, std::uint64_t position);
+
+  /// Undoes the newest `append` of the entity.
+  void take_back(node& entry);
+
+  /// A snapshot covers the whole tail.
+  void materialised(node& entry);
+
+  /// Remembers the sequence of an entity without tail for a while.
+  void remember(std::string_view key, std::uint64_t sequence);
+
+  [[nodiscard]] std::size_t tails() const noexcept { return tails_.size(); }
+  [[nodiscard]] std::size_t clean() const noexcept { return young_.size() + old_.size(); }
+
+  /// The keys of all entities with a tail, sorted; valid until the index changes.
+  [[nodiscard]] std::vector<const node*> sorted() const;
+
+ private:
+  struct hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view key) const noexcept {
+      return std::hash<std::string_view>{}(key);
+    }
+  };
+  template <class T>
+  using table = std::unordered_map<std::string, T, hash, std::equal_to<>>;
+
+  void drop(node& entry);
+
+  std::size_t generation_;
+  table<tail_entry> tails_;
+  table<std::uint64_t> young_;
+  table<std::uint64_t> old_;
+};
+
+}  // namespace troupe::internal

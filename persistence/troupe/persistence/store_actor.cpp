@@ -1,0 +1,180 @@
+#include <troupe/persistence/store_actor.hpp>
+
+#include <spdlog/spdlog.h>
+
+#include <caf/typed_response_promise.hpp>
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+namespace troupe {
+
+namespace {
+
+/// What the actor also says to itself, behind all that waits in its mailbox.
+using store_impl = store_actor::extend<caf::result<void>(caf::tick_atom)>;
+
+[[noreturn]] void end_process(const error& what) {
+  spdlog::critical("the store failed and the node ends without acknowledging anything more: {}",
+                   what.message);
+  spdlog::default_logger()->flush();
+  std::_Exit(75);
+}
+
+class store_behavior {
+ public:
+  static constexpr const char* name = "troupe.store";
+
+  store_behavior(store_impl::pointer self, journal_store store, store_options options)
+      : self_{self}, store_{std::move(store)}, options_{std::move(options)} {
+    if (!options_.on_fatal)
+      options_.on_fatal = end_process;
+  }
+
+  store_impl::behavior_type make_behavior() {
+    tick();  // the tail of the last run may be beyond its bound
+    return {[this](commit_request& request) { return on_commit_request(request); },
+            [this](const load_request& request) { return on_load_request(request); },
+            [this](const materialise_all&) { return on_materialise_all(); },
+            [this](const get_store_stats&) { return store_.stats(); },
+            [this](caf::tick_atom) { on_tick(); }};
+  }
+
+ private:
+  using commit_promise = caf::typed_response_promise<commit_receipt>;
+
+  struct waiting_for_snapshots {
+    std::uint64_t position;
+    caf::typed_response_promise<void> promise;
+  };
+
+  caf::result<commit_receipt> on_commit_request(commit_request& request) {
+    waiting_bytes_ += request.payload.size();
+    waiting_.push_back(std::move(request));
+    promises_.push_back(self_->make_response_promise<commit_receipt>());
+    const auto promise = promises_.back();
+    if (waiting_.size() >= max_batch_changes || waiting_bytes_ >= max_batch_bytes)
+      commit_waiting();
+    else
+      tick();
+    return promise;
+  }
+
+  /// Sees what was sent before it: a session that crashed with changes on their way restarts from all of them.
+  caf::result<stored_entity> on_load_request(const load_request& request) {
+    const auto same = [&](const commit_request& x) { return x.entity == request.entity; };
+    if (std::any_of(waiting_.begin(), waiting_.end(), same))
+      commit_waiting();
+    auto found = store_.load(request.entity);
+    check_fatal();
+    if (!found)
+      return to_caf(std::move(found.error()));
+    return std::move(*found);
+  }
+
+  caf::result<void> on_materialise_all() {
+    commit_waiting();
+    const auto promise = self_->make_response_promise<void>();
+    snapshots_wanted_.push_back({store_.stats().position, promise});
+    tick();
+    return promise;
+  }
+
+  /// Everything that waited has been read: one transaction for all of it, then at most a slice of snapshots.
+  void on_tick() {
+    ticking_ = false;
+    const auto before = store_.stats().tail_bytes;
+    commit_waiting();
+    materialise_slices(store_.stats().tail_bytes - before);
+    if (!waiting_.empty() || wants_slice())
+      tick();
+  }
+
+  void tick() {
+    if (std::exchange(ticking_, true))
+      return;
+    compat::send(self_, store_impl{self_}, caf::tick_atom_v);
+  }
+
+  /// Answers leave after the transaction, in the order of the requests.
+  void commit_waiting() {
+    if (waiting_.empty())
+      return;
+    auto results = store_.commit(waiting_);
+    check_fatal();
+    waiting_.clear();
+    waiting_bytes_ = 0;
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      if (results[i])
+        promises_[i].deliver(*results[i]);
+      else
+        promises_[i].deliver(to_caf(std::move(results[i].error())));
+    }
+    promises_.clear();
+  }
+
+  [[nodiscard]] bool wants_slice() const {
+    return !snapshots_wanted_.empty() || store_.stats().tail_bytes > slices_from();
+  }
+
+  /// After a slice that failed, the next is tried when another quarter of the tail has come.
+  [[nodiscard]] std::uint64_t slices_from() const {
+    return std::max(store_.options().tail_bytes, failed_at_ + store_.options().tail_bytes / 4);
+  }
+
+  /// One slice between two batches. Beyond twice the bound writers wait until as much was folded as they added: a
+  /// start never replays more.
+  void materialise_slices(std::uint64_t added) {
+    if (!wants_slice())
+      return;
+    const auto bound = 2 * store_.options().tail_bytes;
+    const auto before = store_.stats().tail_bytes;
+    expected<bool> more = true;
+    do {
+      more = store_.materialise();
+    } while (more && *more && store_.stats().tail_bytes > bound
+             && before - store_.stats().tail_bytes < added);
+    check_fatal();
+    failed_at_ = more ? 0 : store_.stats().tail_bytes;
+    if (!more)
+      spdlog::error("cannot write snapshots; the journal grows: {}", more.error().message);
+    std::erase_if(snapshots_wanted_, [&](waiting_for_snapshots& one) {
+      if (!more)
+        one.promise.deliver(to_caf(more.error()));
+      else if (store_.stats().materialised >= one.position)
+        one.promise.deliver();
+      else
+        return false;
+      return true;
+    });
+  }
+
+  void check_fatal() {
+    if (store_.failed() != nullptr && !std::exchange(fatal_, true))
+      options_.on_fatal(*store_.failed());
+  }
+
+  store_impl::pointer self_;
+  journal_store store_;
+  store_options options_;
+  std::vector<commit_request> waiting_;
+  std::vector<commit_promise> promises_;  // one for each of `waiting_`
+  std::size_t waiting_bytes_ = 0;
+  std::vector<waiting_for_snapshots> snapshots_wanted_;
+  std::uint64_t failed_at_ = 0;  // tail bytes when the last slice failed
+  bool ticking_ = false;
+  bool fatal_ = false;
+};
+
+}  // namespace
+
+store_actor spawn_store(caf::actor_system& system, journal_store store, store_options options) {
+  using actor = caf::stateful_actor<store_behavior, store_impl::base>;
+  if (options.detached)
+    return system.spawn<actor, caf::detached>(std::move(store), std::move(options));
+  return system.spawn<actor>(std::move(store), std::move(options));
+}
+
+}  // namespace troupe

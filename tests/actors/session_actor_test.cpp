@@ -1,0 +1,349 @@
+#include "support/deterministic.hpp"
+#include "support/fake_store.hpp"
+#include "support/printing.hpp"
+
+#include <troupe/actors/gateway.hpp>
+#include <troupe/actors/supervisor.hpp>
+#include <troupe/state/codec.hpp>
+
+#include <doctest/doctest.h>
+
+#include <stdexcept>
+#include <utility>
+
+using namespace troupe;
+using testing::fake_disk;
+
+namespace {
+
+/// Supervisor, sessions and gateway over a fake store; requests are sent as a host thread would.
+struct node {
+  ~node() {
+    disk->hold = false;
+    release_all();
+    drained();
+    for (const auto& actor : {caf::actor_cast<caf::actor>(gateway), caf::actor_cast<caf::actor>(supervisor),
+                              caf::actor_cast<caf::actor>(store)})
+      caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
+    world.run();
+  }
+
+  template <class T>
+  using answer = std::shared_ptr<std::optional<expected<T>>>;
+
+  answer<outcome> send(session_command command, std::string id = "s", std::optional<std::uint64_t> revision = {}) {
+    auto out = std::make_shared<std::optional<expected<outcome>>>();
+    compat::anon_send(gateway, host_command{{session_ref(std::move(id)), "", revision, std::move(command)},
+                                            completion<outcome>{[out](expected<outcome> x) { *out = std::move(x); }}});
+    return out;
+  }
+
+  answer<state_snapshot> read(std::string id = "s") {
+    auto out = std::make_shared<std::optional<expected<state_snapshot>>>();
+    compat::anon_send(gateway, host_read{{session_ref(std::move(id))}, completion<state_snapshot>{[out](expected<state_snapshot> x) {
+                                           *out = std::move(x);
+                                         }}});
+    return out;
+  }
+
+  template <class T>
+  static expected<T> now(const answer<T>& a) {
+    REQUIRE_MESSAGE(a->has_value(), "the request was not answered");
+    return **a;
+  }
+
+  expected<outcome> execute(session_command command, std::string id = "s") {
+    auto a = send(std::move(command), std::move(id));
+    world.run();
+    return now(a);
+  }
+
+  session_state committed(std::string id = "s") {
+    auto a = read(std::move(id));
+    world.run();
+    return *now(a)->state;
+  }
+
+  void release() { testing::release(store); }
+  void release_all() {
+    for (auto left = disk->held.size(); left > 0; --left)
+      release();
+    world.run();
+  }
+
+  std::shared_ptr<bool> drained() {
+    auto done = std::make_shared<bool>(false);
+    auto waiter = world.system().spawn([this, done](caf::event_based_actor* self) {
+      compat::request(self, supervisor, drain{}).then([done] { *done = true; }, [](const caf::error&) {});
+    });
+    world.run();
+    return done;
+  }
+
+  timestamp clock() {
+    if (std::exchange(crash_next_command, false))
+      throw std::runtime_error{"planted crash"};
+    return {1'000};
+  }
+
+  bool crash_next_command = false;
+  std::shared_ptr<fake_disk> disk = std::make_shared<fake_disk>();
+  std::shared_ptr<directory> live = std::make_shared<directory>();
+  testing::deterministic_system world;
+  store_actor store = testing::spawn_fake_store(world.system(), disk);
+  supervisor_actor supervisor =
+      spawn_supervisor(world.system(), {store, live, [this] { return clock(); }});
+  gateway_actor gateway = spawn_gateway(world.system(), supervisor);
+};
+
+append_items item(std::string text) { return {{value::map({{"content", value{text}}})}}; }
+
+std::vector<std::string> texts(const session_state& state) {
+  std::vector<std::string> out;
+  for (const auto& i : state.items)
+    out.emplace_back(*i.fields.view().find("content")->as_string());
+  return out;
+}
+
+using list = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("an append is answered only after its commit returned") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  n.disk->hold = true;
+  const auto answer = n.send(item("a"));
+  n.world.run();
+  CHECK_FALSE(answer->has_value());
+  n.release();
+  n.world.run();
+  CHECK(n.now(answer) == outcome{.revision = 2, .changed = true, .first_seq = 1, .last_seq = 1});
+}
+
+TEST_CASE("a published snapshot never shows a change that is not committed") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  n.disk->hold = true;
+  n.send(item("a"));
+  n.world.run();
+  REQUIRE(n.live->find(session_ref("s")));
+  CHECK(n.live->find(session_ref("s"))->read()->revision == 1);
+  n.release();
+  n.world.run();
+  CHECK(n.live->find(session_ref("s"))->read()->revision == 2);
+}
+
+TEST_CASE("a strict read waits for the commands before it") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  n.disk->hold = true;
+  n.send(item("a"));
+  const auto read = n.read();
+  n.world.run();
+  CHECK_FALSE(read->has_value());
+  n.release();
+  n.world.run();
+  CHECK(texts(*n.now(read)->state) == list{"a"});
+}
+
+TEST_CASE("pipelined appends are decided against each other and answered in order") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  n.disk->hold = true;
+  const auto a = n.send(item("a")), b = n.send(item("b"));
+  n.world.run();
+  REQUIRE(n.disk->held.size() == 2);
+  n.release();
+  n.world.run();
+  CHECK(n.now(a)->last_seq == 1);
+  CHECK_FALSE(b->has_value());
+  n.release();
+  n.world.run();
+  CHECK(n.now(b)->last_seq == 2);
+  CHECK(n.now(b)->revision == 3);
+}
+
+TEST_CASE("a refusal that depends on a pending change waits for it") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  n.disk->hold = true;
+  n.send(item("a"));
+  const auto conflict = n.send(item("b"), "s", 1);
+  n.world.run();
+  CHECK_FALSE(conflict->has_value());
+  n.release();
+  n.world.run();
+  CHECK(n.now(conflict).error().code == errc::revision_conflict);
+  CHECK(n.now(conflict).error().current_revision == 2);
+}
+
+TEST_CASE("a failed commit takes back all that was decided upon it") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(item("kept")));
+  n.disk->hold = true;
+  const auto a = n.send(item("a")), b = n.send(item("b"));
+  n.world.run();
+  n.disk->fail = error{errc::store_full, "the disk is full"};
+  n.release();
+  n.world.run();
+  CHECK(n.now(a).error().code == errc::store_full);
+  CHECK(n.now(b).error().code == errc::store_full);
+  CHECK(n.live->find(session_ref("s"))->read()->revision == 2);
+  n.disk->hold = false;
+  n.release_all();
+  n.world.run();
+  const auto c = n.execute(item("c"));
+  REQUIRE(c);
+  CHECK(c->revision == 3);
+  CHECK(c->first_seq == 2);
+  CHECK(texts(n.committed()) == list{"kept", "c"});
+  CHECK(n.disk->changes[session_ref("s")].size() == 3);
+}
+
+TEST_CASE("a command that was sent after a failed commit is not hurt by the ones before it") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  n.disk->hold = true;
+  n.send(item("a"));
+  n.send(item("b"));
+  n.world.run();
+  n.disk->fail = error{errc::store_failed, "the write failed"};
+  n.release();  // a fails, b is still on its way to the disk
+  n.world.run();
+  const auto c = n.send(item("c"));
+  n.world.run();
+  REQUIRE(n.disk->held.size() == 2);
+  n.release();  // b: does not follow
+  n.release();  // c
+  n.world.run();
+  REQUIRE(n.now(c));
+  CHECK(texts(n.committed()) == list{"c"});
+}
+
+TEST_CASE("an unknown outcome ends the actor and the next one reads the truth from disk") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  n.disk->hold = true;
+  const auto a = n.send(item("a"));
+  n.world.run();
+  n.disk->fail = error{errc::outcome_unknown, "the commit did not return"};
+  n.disk->land_anyway = true;
+  n.release();
+  n.disk->hold = false;
+  n.world.run();
+  CHECK(n.now(a).error().code == errc::outcome_unknown);
+  CHECK(n.live->size() == 0);
+  CHECK(texts(n.committed()) == list{"a"});
+  CHECK(n.execute(item("b"))->last_seq == 2);
+}
+
+TEST_CASE("a session that crashed wakes from the store with everything that was acknowledged") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(item("a")));
+  n.crash_next_command = true;
+  const auto lost = n.execute(item("b"));
+  CHECK(lost.error().code == errc::outcome_unknown);
+  CHECK(n.live->size() == 0);
+  CHECK(texts(n.committed()) == list{"a"});
+  CHECK(n.execute(item("c"))->last_seq == 2);
+}
+
+TEST_CASE("a crash answers the commands that wait behind it from the store") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  n.crash_next_command = true;
+  const auto lost = n.send(item("a")), next = n.send(item("b"));
+  n.world.run();
+  CHECK(n.now(lost).error().code == errc::outcome_unknown);
+  REQUIRE(n.now(next));
+  CHECK(texts(n.committed()) == list{"b"});
+}
+
+TEST_CASE("requests that arrive while a session loads share one load and keep their order") {
+  node n;
+  const auto created = n.send(create_session{}), a = n.send(item("a"));
+  const auto read = n.read();
+  n.world.run();
+  CHECK(n.disk->loads == 1);
+  CHECK(n.now(created)->created);
+  CHECK(n.now(a)->first_seq == 1);
+  CHECK(texts(*n.now(read)->state) == list{"a"});
+}
+
+TEST_CASE("an id that was only asked for leaves no actor behind") {
+  node n;
+  CHECK(n.committed("nobody").status == lifecycle::absent);
+  n.world.run();
+  CHECK(n.live->size() == 0);
+  CHECK(n.execute(item("x"), "nobody").error().code == errc::not_found);
+  n.world.run();
+  CHECK(n.live->size() == 0);
+  CHECK(n.disk->changes[session_ref("nobody")].empty());
+}
+
+TEST_CASE("a command that meets a retiring actor reaches its successor") {
+  node n;
+  const auto read = n.read();            // wakes an actor that will offer to retire
+  const auto created = n.send(create_session{});
+  const auto a = n.send(item("a"));
+  n.world.run();
+  CHECK(n.now(read)->state->status == lifecycle::absent);
+  REQUIRE(n.now(created));
+  REQUIRE(n.now(a));
+  CHECK(texts(n.committed()) == list{"a"});
+}
+
+TEST_CASE("a session refuses more than its limit of commands in flight and nothing else") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  n.disk->hold = true;
+  std::vector<node::answer<outcome>> answers;
+  for (std::size_t i = 0; i < max_commands_in_flight + 1; ++i)
+    answers.push_back(n.send(item("x")));
+  n.world.run();
+  CHECK(n.now(answers.back()).error().code == errc::busy);
+  CHECK(n.now(answers.back()).error().limit == max_commands_in_flight);
+  n.release_all();
+  n.world.run();
+  for (std::size_t i = 0; i < max_commands_in_flight; ++i)
+    CHECK(n.now(answers[i])->last_seq == i + 1);
+}
+
+TEST_CASE("two sessions never see each other's items") {
+  node n;
+  for (const auto* id : {"s", "t"}) {
+    REQUIRE(n.execute(create_session{}, id));
+    REQUIRE(n.execute(item(id), id));
+  }
+  CHECK(texts(n.committed("s")) == list{"s"});
+  CHECK(texts(n.committed("t")) == list{"t"});
+}
+
+TEST_CASE("a drain waits for what is in flight and refuses what comes later") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  n.disk->hold = true;
+  const auto a = n.send(item("a"));
+  n.world.run();
+  const auto done = n.drained();
+  CHECK_FALSE(*done);
+  const auto late = n.send(item("late"));
+  n.world.run();
+  CHECK(n.now(late).error().code == errc::draining);
+  n.release();
+  n.world.run();
+  CHECK(n.now(a)->last_seq == 1);
+  CHECK(*done);
+  CHECK(n.disk->folds == 1);
+  CHECK(n.live->size() == 0);
+}
+
+TEST_CASE("a session whose stored changes are damaged is refused by name and hurts no other") {
+  node n;
+  n.disk->changes[session_ref("s")] = {"garbage"};
+  CHECK(n.execute(create_session{}).error().code == errc::damaged);
+  CHECK(n.execute(create_session{}, "t"));
+}

@@ -1,0 +1,64 @@
+#pragma once
+
+/// An actor system without threads and with a virtual clock: the one place of the tests that touches CAF's own test
+/// scheduler. `run()` lets every message be handled; nothing happens in between.
+
+#include <troupe/messages/messages.hpp>
+
+#if CAF_MAJOR_VERSION >= 1
+#include <caf/test/fixture/deterministic.hpp>
+#include <caf/test/reporter.hpp>
+#else
+#include <caf/scheduler/test_coordinator.hpp>
+#endif
+
+#include <caf/actor_system.hpp>
+
+#include <memory>
+
+namespace troupe::testing {
+
+#if CAF_MAJOR_VERSION >= 1
+
+class deterministic_system {
+ public:
+  caf::actor_system& system() { return fixture_.sys; }
+  std::size_t run() { return fixture_.dispatch_messages(); }
+
+ private:
+  struct reporter_guard {  // the fixture prints through CAF's reporter, which a foreign test runner lacks
+    reporter_guard() { caf::test::reporter::instance(reporter.get()); }
+    ~reporter_guard() { caf::test::reporter::instance(nullptr); }
+    std::unique_ptr<caf::test::reporter> reporter = caf::test::reporter::make_default();
+  };
+  bool initialised_ = (init_messages(), true);
+  reporter_guard guard_;
+  caf::test::fixture::deterministic fixture_;
+};
+
+#else
+
+class deterministic_system {
+ public:
+  deterministic_system() : system_{config_}, scheduler_{static_cast<caf::scheduler::test_coordinator&>(system_.scheduler())} {}
+  ~deterministic_system() { run(); }
+  deterministic_system(const deterministic_system&) = delete;
+
+  caf::actor_system& system() { return system_; }
+  std::size_t run() { return scheduler_.run(); }
+
+ private:
+  struct config : caf::actor_system_config {
+    config() {
+      init_messages();
+      set("caf.scheduler.policy", "testing");
+    }
+  };
+  config config_;
+  caf::actor_system system_;
+  caf::scheduler::test_coordinator& scheduler_;
+};
+
+#endif
+
+}  // namespace troupe::testing

@@ -1,0 +1,92 @@
+#pragma once
+
+/// A store actor for tests of other actors: its disk is a map that the test reads and writes, and the test says when
+/// a commit returns and how.
+
+#include <troupe/messages/messages.hpp>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace troupe::testing {
+
+/// What the test and the actor share; REQUIRES: the deterministic system, so that they never run at once.
+struct fake_disk {
+  std::map<entity_ref, std::vector<std::string>> changes;
+  bool hold = false;             ///< commits wait for a `release`
+  std::optional<error> fail;     ///< the next commit that ends fails so
+  bool land_anyway = false;      ///< ... and is on disk all the same
+  int loads = 0;
+  int folds = 0;
+  std::deque<std::pair<commit_request, caf::typed_response_promise<commit_receipt>>> held;
+  std::uint64_t position = 0;
+
+  void finish(const commit_request& request, caf::typed_response_promise<commit_receipt>& promise) {
+    auto& stored = changes[request.entity];
+    if (auto why = std::exchange(fail, std::nullopt)) {
+      if (std::exchange(land_anyway, false))
+        stored.push_back(request.payload);
+      return promise.deliver(to_caf(*why));
+    }
+    if (request.sequence != stored.size() + 1)
+      return promise.deliver(to_caf({errc::store_failed, "the change does not follow"}));
+    stored.push_back(request.payload);
+    promise.deliver(commit_receipt{++position});
+  }
+
+  /// The oldest held commit ends; on the actor's own thread.
+  void release_one() {
+    auto [request, promise] = std::move(held.front());
+    held.pop_front();
+    finish(request, promise);
+  }
+};
+
+class fake_store_behavior {
+ public:
+  static inline const char* name = "troupe.fake_store";
+
+  fake_store_behavior(store_actor::pointer self, std::shared_ptr<fake_disk> disk) : self_{self}, disk_{std::move(disk)} {}
+
+  store_actor::behavior_type make_behavior() {
+    return {[this](const commit_request& request) -> caf::result<commit_receipt> {
+              auto promise = self_->make_response_promise<commit_receipt>();
+              if (disk_->hold)
+                disk_->held.emplace_back(request, promise);
+              else
+                disk_->finish(request, promise);
+              return promise;
+            },
+            [this](const load_request& request) -> caf::result<stored_entity> {
+              ++disk_->loads;
+              while (!disk_->held.empty())  // a load sees every change that was sent before it
+                disk_->release_one();
+              const auto& stored = disk_->changes[request.entity];
+              return stored_entity{{}, stored, stored.size()};
+            },
+            [this](materialise_all) { ++disk_->folds; },
+            [this](get_store_stats) -> caf::result<store_stats> {
+              if (!disk_->held.empty())
+                disk_->release_one();
+              return store_stats{.position = disk_->position};
+            }};
+  }
+
+ private:
+  store_actor::pointer self_;
+  std::shared_ptr<fake_disk> disk_;
+};
+
+/// Lets the oldest held commit end. A promise must be kept by its own actor, so this is a message, too.
+inline void release(const store_actor& store) { compat::anon_send(store, get_store_stats{}); }
+
+inline store_actor spawn_fake_store(caf::actor_system& system, std::shared_ptr<fake_disk> disk) {
+  return system.spawn<caf::stateful_actor<fake_store_behavior, store_actor::base>>(std::move(disk));
+}
+
+}  // namespace troupe::testing
