@@ -1,7 +1,6 @@
 #include "http/client.hpp"
 
 #include "http/wire.hpp"
-
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -22,7 +21,9 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-std::string reason(int number) { return std::generic_category().message(number); }
+std::string reason(int number) {
+  return std::generic_category().message(number);
+}
 
 /// 1: ready. 0: the deadline passed. -1: errno.
 int wait_for(int socket, short events, clock::time_point deadline) {
@@ -43,9 +44,8 @@ bool parse_number(std::string_view text, T& out, int base = 10) {
 
 std::string_view trim(std::string_view s) noexcept {
   const auto first = s.find_first_not_of(" \t");
-  return first == std::string_view::npos
-             ? std::string_view{}
-             : s.substr(first, s.find_last_not_of(" \t") - first + 1);
+  return first == std::string_view::npos ? std::string_view{}
+                                         : s.substr(first, s.find_last_not_of(" \t") - first + 1);
 }
 
 unexpected unknown(std::string why) {
@@ -53,9 +53,9 @@ unexpected unknown(std::string why) {
 }
 
 expected<std::string> serialize(const request& asked, const std::string& host, std::uint16_t port) {
-  const bool target_ok =
-      !asked.target.empty()
-      && std::ranges::all_of(asked.target, [](char c) { return c > 0x20 && c < 0x7F && c != '#'; });
+  const bool target_ok = !asked.target.empty() && std::ranges::all_of(asked.target, [](char c) {
+    return c > 0x20 && c < 0x7F && c != '#';
+  });
   if (!is_token(asked.method) || !target_ok)
     return fail(errc::malformed, "a method is a token and a target is percent-encoded");
   std::string out = asked.method + " " + asked.target + " HTTP/1.1\r\n";
@@ -105,7 +105,8 @@ expected<endpoint> parse_url(std::string_view url) {
     return c > 0x20 && c < 0x7F && std::string_view{"/?#@[]\\"}.find(c) == std::string_view::npos;
   });
   const bool port_ok =
-      rest.empty() || (rest[0] == ':' && parse_number(rest.substr(1), result.port) && result.port > 0);
+      rest.empty()
+      || (rest[0] == ':' && parse_number(rest.substr(1), result.port) && result.port > 0);
   if (!host_ok || !port_ok)
     return fail(errc::malformed, "a server is given as http://host:port");
   return result;
@@ -113,9 +114,11 @@ expected<endpoint> parse_url(std::string_view url) {
 
 /// Reads one answer from a socket. What it has read is gone when it fails.
 class client::reader {
- public:
+public:
   reader(int socket, clock::time_point deadline, std::size_t longest)
-      : socket_{socket}, deadline_{deadline}, longest_{longest} {}
+      : socket_{socket},
+        deadline_{deadline},
+        longest_{longest} {}
 
   expected<response> read(bool head_only);
 
@@ -125,7 +128,7 @@ class client::reader {
   /// Whether not one byte of an answer came.
   bool silent() const noexcept { return !any_; }
 
- private:
+private:
   expected<void> fill();
   expected<std::string> line();
   expected<void> head(response& out);
@@ -204,8 +207,8 @@ expected<void> client::reader::head(response& out) {
     const auto colon = field->find(':');
     if (colon == std::string::npos || !is_token(std::string_view{*field}.substr(0, colon)))
       return unknown("the answer has a broken header");
-    out.headers.push_back({field->substr(0, colon),
-                           std::string{trim(std::string_view{*field}.substr(colon + 1))}});
+    out.headers.push_back(
+        {field->substr(0, colon), std::string{trim(std::string_view{*field}.substr(colon + 1))}});
   }
   if (const auto* c = out.find_header("connection"))
     keep_alive_ = iequals(*c, "keep-alive") || (keep_alive_ && !iequals(*c, "close"));
@@ -293,9 +296,13 @@ expected<response> client::reader::read(bool head_only) {
 }
 
 client::client(std::string host, std::uint16_t port, std::chrono::milliseconds timeout)
-    : host_{std::move(host)}, port_{port}, timeout_{timeout} {}
+    : host_{std::move(host)},
+      port_{port},
+      timeout_{timeout} {}
 
-client::~client() { close(); }
+client::~client() {
+  close();
+}
 
 client::client(client&& other) noexcept
     : longest_answer{other.longest_answer},

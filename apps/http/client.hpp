@@ -1,8 +1,8 @@
 #pragma once
 
-#include "http/message.hpp"
-
 #include <troupe/state/expected.hpp>
+
+#include "http/message.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -19,31 +19,32 @@ struct endpoint {
   friend bool operator==(const endpoint&, const endpoint&) = default;
 };
 
-/// "http://host:port", with or without a final slash. Fails with `malformed`, and with `not_supported` for https.
+/// "http://host:port", with or without a final slash. Fails with `malformed`, and with
+/// `not_supported` for https.
 [[nodiscard]] expected<endpoint> parse_url(std::string_view url);
 
 /// One keep-alive connection to one server, made when it is needed. Blocks; one thread at a time.
 ///
-/// A request is sent once. `busy` says that it was certainly not processed: no connection, or not all of its bytes
-/// left this machine. `outcome_unknown` says that all bytes left and no valid answer came: the caller reads what is
-/// there, or repeats with the same idempotency key.
+/// A request is sent once. `busy` says that it was certainly not processed: no connection, or not
+/// all of its bytes left this machine. `outcome_unknown` says that all bytes left and no valid
+/// answer came: the caller reads what is there, or repeats with the same idempotency key.
 class client {
- public:
+public:
   /// `timeout` is for one request in all, from connecting to the last byte of its answer.
   client(std::string host, std::uint16_t port, std::chrono::milliseconds timeout);
   ~client();
   client(client&& other) noexcept;
   client& operator=(client&& other) noexcept;
 
-  /// Adds Host, and Content-Length when there is a body or the method wants one. Fails with `malformed`, before
-  /// anything is sent, for a request that would break out of its lines; with `too_large` for an answer beyond
-  /// `longest_answer` (the request was processed).
+  /// Adds Host, and Content-Length when there is a body or the method wants one. Fails with
+  /// `malformed`, before anything is sent, for a request that would break out of its lines; with
+  /// `too_large` for an answer beyond `longest_answer` (the request was processed).
   [[nodiscard]] expected<response> send(const request& asked);
 
   /// Then: the answer is not read any further, and the connection closed.
   std::size_t longest_answer = 64 * 1024 * 1024;
 
- private:
+private:
   class reader;
 
   expected<void> connect(std::chrono::steady_clock::time_point deadline);

@@ -1,11 +1,11 @@
 #pragma once
 
-// Internal: included by server.cpp alone, so that Asio is compiled in one translation unit.
+// Internal: included by server.cpp alone, so that Asio is compiled in one translation unit. What is
+// declared here and not defined here (the gate, the worker) is defined there.
 
 #include "http/problem.hpp"
 #include "http/server.hpp"
 #include "http/wire.hpp"
-
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -55,10 +55,10 @@ struct common {
   }
 };
 
-/// The way of an answer from any thread to the thread of its connection. Outlives the server when a responder does,
-/// and then leads nowhere.
+/// The way of an answer from any thread to the thread of its connection. Outlives the server when a
+/// responder does, and then leads nowhere.
 class answer_gate : public std::enable_shared_from_this<answer_gate> {
- public:
+public:
   explicit answer_gate(asio::io_context& io) noexcept : io_{&io} {}
 
   /// To be called on the worker's thread before anything else runs there.
@@ -73,7 +73,7 @@ class answer_gate : public std::enable_shared_from_this<answer_gate> {
     ready_.clear();
   }
 
- private:
+private:
   struct entry {
     std::weak_ptr<connection> to;
     response answered;
@@ -83,12 +83,13 @@ class answer_gate : public std::enable_shared_from_this<answer_gate> {
 
   inline static thread_local const answer_gate* current_ = nullptr;
   std::mutex mutex_;
-  asio::io_context* io_;       ///< null once closed
-  std::vector<entry> ready_;   ///< a post is on its way when this is not empty
-  std::vector<entry> taken_;   ///< worker's thread only; keeps its memory
+  asio::io_context* io_;      ///< null once closed
+  std::vector<entry> ready_;  ///< a post is on its way when this is not empty
+  std::vector<entry> taken_;  ///< worker's thread only; keeps its memory
 };
 
-/// One thread, its event loop and its connections. Everything but `gate` is touched on that thread only.
+/// One thread, its event loop and its connections. Everything but `gate` is touched on that thread
+/// only.
 struct worker {
   explicit worker(common& c) : shared{c}, gate{std::make_shared<answer_gate>(io)} {}
 
@@ -104,17 +105,19 @@ struct worker {
   /// IMF-fixdate of the current second.
   std::string_view date();
 
- private:
+private:
   std::time_t date_second_ = -1;
   std::array<char, 32> date_{};
 };
 
-/// One peer. Owned by its worker's list and by the operations under way; lives on the worker's thread.
+/// One peer. Owned by its worker's list and by the operations under way; lives on the worker's
+/// thread.
 ///
-/// One timer per connection ticks at the pace of the shortest timeout; a change of phase only writes `deadline_`.
-/// Each answer is written whole before the next request is looked at, so there is at most one responder out.
+/// One timer per connection ticks at the pace of the shortest timeout; a change of phase only
+/// writes `deadline_`. Each answer is written whole before the next request is looked at, so there
+/// is at most one responder out.
 class connection : public std::enable_shared_from_this<connection> {
- public:
+public:
   connection(worker& w, tcp::socket socket, std::string remote_address)
       : worker_{w},
         limits_{w.shared.options.bounds},
@@ -134,7 +137,7 @@ class connection : public std::enable_shared_from_this<connection> {
 
   void close();
 
- private:
+private:
   enum class phase {
     idle,       // waits for the first byte of a request
     head,       // until the head is complete
@@ -162,7 +165,8 @@ class connection : public std::enable_shared_from_this<connection> {
   void finish();
   void linger();
 
-  /// Runs `f` on this object when an operation ends; an exception (only memory can be the reason) closes.
+  /// Runs `f` on this object when an operation ends; an exception (only memory can be the reason)
+  /// closes.
   template <class F>
   auto then(F f) {
     return [self = shared_from_this(), f](auto... xs) {
@@ -188,7 +192,6 @@ class connection : public std::enable_shared_from_this<connection> {
   std::size_t begin_ = 0;  ///< of the bytes that wait to be parsed
   std::size_t end_ = 0;
   std::size_t window_bytes_ = 0;  ///< of body since the window began
-  bool first_ = true;             ///< no request has been answered yet
 
   std::string head_out_;
   std::string body_out_;
@@ -198,7 +201,7 @@ class connection : public std::enable_shared_from_this<connection> {
   bool refused_ = false;  ///< the peer may be sending still
 };
 
-// ---------------------------------------------------------------------------------------------------------------
+// -------------------------------------------------------------------------------------------
 
 inline void connection::start(bool refused) {
   place_ = worker_.connections.insert(worker_.connections.end(), shared_from_this());
@@ -240,7 +243,8 @@ inline void connection::enter(phase p, clock::duration timeout) {
   deadline_ = clock::now() + timeout;
 }
 
-/// The tick is never longer than a timeout, so a deadline written later than the last tick is met exactly.
+/// The tick is never longer than a timeout, so a deadline written later than the last tick is met
+/// exactly.
 inline void connection::tick() {
   if (phase_ == phase::closed)
     return;
@@ -265,7 +269,8 @@ inline void connection::on_deadline() {
       refuse({408, "request_timeout", "the head of the request did not arrive in time"});
       break;
     case phase::body: {
-      const auto wanted = limits_.body_rate * static_cast<std::size_t>(limits_.body_window.count()) / 1000;
+      const auto wanted =
+          limits_.body_rate * static_cast<std::size_t>(limits_.body_window.count()) / 1000;
       if (window_bytes_ < wanted)
         refuse({408, "request_timeout", "the body of the request arrives too slowly"});
       else
@@ -314,12 +319,8 @@ inline void connection::on_read(error_code ec, std::size_t n) {
   end_ += n;
   if (phase_ == phase::body)
     window_bytes_ += n;
-  if (phase_ == phase::idle) {
-    if (first_)  // the clock of a first request runs since the peer connected
-      phase_ = phase::head;
-    else
-      enter(phase::head, limits_.head_timeout);
-  }
+  if (phase_ == phase::idle)
+    enter(phase::head, limits_.head_timeout);
   process();
 }
 
@@ -361,15 +362,17 @@ inline void connection::send_continue() {
                     }));
 }
 
-/// The sink of one request: knows where its connection lives, and keeps neither it nor the server alive.
+/// The sink of one request: knows where its connection lives, and keeps neither it nor the server
+/// alive.
 class connection_sink final : public response_sink {
- public:
+public:
   connection_sink(std::shared_ptr<answer_gate> gate, std::weak_ptr<connection> to) noexcept
-      : gate_{std::move(gate)}, to_{std::move(to)} {}
+      : gate_{std::move(gate)},
+        to_{std::move(to)} {}
 
   void answer(response answered) override { gate_->deliver(std::move(to_), std::move(answered)); }
 
- private:
+private:
   std::shared_ptr<answer_gate> gate_;
   std::weak_ptr<connection> to_;
 };
@@ -380,7 +383,6 @@ inline void connection::handle() {
   close_after_ = !parser_.keep_alive();
   request next = parser_.take();
   next.remote_address = remote_address_;
-  first_ = false;
   phase_ = phase::handling;
   responder owed{std::make_unique<connection_sink>(worker_.gate, weak_from_this())};
   try {
@@ -418,9 +420,8 @@ inline void connection::refuse(const protocol_error& why) {
 
 inline void connection::write(response answered) {
   head_out_.clear();
-  append_response_head(
-      head_out_, answered,
-      {.keep_alive = !close_after_, .http10 = http10_, .date = worker_.date()});
+  append_response_head(head_out_, answered,
+                       {.keep_alive = !close_after_, .http10 = http10_, .date = worker_.date()});
   body_out_ = std::move(answered.body);
   const bool without = head_only_ || !has_body(answered.status);
   enter(phase::writing, limits_.write_timeout);
@@ -459,7 +460,8 @@ inline void connection::next_request() {
     drain();
 }
 
-/// Closing a socket with unread bytes resets it, and the peer may lose the answer: then read on for a while.
+/// Closing a socket with unread bytes resets it, and the peer may lose the answer: then read on for
+/// a while.
 inline void connection::finish() {
   error_code ec;
   if (!refused_ && begin_ == end_ && socket_.available(ec) == 0) {

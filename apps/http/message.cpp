@@ -85,8 +85,8 @@ expected<parsed_target> parse_target(std::string_view target) {
   const auto mark = target.find('?');
   const auto path = target.substr(1, mark == std::string_view::npos ? mark : mark - 1);
   bool ok = path.empty() || split(path, '/', [&](std::string_view piece) {
-    return decode(piece, false, result.segments.emplace_back());
-  });
+              return decode(piece, false, result.segments.emplace_back());
+            });
   if (ok && mark != std::string_view::npos)
     ok = split(target.substr(mark + 1), '&', [&](std::string_view piece) {
       if (piece.empty())
@@ -129,7 +129,9 @@ responder& responder::operator=(responder&& other) noexcept {
   return *this;
 }
 
-responder::~responder() { abandon(); }
+responder::~responder() {
+  abandon();
+}
 
 void responder::operator()(response answered) {
   if (const auto sink = std::move(sink_))

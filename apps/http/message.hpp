@@ -34,8 +34,8 @@ struct header {
 
 /// One request, complete and valid as HTTP/1.1; what it means is not yet looked at. Owns its bytes.
 struct request {
-  std::string method;          ///< as sent, case matters: "GET"
-  std::string target;          ///< as sent, still encoded: "/v1/sessions/a%2Fb?last=3"
+  std::string method;  ///< as sent, case matters: "GET"
+  std::string target;  ///< as sent, still encoded: "/v1/sessions/a%2Fb?last=3"
   std::vector<header> headers{};
   std::string body{};
   std::string remote_address{};  ///< of the peer, without its port: "127.0.0.1"
@@ -52,8 +52,8 @@ struct query_parameter {
   friend bool operator==(const query_parameter&, const query_parameter&) = default;
 };
 
-/// A target taken apart and then decoded, in this order: a '%2F' inside a segment is data, and so are '.', '..'
-/// and an empty segment. "/" has no segment; "/a/" has "a" and "".
+/// A target taken apart and then decoded, in this order: a '%2F' inside a segment is data, and so
+/// are '.', '..' and an empty segment. "/" has no segment; "/a/" has "a" and "".
 struct parsed_target {
   std::vector<std::string> segments;
   std::vector<query_parameter> query;  ///< in the order sent, repeats kept
@@ -62,15 +62,17 @@ struct parsed_target {
   [[nodiscard]] const std::string* find_query(std::string_view name) const noexcept;
 };
 
-/// Fails with `malformed` on a target that is not an absolute path and on any '%' without two hex digits. In the
-/// query '+' is a space, as every form library writes it.
+/// Fails with `malformed` on a target that is not an absolute path and on any '%' without two hex
+/// digits. In the query '+' is a space, as every form library writes it.
 [[nodiscard]] expected<parsed_target> parse_target(std::string_view target);
 
-/// `text` as one path segment or query value: everything but letters, digits and "-._~" becomes %XX.
+/// `text` as one path segment or query value: everything but letters, digits and "-._~" becomes
+/// %XX.
 [[nodiscard]] std::string percent_encode(std::string_view text);
 
-/// One answer. The server adds Content-Length, Connection and Date, and leaves the body out for HEAD, 204 and 304;
-/// those three headers and Transfer-Encoding are ignored when they stand in `headers`.
+/// One answer. The server adds Content-Length, Connection and Date, and leaves the body out for
+/// HEAD, 204 and 304; those three headers and Transfer-Encoding are ignored when they stand in
+/// `headers`.
 struct response {
   int status = 200;  ///< 200 to 599
   std::vector<header> headers{};
@@ -82,18 +84,19 @@ struct response {
   }
 };
 
-/// Where the answer to one request goes. `answer` is called once, from any thread. (Answers that go on being
-/// written, such as server-sent events, become a second member here.)
+/// Where the answer to one request goes. `answer` is called once, from any thread. (Answers that go
+/// on being written, such as server-sent events, become a second member here.)
 class response_sink {
- public:
+public:
   virtual ~response_sink() = default;
   virtual void answer(response answered) = 0;
 };
 
-/// The duty to answer one request: callable once, from any thread, at any time (also after the server is gone: then
-/// nothing happens). Whoever drops it unanswered has answered 500. Not to be called by two threads at once.
+/// The duty to answer one request: callable once, from any thread, at any time (also after the
+/// server is gone: then nothing happens). Whoever drops it unanswered has answered 500. Not to be
+/// called by two threads at once.
 class responder {
- public:
+public:
   explicit responder(std::unique_ptr<response_sink> sink) noexcept : sink_{std::move(sink)} {}
 
   /// A responder without a server, for tests and wrappers: the answer goes to `f(response)`.
@@ -117,14 +120,14 @@ class responder {
   /// Whether the answer is still owed.
   explicit operator bool() const noexcept { return sink_ != nullptr; }
 
- private:
+private:
   void abandon() noexcept;
 
   std::unique_ptr<response_sink> sink_;
 };
 
-/// What a server does with a request. Called on a thread that serves many connections: it must hand long work on
-/// and return. An exception is answered 500, like any dropped responder.
+/// What a server does with a request. Called on a thread that serves many connections: it must hand
+/// long work on and return. An exception is answered 500, like any dropped responder.
 using handler = std::function<void(request, responder)>;
 
 }  // namespace troupe::http

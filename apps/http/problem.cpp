@@ -5,13 +5,18 @@
 namespace troupe::http {
 namespace {
 
-/// The length of the UTF-8 character at the front of `s` (not empty), or 0 when there is none (RFC 3629).
+/// The length of the UTF-8 character at the front of `s` (not empty), or 0 when there is none (RFC
+/// 3629).
 std::size_t utf8_length(std::string_view s) noexcept {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
   const auto first = byte(0);
   if (first < 0x80)
     return 1;
-  const std::size_t n = first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
+  const std::size_t n = first < 0xC2   ? 0
+                        : first < 0xE0 ? 2
+                        : first < 0xF0 ? 3
+                        : first < 0xF5 ? 4
+                                       : 0;
   if (n == 0 || s.size() < n)
     return 0;
   for (std::size_t i = 1; i < n; ++i)
@@ -27,6 +32,7 @@ std::size_t utf8_length(std::string_view s) noexcept {
 }  // namespace
 
 std::string_view title(int status) noexcept {
+  // clang-format off
   switch (status) {
     case 100: return "Continue";
     case 200: return "OK";
@@ -69,6 +75,7 @@ std::string_view title(int status) noexcept {
     case 507: return "Insufficient Storage";
     default: return "Unknown";
   }
+  // clang-format on
 }
 
 void append_json_string(std::string& out, std::string_view text) {

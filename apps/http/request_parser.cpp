@@ -8,7 +8,8 @@
 namespace troupe::http {
 namespace {
 
-constexpr std::string_view allowed_everywhere = "the methods are GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS";
+constexpr std::string_view allowed_everywhere =
+    "the methods are GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS";
 
 std::string_view trim(std::string_view s) noexcept {
   const auto first = s.find_first_not_of(" \t");
@@ -23,7 +24,8 @@ bool is_digits(std::string_view s) noexcept {
 
 /// Printable ASCII without '#': a target has no fragment, and other bytes are percent-encoded.
 bool is_target(std::string_view s) noexcept {
-  return !s.empty() && std::ranges::all_of(s, [](char c) { return c > 0x20 && c < 0x7F && c != '#'; });
+  return !s.empty()
+         && std::ranges::all_of(s, [](char c) { return c > 0x20 && c < 0x7F && c != '#'; });
 }
 
 /// uri-host [":" port], by its characters only.
@@ -69,7 +71,8 @@ std::size_t request_parser::fail(int status, std::string_view code, std::string 
 }
 
 std::size_t request_parser::too_large(std::size_t longest) {
-  return fail(413, "too_large", "a body here may have at most " + std::to_string(longest) + " bytes");
+  return fail(413, "too_large",
+              "a body here may have at most " + std::to_string(longest) + " bytes");
 }
 
 std::size_t request_parser::step(std::string_view input) {
@@ -171,8 +174,8 @@ void request_parser::on_request_line(std::string_view line) {
     return;
   }
   const auto digit = [](char c) { return c >= '0' && c <= '9'; };
-  if (version.size() != 8 || !version.starts_with("HTTP/") || !digit(version[5]) || version[6] != '.'
-      || !digit(version[7])) {
+  if (version.size() != 8 || !version.starts_with("HTTP/") || !digit(version[5])
+      || version[6] != '.' || !digit(version[7])) {
     malformed("the version is not HTTP/ and two digits");
     return;
   }
@@ -259,7 +262,8 @@ void request_parser::on_connection(std::string_view value) {
   connection_keep_alive_ = connection_keep_alive_ && !connection_close_;
 }
 
-/// Framing first, because nothing behind it can be trusted otherwise; then what this server does not do.
+/// Framing first, because nothing behind it can be trusted otherwise; then what this server does
+/// not do.
 void request_parser::on_head_end() {
   if (!check_framing() || !check_target())
     return;
@@ -311,8 +315,8 @@ bool request_parser::check_framing() {
   return !failed();
 }
 
-/// Leaves an absolute path, or "*" of OPTIONS. An absolute URL must name the host that Host names: whoever checks one
-/// of them has then checked both.
+/// Leaves an absolute path, or "*" of OPTIONS. An absolute URL must name the host that Host names:
+/// whoever checks one of them has then checked both.
 bool request_parser::check_target() {
   auto& target = request_.target;
   if (target.starts_with('/') || request_.method == "CONNECT"
@@ -320,7 +324,8 @@ bool request_parser::check_target() {
     return true;
   const auto scheme = target.find("://");
   if (scheme != std::string::npos
-      && (iequals(target.substr(0, scheme), "http") || iequals(target.substr(0, scheme), "https"))) {
+      && (iequals(target.substr(0, scheme), "http")
+          || iequals(target.substr(0, scheme), "https"))) {
     const auto begin = scheme + 3;
     const auto end = std::min(target.find_first_of("/?", begin), target.size());
     if (hosts_ == 1 && iequals(std::string_view{target}.substr(begin, end - begin), host_)) {

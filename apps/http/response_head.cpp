@@ -44,7 +44,9 @@ bool is_writable(const response& answered) noexcept {
             });
 }
 
-bool has_body(int status) noexcept { return status >= 200 && status != 204 && status != 304; }
+bool has_body(int status) noexcept {
+  return status >= 200 && status != 204 && status != 304;
+}
 
 void append_response_head(std::string& out, const response& answered, const head_options& options) {
   const auto number = [&](std::size_t n) {

@@ -1,8 +1,9 @@
 #include "http/server.hpp"
 
 #include "http/connection.hpp"
-
 #include <boost/asio/dispatch.hpp>
+
+#include <cstdio>
 
 namespace troupe::http {
 namespace detail {
@@ -16,9 +17,9 @@ void answer_gate::deliver(std::weak_ptr<connection> to, response answered) {
   const std::lock_guard lock{mutex_};
   if (io_ == nullptr)
     return;
-  ready_.push_back({std::move(to), std::move(answered)});
-  if (ready_.size() == 1)  // one post wakes the worker for all that gather until it looks
+  if (ready_.empty())  // one post wakes the worker for all that gather until it looks
     asio::post(*io_, [self = shared_from_this()] { self->flush(); });
+  ready_.push_back({std::move(to), std::move(answered)});
 }
 
 void answer_gate::flush() {
@@ -63,16 +64,17 @@ std::string_view worker::date() {
 
 }  // namespace detail
 
-using detail::asio::ip::tcp;
 using detail::connection;
 using detail::error_code;
 using detail::worker;
+using detail::asio::ip::tcp;
 namespace asio = detail::asio;
 
 /// The acceptor and its timer live on the first worker's thread.
 struct server::impl {
   impl(server_options options, handler handle)
-      : shared{std::move(options), std::move(handle)}, workers{make_workers(shared)} {}
+      : shared{std::move(options), std::move(handle)},
+        workers{make_workers(shared)} {}
 
   static std::vector<std::unique_ptr<worker>> make_workers(detail::common& shared);
   expected<void> listen();
@@ -105,8 +107,8 @@ expected<void> server::impl::listen() {
   const auto& options = shared.options;
   error_code ec;
   tcp::resolver resolver{first()};
-  const auto found = resolver.resolve(options.host, std::to_string(options.port),
-                                      tcp::resolver::passive, ec);
+  const auto found =
+      resolver.resolve(options.host, std::to_string(options.port), tcp::resolver::passive, ec);
   if (ec || found.empty())
     return fail(errc::invalid_value, "cannot resolve " + options.host + ": " + ec.message());
   const tcp::endpoint wanted = found.begin()->endpoint();
@@ -203,7 +205,9 @@ void server::impl::stop() {
 
 server::server(std::unique_ptr<impl> inside) noexcept : impl_{std::move(inside)} {}
 
-server::~server() { impl_->stop(); }
+server::~server() {
+  impl_->stop();
+}
 
 expected<std::unique_ptr<server>> server::start(server_options options, handler handle) {
   auto inside = std::make_unique<impl>(std::move(options), std::move(handle));
@@ -213,7 +217,9 @@ expected<std::unique_ptr<server>> server::start(server_options options, handler 
   return std::unique_ptr<server>{new server{std::move(inside)}};
 }
 
-std::uint16_t server::port() const noexcept { return impl_->endpoint.port(); }
+std::uint16_t server::port() const noexcept {
+  return impl_->endpoint.port();
+}
 
 std::string server::address() const {
   const auto& at = impl_->endpoint;

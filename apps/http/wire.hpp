@@ -5,12 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 
-/// The bytes of HTTP/1.1, without a socket, a clock or a thread: what arrives is parsed strictly (RFC 9112, with every
-/// "may accept" refused), what leaves is written so that no header can break out of its line.
+/// The bytes of HTTP/1.1, without a socket, a clock or a thread: what arrives is parsed strictly
+/// (RFC 9112, with every "may accept" refused), what leaves is written so that no header can break
+/// out of its line.
 namespace troupe::http {
 
 /// Why a request was refused before anybody looked at its meaning.
@@ -20,19 +20,17 @@ struct protocol_error {
   std::string detail{};
 };
 
-/// The longest body a request may have, told from its method and target: an import may be longer than an append.
-using body_limit = std::function<std::size_t(std::string_view method, std::string_view target)>;
-
-/// Turns bytes into one request after another. One owner, one thread. Memory stays within the limits: nothing is
-/// reserved because a peer announced it.
+/// Turns bytes into one request after another. One owner, one thread. Memory stays within the
+/// limits: nothing is reserved because a peer announced it.
 class request_parser {
- public:
+public:
   /// `bounds` and `longest_body` (may be empty: then `bounds.body`) must outlive the parser.
   request_parser(const limits& bounds, const body_limit& longest_body) noexcept
-      : limits_{bounds}, longest_body_{longest_body} {}
+      : limits_{bounds},
+        longest_body_{longest_body} {}
 
-  /// Takes what it can use from the front of `input` and returns how many bytes that was; the caller offers the
-  /// rest again with more behind it. Takes nothing once `done()` or `failed()`.
+  /// Takes what it can use from the front of `input` and returns how many bytes that was; the
+  /// caller offers the rest again with more behind it. Takes nothing once `done()` or `failed()`.
   std::size_t feed(std::string_view input);
 
   [[nodiscard]] bool started() const noexcept { return head_bytes_ > 0; }
@@ -43,7 +41,9 @@ class request_parser {
   [[nodiscard]] const protocol_error& error() const noexcept { return error_; }
 
   /// Known once `head_done()`.
-  [[nodiscard]] bool expects_continue() const noexcept { return expects_continue_; }
+  [[nodiscard]] bool expects_continue() const noexcept {
+    return expects_continue_ && request_.body.empty();  // who sends already does not wait
+  }
   [[nodiscard]] bool keep_alive() const noexcept {
     return http10_ ? connection_keep_alive_ : !connection_close_;
   }
@@ -53,7 +53,7 @@ class request_parser {
   /// The request, and makes ready for the next one. REQUIRES: done().
   [[nodiscard]] request take();
 
- private:
+private:
   enum class state {
     request_line,
     header_line,
@@ -115,7 +115,8 @@ class request_parser {
 [[nodiscard]] bool is_token(std::string_view text) noexcept;
 [[nodiscard]] bool is_field_value(std::string_view text) noexcept;
 
-/// Whether an answer can be written as it is: a final status, and no header that would break out of its line.
+/// Whether an answer can be written as it is: a final status, and no header that would break out of
+/// its line.
 [[nodiscard]] bool is_writable(const response& answered) noexcept;
 
 /// Whether the answer has a body on the wire at all, HEAD aside.

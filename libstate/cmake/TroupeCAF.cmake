@@ -14,15 +14,15 @@ endif()
 
 if(TROUPE_SANITIZE MATCHES "thread") # an uninstrumented CAF makes TSan report by the hundred
   set(troupe_caf_flavour tsan)
-  find_package(CAF CONFIG QUIET COMPONENTS core io openssl
+  find_package(CAF CONFIG QUIET COMPONENTS core
     PATHS ${troupe_cache}/caf-0.18.7-tsan NO_DEFAULT_PATH)
 else()
   set(troupe_caf_flavour plain)
-  find_package(CAF CONFIG QUIET COMPONENTS core io openssl)
+  find_package(CAF CONFIG QUIET COMPONENTS core)
   if(NOT CAF_FOUND OR CAF_VERSION VERSION_LESS 0.18.7)
     unset(CAF_DIR CACHE)
     unset(CAF_DIR)
-    find_package(CAF CONFIG QUIET COMPONENTS core io openssl
+    find_package(CAF CONFIG QUIET COMPONENTS core
       PATHS ${troupe_cache}/caf-0.18.7-plain NO_DEFAULT_PATH)
   endif()
 endif()

@@ -1,8 +1,6 @@
 #include "http/client.hpp"
 #include "http/server.hpp"
-
 #include <doctest/doctest.h>
-
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -23,9 +21,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// A server that answers each connection with one script: bytes for each head it reads; then it closes.
+/// A server that answers each connection with one script: bytes for each head it reads; then it
+/// closes.
 class scripted_server {
- public:
+public:
   explicit scripted_server(std::vector<std::vector<std::string>> connections) {
     listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in at{};
@@ -63,7 +62,7 @@ class scripted_server {
   std::atomic<int> heads = 0;
   std::atomic<int> closed = 0;
 
- private:
+private:
   void read_head(int peer) {
     std::string all;
     std::array<char, 4096> part{};
@@ -83,7 +82,9 @@ class scripted_server {
 const request get{.method = "GET", .target = "/"};
 const std::string ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-errc code_of(const expected<response>& r) { return r ? errc{} : r.error().code; }
+errc code_of(const expected<response>& r) {
+  return r ? errc{} : r.error().code;
+}
 
 }  // namespace
 
@@ -92,8 +93,9 @@ TEST_CASE("a url is a host and a port and nothing else") {
   CHECK(*parse_url("http://[::1]:8080/") == endpoint{"::1", 8080});
   CHECK(*parse_url("http://a") == endpoint{"a", 80});
   CHECK(parse_url("https://a").error().code == errc::not_supported);
-  for (const auto* url : {"", "a:80", "http://", "http://:80", "http://a:", "http://a:0", "http://a:65536",
-                          "http://a:8x", "http://a:-1", "http://a/b", "http://u@a", "http://[::1", "http://[::1]8"})
+  for (const auto* url :
+       {"", "a:80", "http://", "http://:80", "http://a:", "http://a:0", "http://a:65536",
+        "http://a:8x", "http://a:-1", "http://a/b", "http://u@a", "http://[::1", "http://[::1]8"})
     CHECK_MESSAGE(parse_url(url).error().code == errc::malformed, url);
 }
 
@@ -146,9 +148,10 @@ TEST_CASE("no connection is told apart from no answer") {
 }
 
 TEST_CASE("an answer may be chunked or end with the connection") {
-  scripted_server s{{{"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-                      "3;x\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: 1\r\n\r\n",
-                      "HTTP/1.1 200 OK\r\n\r\nuntil the end"}}};
+  scripted_server s{
+      {{"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "3;x\r\nabc\r\nA\r\n0123456789\r\n0\r\nT: 1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\n\r\nuntil the end"}}};
   client c{"127.0.0.1", s.port, 5s};
   CHECK(c.send(get)->body == "abc0123456789");
   CHECK(c.send(get)->body == "until the end");
@@ -156,8 +159,9 @@ TEST_CASE("an answer may be chunked or end with the connection") {
 
 TEST_CASE("a broken answer is an unknown outcome") {
   for (const auto* answer :
-       {"HTTP/2 200\r\n\r\n", "nonsense\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab",
+       {"HTTP/2 200\r\n\r\n", "nonsense\r\n\r\n", "HTTP/1.1 2x0 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n"}) {
@@ -178,8 +182,10 @@ TEST_CASE("a request that would break out of its lines is not sent") {
   client c{"127.0.0.1", 1, 5s};
   CHECK(code_of(c.send({.method = "GET", .target = "/a b"})) == errc::malformed);
   CHECK(code_of(c.send({.method = "G T", .target = "/"})) == errc::malformed);
-  CHECK(code_of(c.send({.method = "GET", .target = "/", .headers = {{"A", "b\r\nC: d"}}})) == errc::malformed);
-  CHECK(code_of(c.send({.method = "GET", .target = "/", .headers = {{"content-length", "1"}}})) == errc::malformed);
+  CHECK(code_of(c.send({.method = "GET", .target = "/", .headers = {{"A", "b\r\nC: d"}}}))
+        == errc::malformed);
+  CHECK(code_of(c.send({.method = "GET", .target = "/", .headers = {{"content-length", "1"}}}))
+        == errc::malformed);
 }
 
 TEST_CASE("an early refusal of a large body is the answer and not an error") {

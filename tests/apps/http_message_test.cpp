@@ -1,7 +1,6 @@
 #include "http/message.hpp"
 #include "http/problem.hpp"
 #include "http/wire.hpp"
-
 #include <doctest/doctest.h>
 
 #include <string>
@@ -92,7 +91,8 @@ TEST_CASE("a problem body is JSON whatever the detail holds") {
   CHECK(problem_body(404, "not_found", "no \"x\\y\"\n\x01\x7f \xC3\xA4 \xF0\x9F\x98\x80")
         == "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,\"detail\":\"no "
            "\\\"x\\\\y\\\"\\n\\u0001\\u007f \xC3\xA4 \xF0\x9F\x98\x80\",\"code\":\"not_found\"}");
-  CHECK(problem_body(413, "too_large", "", "\"limit\":8").ends_with("\"code\":\"too_large\",\"limit\":8}"));
+  CHECK(problem_body(413, "too_large", "", "\"limit\":8")
+            .ends_with("\"code\":\"too_large\",\"limit\":8}"));
 }
 
 TEST_CASE("bytes that are not UTF-8 become replacement characters one by one") {
@@ -103,11 +103,11 @@ TEST_CASE("bytes that are not UTF-8 become replacement characters one by one") {
   };
   const std::string bad = "\xEF\xBF\xBD";
   CHECK(escaped("\xFF") == "\"" + bad + "\"");
-  CHECK(escaped("\xC0\x80") == "\"" + bad + bad + "\"");              // overlong
-  CHECK(escaped("\xE0\x80\x80") == "\"" + bad + bad + bad + "\"");    // overlong
-  CHECK(escaped("\xED\xA0\x80") == "\"" + bad + bad + bad + "\"");    // surrogate
+  CHECK(escaped("\xC0\x80") == "\"" + bad + bad + "\"");                      // overlong
+  CHECK(escaped("\xE0\x80\x80") == "\"" + bad + bad + bad + "\"");            // overlong
+  CHECK(escaped("\xED\xA0\x80") == "\"" + bad + bad + bad + "\"");            // surrogate
   CHECK(escaped("\xF4\x90\x80\x80") == "\"" + bad + bad + bad + bad + "\"");  // beyond U+10FFFF
-  CHECK(escaped("a\xE2\x82") == "\"a" + bad + bad + "\"");            // cut off
+  CHECK(escaped("a\xE2\x82") == "\"a" + bad + bad + "\"");                    // cut off
   CHECK(escaped("\xE2\x82z") == "\"" + bad + bad + "z\"");
   CHECK(escaped("\xED\x9F\xBF\xEE\x80\x80") == "\"\xED\x9F\xBF\xEE\x80\x80\"");
 }
@@ -257,7 +257,8 @@ TEST_CASE("a body may be longer where the exception says so") {
   };
   for (const auto& [target, status] : {std::pair{"/v1/import", 0}, {"/v1/other", 413}}) {
     request_parser parser{bounds, longer};
-    parser.feed("POST " + std::string{target} + " HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
+    parser.feed("POST " + std::string{target}
+                + " HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
     CHECK(parser.done() == (status == 0));
     CHECK((parser.failed() ? parser.error().status : 0) == status);
   }
@@ -291,11 +292,12 @@ TEST_CASE("an answer that would break out of its head is not writable") {
 
 TEST_CASE("the head of an answer frames it whatever headers the handler set") {
   std::string out;
-  append_response_head(out,
-                       {.status = 201,
-                        .headers = {{"content-length", "9"}, {"Transfer-Encoding", "chunked"}, {"ETag", "1"}},
-                        .body = "ab"},
-                       {.keep_alive = false, .http10 = false, .date = "D"});
+  append_response_head(
+      out,
+      {.status = 201,
+       .headers = {{"content-length", "9"}, {"Transfer-Encoding", "chunked"}, {"ETag", "1"}},
+       .body = "ab"},
+      {.keep_alive = false, .http10 = false, .date = "D"});
   CHECK(out
         == "HTTP/1.1 201 Created\r\nContent-Length: 2\r\nContent-Type: application/json\r\nDate: D\r\n"
            "Connection: close\r\nETag: 1\r\n\r\n");

@@ -1,10 +1,8 @@
 #include "http/client.hpp"
 #include "http/problem.hpp"
 #include "http/server.hpp"
-
-#include <doctest/doctest.h>
-
 #include <arpa/inet.h>
+#include <doctest/doctest.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -32,9 +30,10 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// A peer that sends exactly what a test says. Every wait ends after five seconds, as if the server had closed.
+/// A peer that sends exactly what a test says. Every wait ends after five seconds, as if the server
+/// had closed.
 class raw_peer {
- public:
+public:
   explicit raw_peer(std::uint16_t port, int receive_buffer = 0) {
     socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const timeval limit{.tv_sec = 5, .tv_usec = 0};
@@ -87,7 +86,7 @@ class raw_peer {
   /// Whether the server ends the stream without another byte.
   bool closed() { return in_.empty() && !more() && in_.empty() && ended_; }
 
- private:
+private:
   bool more() {
     std::array<char, 4096> part{};
     const auto n = ::recv(socket_, part.data(), part.size(), 0);
@@ -106,9 +105,13 @@ int status_of(const std::string& answer) {
   return answer.starts_with("HTTP/1.1 ") ? std::stoi(answer.substr(9, 3)) : 0;
 }
 
-std::string body_of(const std::string& answer) { return answer.substr(answer.find("\r\n\r\n") + 4); }
+std::string body_of(const std::string& answer) {
+  return answer.substr(answer.find("\r\n\r\n") + 4);
+}
 
-bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
 
 const std::string plain_get = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -122,7 +125,8 @@ std::string post(std::string_view headers, std::string_view body = {}) {
 
 /// Answers "METHOD target body" at once.
 void echo(request asked, responder answer) {
-  answer({.body = asked.method + " " + asked.target + " " + asked.body, .content_type = "text/plain"});
+  answer(
+      {.body = asked.method + " " + asked.target + " " + asked.body, .content_type = "text/plain"});
 }
 
 std::unique_ptr<server> serve(handler handle = echo, limits bounds = {}) {
@@ -133,7 +137,7 @@ std::unique_ptr<server> serve(handler handle = echo, limits bounds = {}) {
 
 /// Keeps responders until the test lets them go.
 class held_responders {
- public:
+public:
   handler keep() {
     return [this](request, responder r) {
       const std::lock_guard lock{mutex_};
@@ -152,13 +156,15 @@ class held_responders {
     return r;
   }
 
- private:
+private:
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<responder> held_;
 };
 
-auto in(std::chrono::milliseconds time) { return std::chrono::steady_clock::now() + time; }
+auto in(std::chrono::milliseconds time) {
+  return std::chrono::steady_clock::now() + time;
+}
 
 /// Sends `bytes` with a good request behind them: exactly one answer, a problem, and then the end.
 std::string refused(server& s, std::string_view bytes) {
@@ -199,7 +205,8 @@ TEST_CASE("pipelined requests are answered in their order on one connection") {
   raw_peer peer{s->port()};
   std::string all;
   for (int i = 0; i < 100; ++i)
-    all += "PUT /" + std::to_string(i) + " HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n" + std::to_string(i % 10);
+    all += "PUT /" + std::to_string(i) + " HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n"
+           + std::to_string(i % 10);
   peer.send(all);
   for (int i = 0; i < 100; ++i)
     CHECK(body_of(peer.answer()) == "PUT /" + std::to_string(i) + " " + std::to_string(i % 10));
@@ -294,7 +301,8 @@ TEST_CASE("HEAD has the length of the body and not the body") {
 
 TEST_CASE("204 and 304 have neither body nor length") {
   for (const int status : {204, 304}) {
-    const auto s = serve([&](request, responder answer) { answer({.status = status, .body = "x"}); });
+    const auto s =
+        serve([&](request, responder answer) { answer({.status = status, .body = "x"}); });
     raw_peer peer{s->port()};
     for (int i = 0; i < 2; ++i) {
       const auto answer = peer.send(plain_get).answer();
@@ -316,7 +324,17 @@ TEST_CASE("the peer decides with Connection close and with HTTP/1.0 that its ans
   }
   raw_peer old{s->port()};
   for (int i = 0; i < 2; ++i)
-    CHECK(has(old.send("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").answer(), "Connection: keep-alive"));
+    CHECK(has(old.send("GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").answer(),
+              "Connection: keep-alive"));
+}
+
+TEST_CASE("the last answer arrives whole although the peer sent more than was read") {
+  const auto s =
+      serve([](request, responder answer) { answer({.body = std::string(1 << 20, 'x')}); },
+            {.linger_timeout = 5s});
+  raw_peer peer{s->port(), 32 * 1024};
+  peer.send(get("Connection: close\r\n") + std::string(64 * 1024, 'x'));
+  CHECK(body_of(peer.answer()).size() == 1U << 20U);
 }
 
 TEST_CASE("malformed framing is answered once with 400 and nothing behind it is parsed") {
@@ -332,10 +350,13 @@ TEST_CASE("malformed framing is answered once with 400 and nothing behind it is 
       {"a negative length", post("Content-Length: -1\r\n", "a")},
       {"an empty length", post("Content-Length:\r\n")},
       {"a hex length", post("Content-Length: 0x1\r\n", "a")},
-      {"length and coding", post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")},
-      {"coding and length", post("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n")},
+      {"length and coding",
+       post("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")},
+      {"coding and length",
+       post("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n")},
       {"length and unknown coding", post("Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n")},
-      {"two codings", post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")},
+      {"two codings",
+       post("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n")},
       {"a coding in HTTP/1.0", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
       {"space before the colon", post("Transfer-Encoding : chunked\r\n", "0\r\n\r\n")},
       {"obs-fold", get("X: a\r\n b\r\n")},
@@ -357,14 +378,20 @@ TEST_CASE("malformed framing is answered once with 400 and nothing behind it is 
       {"a chunk size that is no hex", post("Transfer-Encoding: chunked\r\n", "g\r\n")},
       {"a signed chunk size", post("Transfer-Encoding: chunked\r\n", "+1\r\na\r\n0\r\n\r\n")},
       {"a prefixed chunk size", post("Transfer-Encoding: chunked\r\n", "0x1\r\na\r\n0\r\n\r\n")},
-      {"a chunk size beyond 64 bits", post("Transfer-Encoding: chunked\r\n", "10000000000000001\r\n")},
-      {"a chunk size of 17 digits", post("Transfer-Encoding: chunked\r\n", "00000000000000001\r\na\r\n0\r\n\r\n")},
-      {"a chunk size with endless zeros", post("Transfer-Encoding: chunked\r\n", std::string(300, '0'))},
+      {"a chunk size beyond 64 bits",
+       post("Transfer-Encoding: chunked\r\n", "10000000000000001\r\n")},
+      {"a chunk size of 17 digits",
+       post("Transfer-Encoding: chunked\r\n", "00000000000000001\r\na\r\n0\r\n\r\n")},
+      {"a chunk size with endless zeros",
+       post("Transfer-Encoding: chunked\r\n", std::string(300, '0'))},
       {"a bare LF in a chunk line", post("Transfer-Encoding: chunked\r\n", "1\na\r\n0\r\n\r\n")},
       {"a bare LF in an extension", post("Transfer-Encoding: chunked\r\n", "1;x\na\r\n0\r\n\r\n")},
-      {"a chunk longer than it says", post("Transfer-Encoding: chunked\r\n", "1\r\nab\r\n0\r\n\r\n")},
-      {"a long chunk extension", post("Transfer-Encoding: chunked\r\n", "1;" + std::string(64 * 1024, 'x'))},
-      {"a control byte in an extension", post("Transfer-Encoding: chunked\r\n", "1;\x01\r\na\r\n0\r\n\r\n")},
+      {"a chunk longer than it says",
+       post("Transfer-Encoding: chunked\r\n", "1\r\nab\r\n0\r\n\r\n")},
+      {"a long chunk extension",
+       post("Transfer-Encoding: chunked\r\n", "1;" + std::string(64 * 1024, 'x'))},
+      {"a control byte in an extension",
+       post("Transfer-Encoding: chunked\r\n", "1;\x01\r\na\r\n0\r\n\r\n")},
       {"text behind a chunk size", post("Transfer-Encoding: chunked\r\n", "1 x\r\na\r\n0\r\n\r\n")},
       {"no HTTP at all", "\x16\x03\x01\r\n"},
   };
@@ -385,7 +412,10 @@ TEST_CASE("what this server does not do has a status of its own") {
   CHECK(status_of(refused(*s, post("Transfer-Encoding: gzip, chunked\r\n"))) == 501);
   CHECK(status_of(refused(*s, "GET / HTTP/2.0\r\nHost: x\r\n\r\n")) == 505);
   for (const auto* coding : {"gzip", "br", "zstd", "identity, gzip"})
-    CHECK(status_of(refused(*s, post("Content-Length: 1\r\nContent-Encoding: " + std::string{coding} + "\r\n", "x"))) == 415);
+    CHECK(status_of(refused(
+              *s,
+              post("Content-Length: 1\r\nContent-Encoding: " + std::string{coding} + "\r\n", "x")))
+          == 415);
   for (const auto* line : {"TRACE / HTTP/1.1\r\n", "CONNECT x:80 HTTP/1.1\r\n"}) {
     const auto answer = refused(*s, std::string{line} + "Host: x\r\n\r\n");
     CHECK(status_of(answer) == 405);
@@ -393,12 +423,16 @@ TEST_CASE("what this server does not do has a status of its own") {
   }
   CHECK(status_of(refused(*s, post("Expect: 200-ok\r\n"))) == 417);
   raw_peer peer{s->port()};
-  CHECK(status_of(peer.send(post("Content-Length: 1\r\nContent-Encoding: Identity\r\n", "x")).answer()) == 200);
+  CHECK(status_of(
+            peer.send(post("Content-Length: 1\r\nContent-Encoding: Identity\r\n", "x")).answer())
+        == 200);
 }
 
 TEST_CASE("sizes beyond the default limits are refused by the limit they break") {
   const auto s = serve();
-  CHECK(status_of(refused(*s, "GET /" + std::string(64 * 1024, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n")) == 414);
+  CHECK(
+      status_of(refused(*s, "GET /" + std::string(64 * 1024, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n"))
+      == 414);
   CHECK(status_of(refused(*s, get("X: " + std::string(1024 * 1024, 'a') + "\r\n"))) == 431);
   std::string many;
   for (int i = 0; i < 10'000; ++i)
@@ -415,11 +449,15 @@ TEST_CASE("sizes beyond the default limits are refused by the limit they break")
 }
 
 TEST_CASE("a body of exactly the limit arrives whole with a length and in chunks") {
-  const auto s = serve([](request asked, responder answer) { answer({.body = std::to_string(asked.body.size())}); });
+  const auto s = serve(
+      [](request asked, responder answer) { answer({.body = std::to_string(asked.body.size())}); });
   const std::string body(1024 * 1024, 'b');
   raw_peer peer{s->port()};
   CHECK(body_of(peer.send(post("Content-Length: 1048576\r\n", body)).answer()) == "1048576");
-  CHECK(body_of(peer.send(post("Transfer-Encoding: chunked\r\n", "100000\r\n" + body + "\r\n0\r\n\r\n")).answer()) == "1048576");
+  CHECK(body_of(
+            peer.send(post("Transfer-Encoding: chunked\r\n", "100000\r\n" + body + "\r\n0\r\n\r\n"))
+                .answer())
+        == "1048576");
 }
 
 TEST_CASE("a million chunks of one byte are refused long before their end") {
@@ -431,20 +469,27 @@ TEST_CASE("a million chunks of one byte are refused long before their end") {
   CHECK(status_of(answer) == 400);
   CHECK(has(answer, "so small"));
   raw_peer peer{s->port()};
-  CHECK(status_of(peer.send(post("Transfer-Encoding: chunked\r\n", ones.substr(0, 6 * 1000) + "0\r\n\r\n")).answer()) == 200);
+  CHECK(status_of(peer.send(post("Transfer-Encoding: chunked\r\n",
+                                 ones.substr(0, 6 * 1000) + "0\r\n\r\n"))
+                      .answer())
+        == 200);
 }
 
-TEST_CASE("100-continue is sent before a body that will be read and never before one that will not") {
+TEST_CASE(
+    "100-continue is sent before a body that will be read and never before one that will not") {
   const auto s = serve();
   raw_peer peer{s->port()};
-  CHECK(peer.send(post("Content-Length: 2\r\nExpect: 100-continue\r\n")).answer() == "HTTP/1.1 100 Continue\r\n\r\n");
+  CHECK(peer.send(post("Content-Length: 2\r\nExpect: 100-continue\r\n")).answer()
+        == "HTTP/1.1 100 Continue\r\n\r\n");
   CHECK(body_of(peer.send("ab").answer()) == "POST /a ab");
-  CHECK(body_of(peer.send(post("Content-Length: 2\r\nExpect: 100-continue\r\n", "cd")).answer()) == "POST /a cd");
+  peer.send(post("Content-Length: 2\r\nExpect: 100-continue\r\n", "c"));  // does not wait for it
+  CHECK(body_of(peer.send("d").answer()) == "POST /a cd");
   CHECK(body_of(peer.send(get("Expect: 100-continue\r\n")).answer()) == "GET /a ");
   raw_peer old{s->port()};
   old.send("POST /a HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n");
   CHECK(body_of(old.send("x").answer()) == "POST /a x");
-  CHECK(status_of(refused(*s, post("Content-Length: 1073741824\r\nExpect: 100-continue\r\n"))) == 413);
+  CHECK(status_of(refused(*s, post("Content-Length: 1073741824\r\nExpect: 100-continue\r\n")))
+        == 413);
 }
 
 TEST_CASE("a head that does not end in time is answered 408") {
@@ -457,6 +502,9 @@ TEST_CASE("a head that does not end in time is answered 408") {
   raw_peer second{s->port()};  // the same for the second request of a connection
   CHECK(status_of(second.send(plain_get).answer()) == 200);
   CHECK(status_of(second.send("GET").answer()) == 408);
+  raw_peer third{s->port()};  // and for one that was pipelined
+  CHECK(status_of(third.send(plain_get + "GET").answer()) == 200);
+  CHECK(status_of(third.answer()) == 408);
   raw_peer silent{s->port()};
   CHECK(silent.closed());
 }
@@ -477,7 +525,8 @@ TEST_CASE("bytes that trickle do not move the deadline of a head") {
 TEST_CASE("a body below the minimum rate is answered 408") {
   const auto s = serve(echo, {.body_window = 50ms, .body_rate = 1000});
   raw_peer slow{s->port()};
-  CHECK(status_of(slow.send(post("Content-Length: 1000\r\n", std::string(49, 'x'))).answer()) == 408);
+  CHECK(status_of(slow.send(post("Content-Length: 1000\r\n", std::string(49, 'x'))).answer())
+        == 408);
   CHECK(slow.closed());
 }
 
@@ -487,7 +536,8 @@ TEST_CASE("a body at the minimum rate gets another window") {
   raw_peer peer{s->port()};
   peer.send(post("Content-Length: 1000\r\nExpect: 100-continue\r\n")).answer();
   const auto began = std::chrono::steady_clock::now();
-  CHECK(status_of(peer.send(std::string(150, 'x')).answer()) == 408);  // the second window brings nothing
+  CHECK(status_of(peer.send(std::string(150, 'x')).answer())
+        == 408);  // the second window brings nothing
   CHECK(std::chrono::steady_clock::now() - began >= 190ms);
 }
 
@@ -558,10 +608,34 @@ TEST_CASE("drain answers what is in flight and closes what is idle and accepts n
   CHECK(drained.get());
 }
 
+TEST_CASE("a request that nobody had read yet when the drain began is answered") {
+  std::promise<void> entered;
+  std::promise<void> go_on;
+  const auto s = serve([&](request asked, responder answer) {
+    if (asked.method == "POST") {  // holds the one IO thread
+      entered.set_value();
+      go_on.get_future().wait();
+    }
+    answer({.body = asked.method});
+  });
+  raw_peer idle{s->port()};
+  CHECK(body_of(idle.send(plain_get).answer()) == "GET");
+  raw_peer blocking{s->port()};
+  blocking.send(post("Content-Length: 0\r\n"));
+  entered.get_future().wait();
+  idle.send(plain_get);
+  CHECK_FALSE(s->drain(in(0ms)));
+  go_on.set_value();
+  CHECK(body_of(idle.answer()) == "GET");
+  CHECK(body_of(blocking.answer()) == "POST");
+  CHECK(s->drain(in(5s)));
+}
+
 TEST_CASE("a request that had begun to arrive when the drain began is answered") {
   const auto s = serve();
   raw_peer peer{s->port()};
-  CHECK(peer.send(post("Content-Length: 2\r\nExpect: 100-continue\r\n")).answer() == "HTTP/1.1 100 Continue\r\n\r\n");
+  CHECK(peer.send(post("Content-Length: 2\r\nExpect: 100-continue\r\n")).answer()
+        == "HTTP/1.1 100 Continue\r\n\r\n");
   CHECK_FALSE(s->drain(in(0ms)));
   const auto answer = peer.send("ab").answer();
   CHECK(body_of(answer) == "POST /a ab");

@@ -1,6 +1,6 @@
-// What copy-on-write costs and saves: persistent_vector and persistent_map beside full copies of std::vector and
-// std::map, and immer where it is installed. Every benchmark named `..._kept` keeps the version before the change
-// alive, as a published snapshot does. Compare only within one run.
+// What copy-on-write costs and saves: persistent_vector and persistent_map beside full copies of
+// std::vector and std::map, and immer where it is installed. Every benchmark named `..._kept` keeps
+// the version before the change alive, as a published snapshot does. Compare only within one run.
 
 #include <troupe/state/persistent_map.hpp>
 #include <troupe/state/persistent_vector.hpp>
@@ -39,7 +39,8 @@ Vector vector_of(std::size_t n) {
   return v;
 }
 
-/// Distinct keys in no order. By default too long for the small string buffer, as "workflow/step/3/status" is.
+/// Distinct keys in no order. By default too long for the small string buffer, as
+/// "workflow/step/3/status" is.
 std::vector<std::string> keys_of(std::size_t n, const std::string& prefix = "state/metadata/key-") {
   std::vector<std::string> keys;
   for (std::size_t i = 0; i != n; ++i)
@@ -335,7 +336,8 @@ BENCHMARK(immer_map_set_kept)->Arg(16)->Arg(1024);
 }  // namespace
 
 int main(int argc, char** argv) {
-  // std::shared_ptr counts without atomics until a second thread has been started; the runtime has many.
+  // std::shared_ptr counts without atomics until a second thread has been started; the runtime has
+  // many.
   std::thread([] {}).join();
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();

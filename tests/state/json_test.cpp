@@ -67,7 +67,7 @@ TEST_CASE("1 is an integer and 1.0 is a real") {
   CHECK(to_json(value{1.0}) == "1.0");
   CHECK(to_json(value{1}) == "1");
   CHECK(to_json(value{-0.0}) == "-0.0");
-  CHECK(to_json(value{123456789012345680000.0}) == "123456789012345680000.0");
+  CHECK(to_json(value{1e20}) == "100000000000000000000.0");
   CHECK(to_json(value{1e22}) == "1e+22");
 }
 

@@ -1,7 +1,6 @@
 #include <troupe/state/persistent_map.hpp>
 
 #include "../support/allocations.hpp"
-
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
 
@@ -62,9 +61,10 @@ std::optional<int> number_of(const counted* x) {
 template <class Map>
 changes differences(const Map& a, const Map& b) {
   changes found;
-  for_each_difference(a, b, [&](const std::string& key, const counted* before, const counted* after) {
-    found.emplace_back(key, number_of(before), number_of(after));
-  });
+  for_each_difference(a, b,
+                      [&](const std::string& key, const counted* before, const counted* after) {
+                        found.emplace_back(key, number_of(before), number_of(after));
+                      });
   return found;
 }
 
@@ -90,13 +90,14 @@ bool holds(const Map& m, const model_map& model) {
   for (const auto& [key, number] : model)
     if (number_of(m.find(key)) != number)
       return false;
-  return std::equal(m.begin(), m.end(), model.begin(), model.end(), [](const auto& x, const auto& y) {
-    return x.first == y.first && x.second.number == y.second;
-  });
+  return std::equal(m.begin(), m.end(), model.begin(), model.end(),
+                    [](const auto& x, const auto& y) {
+                      return x.first == y.first && x.second.number == y.second;
+                    });
 }
 
-/// Few enough to meet again, of every hard kind: empty, a prefix of another, longer than the small string buffer,
-/// bytes that are negative as char.
+/// Few enough to meet again, of every hard kind: empty, a prefix of another, longer than the small
+/// string buffer, bytes that are negative as char.
 std::string key_of(int n) {
   if (n == 0)
     return {};
@@ -156,7 +157,9 @@ void check_against_model() {
   }));
 }
 
-std::string numbered(int n) { return "key-" + std::to_string(1'000'000 + n); }
+std::string numbered(int n) {
+  return "key-" + std::to_string(1'000'000 + n);
+}
 
 persistent_map<std::string, counted> first_keys(int n) {
   persistent_map<std::string, counted> m;
@@ -191,7 +194,8 @@ TEST_SUITE("persistent_map") {
   }
 
   TEST_CASE("keys come out in the order of their unsigned bytes however they went in") {
-    std::vector<std::string> keys{"", "A", "a", "a/b", "ab", "b", "\x7f", "\x80", "\xc3\xa4", "\xff"};
+    std::vector<std::string> keys{"",  "A",    "a",    "a/b",      "ab",
+                                  "b", "\x7f", "\x80", "\xc3\xa4", "\xff"};
     do {
       map m;
       for (const auto& key : keys)
@@ -200,8 +204,8 @@ TEST_SUITE("persistent_map") {
       for (const auto& [key, value] : m)
         seen.push_back(key);
       REQUIRE(seen
-              == std::vector<std::string>{"", "A", "a", "a/b", "ab", "b", "\x7f", "\x80", "\xc3\xa4",
-                                          "\xff"});
+              == std::vector<std::string>{"", "A", "a", "a/b", "ab", "b", "\x7f", "\x80",
+                                          "\xc3\xa4", "\xff"});
       std::rotate(keys.begin(), keys.begin() + 1, keys.end());
     } while (!keys.front().empty());
   }
@@ -217,7 +221,8 @@ TEST_SUITE("persistent_map") {
         m.set(numbered(i), i);
       const auto kept = m;
       int next = 0;
-      CHECK(std::all_of(m.begin(), m.end(), [&](const auto& x) { return x.second.number == next++; }));
+      CHECK(std::all_of(m.begin(), m.end(),
+                        [&](const auto& x) { return x.second.number == next++; }));
       CHECK(next == total);
       CHECK(std::all_of(order.begin(), order.end(),
                         [&](int i) { return m.find(numbered(i))->number == i; }));
@@ -387,7 +392,8 @@ TEST_SUITE("persistent_map") {
         fork.erase(numbered(100));
         int i = 0;
         for (const auto& [key, text] : m) {
-          wrong += key != numbered(i) || text != std::to_string(i <= round % 200 ? round / 200 : round / 200 - 1);
+          wrong += key != numbered(i)
+                   || text != std::to_string(i <= round % 200 ? round / 200 : round / 200 - 1);
           ++i;
         }
         wrong += i != 200;

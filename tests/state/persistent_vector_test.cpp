@@ -1,7 +1,6 @@
 #include <troupe/state/persistent_vector.hpp>
 
 #include "../support/allocations.hpp"
-
 #include <doctest/doctest.h>
 #include <rapidcheck.h>
 
@@ -98,9 +97,9 @@ std::vector<int> iota(int n) {
 }
 
 /// Around every size at which a chunk or a level of the trie fills up.
-constexpr std::array sizes{0,  1,   3,   4,    5,    12,   13,   16,   31,    32,    33,
-                           63, 64,  65,  1023, 1024, 1025, 1055, 1056, 1057,  2048,  32767,
-                           32768, 32769, 32799, 32800, 32801, 40000};
+constexpr std::array sizes{0,    1,     3,     4,     5,     12,    13,    16,   31,   32,
+                           33,   63,    64,    65,    1023,  1024,  1025,  1055, 1056, 1057,
+                           2048, 32767, 32768, 32769, 32799, 32800, 32801, 40000};
 
 struct tree {
   counted label = 0;
@@ -127,8 +126,9 @@ TEST_SUITE("persistent_vector") {
   TEST_CASE("versions and forks under random operations stay what they were") {
     CHECK(rc::check("like std::vector", [] {
       using operation = std::tuple<int, std::size_t, int>;
-      const auto operations = *rc::gen::container<std::vector<operation>>(rc::gen::tuple(
-          rc::gen::inRange(0, 10), rc::gen::inRange<std::size_t>(0, 1000), rc::gen::inRange(0, 1200)));
+      const auto operations = *rc::gen::container<std::vector<operation>>(
+          rc::gen::tuple(rc::gen::inRange(0, 10), rc::gen::inRange<std::size_t>(0, 1000),
+                         rc::gen::inRange(0, 1200)));
       std::vector<std::pair<numbers, std::vector<int>>> versions(1);
       int next = 0;
       for (const auto& [what, which, amount] : operations) {
@@ -144,9 +144,9 @@ TEST_SUITE("persistent_vector") {
           versions.push_back(std::move(copy));
         } else if (what == 7) {
           const auto n = static_cast<std::size_t>(amount) % (model.size() + 2);
-          auto kept = std::vector<int>(model.begin(),
-                                       model.begin() + static_cast<std::ptrdiff_t>(
-                                                           std::min(n, model.size())));
+          auto kept = std::vector<int>(
+              model.begin(),
+              model.begin() + static_cast<std::ptrdiff_t>(std::min(n, model.size())));
           auto shorter = v.take(n);
           RC_ASSERT(shared_prefix(shorter, v) == kept.size());
           versions.emplace_back(std::move(shorter), std::move(kept));
@@ -172,7 +172,8 @@ TEST_SUITE("persistent_vector") {
     }));
   }
 
-  TEST_CASE("the first n elements of a vector of any size are shared and hold nothing behind them") {
+  TEST_CASE(
+      "the first n elements of a vector of any size are shared and hold nothing behind them") {
     for (int n : sizes) {
       const auto whole = first_numbers(n);
       for (int m : sizes) {
@@ -206,7 +207,8 @@ TEST_SUITE("persistent_vector") {
           == 0);
   }
 
-  TEST_CASE("an append beside every older version copies at most one chunk and elements only once") {
+  TEST_CASE(
+      "an append beside every older version copies at most one chunk and elements only once") {
     std::vector<numbers> versions(1);
     long total = 0;
     for (int i = 0; i != 3000; ++i) {
@@ -313,9 +315,9 @@ TEST_SUITE("persistent_vector") {
         if (to != 0)
           REQUIRE((--it)->number == to - 1);
       }
-    CHECK(*std::upper_bound(v.begin(), v.end(), 41,
-                            [](int n, const counted& x) { return n < x.number; })
-          == counted(42));
+    CHECK(*std::upper_bound(v.begin(), v.end(), 41, [](int n, const counted& x) {
+      return n < x.number;
+    }) == counted(42));
   }
 
   TEST_CASE("a value that holds older copies of itself is freed with its last copy") {
@@ -341,7 +343,8 @@ TEST_SUITE("persistent_vector") {
     CHECK(watch.count() == 0);
     for (int i = 0; i != 10; ++i)
       v.push_back({});
-    CHECK(watch.count() == 4);  // chunks for 4, 8 and 12 elements, of which the last one is alive, and a body
+    CHECK(watch.count()
+          == 4);  // chunks for 4, 8 and 12 elements, of which the last one is alive, and a body
     CHECK(watch.largest() + 24 < 900);
     copy = v;
     CHECK(watch.count() == 4);

@@ -79,12 +79,12 @@ TEST_CASE("a create that finds the session changes nothing") {
 
 TEST_CASE("a create only if absent is refused with the current revision") {
   session_fixture s;
-  CHECK(s.does(create_session{.only_if_absent = true}).created);
+  CHECK(s.does(create_session{"", value::map({}), true}).created);
   s.set("a", 1);
-  CHECK(s.refuses(create_session{.only_if_absent = true})
+  CHECK(s.refuses(create_session{"", value::map({}), true})
         == error{.code = errc::already_exists, .message = "the session is there already", .current_revision = 2});
   s.does(delete_session{});
-  CHECK(s.does(create_session{.only_if_absent = true}) == outcome{.revision = 4, .changed = true, .created = true});
+  CHECK(s.does(create_session{"", value::map({}), true}) == outcome{.revision = 4, .changed = true, .created = true});
 }
 
 TEST_CASE("a create with a bad user or metadata is refused") {

@@ -186,7 +186,7 @@ expected<session_state> decode_session(std::string_view bytes) {
     auto data = in.any();
     ok = in.ok();
     out.bytes += key.size() + data.bytes().size();
-    out.entries.set(std::move(key), {std::move(data), revision});
+    ok = out.entries.set(std::move(key), {std::move(data), revision}) && ok;  // a key stands once
   }
   if (!ok)
     return fail(errc::damaged, "a session lacks a field");

@@ -6,7 +6,8 @@
 #include <string_view>
 
 /// How states and changes become bytes. Both are msgpack arrays that begin with their format version; the layout is
-/// docs/on-disk-format.md, held by golden files. Encoding is deterministic: equal states give equal bytes.
+/// docs/on-disk-format.md, held by golden files. Encoding is deterministic: the same history gives the
+/// same bytes.
 namespace troupe {
 
 inline constexpr std::uint8_t oldest_codec_version = 1;

@@ -14,6 +14,12 @@ void append_pointer_token(std::string& out, std::string_view token) {
   }
 }
 
+error too_deep(std::size_t limit) {
+  return {.code = errc::too_deep,
+          .message = "arrays and maps nest deeper than " + std::to_string(limit),
+          .limit = limit};
+}
+
 std::string document_builder::path() const {
   std::string out;
   for (const auto& f : frames_) {
@@ -33,8 +39,7 @@ bool document_builder::fail(errc code, std::string message) {
 
 bool document_builder::open(std::size_t children, bool map) {
   if (frames_.size() >= budget_.depth) {
-    fail(errc::too_deep, "arrays and maps nest deeper than " + std::to_string(budget_.depth));
-    failed_->limit = budget_.depth;
+    failed_ = too_deep(budget_.depth);
     return false;
   }
   elements_ += children;

@@ -22,6 +22,17 @@ struct open_container {
   dom::object::iterator field, last_field;
 };
 
+/// simdjson's own size ends at 0xffffff.
+template <class Container>
+std::size_t count(const Container& x) {
+  if (x.size() < 0xffffff)
+    return x.size();
+  std::size_t out = 0;
+  for (auto i = x.begin(); i != x.end(); ++i)
+    ++out;
+  return out;
+}
+
 /// Opens containers and takes scalars; false once the builder refused something.
 bool visit(dom::element e, internal::document_builder& out, std::vector<open_container>& open) {
   switch (e.type()) {
@@ -34,23 +45,19 @@ bool visit(dom::element e, internal::document_builder& out, std::vector<open_con
     case dom::element_type::ARRAY: {
       const dom::array a = e;
       open.push_back({false, a.begin(), a.end(), {}, {}});
-      return out.begin_array(a.size());
+      return out.begin_array(count(a));
     }
     case dom::element_type::OBJECT: {
       const dom::object o = e;
       open.push_back({true, {}, {}, o.begin(), o.end()});
-      return out.begin_map(o.size());
+      return out.begin_map(count(o));
     }
   }
   return out.fail(errc::internal, "simdjson knows a type that we do not");
 }
 
 error refused(simdjson::error_code code, std::string_view text, const limits& budget) {
-  if (code == simdjson::DEPTH_ERROR)
-    return {.code = errc::too_deep,
-            .message = "arrays and maps nest deeper than " + std::to_string(budget.depth),
-            .limit = budget.depth};
-  if (auto fault = internal::find_json_fault(text))
+  if (auto fault = internal::find_json_fault(text, budget.depth))
     return *std::move(fault);
   return {.code = errc::malformed, .message = std::string{"not JSON: "} + simdjson::error_message(code)};
 }

@@ -1,5 +1,6 @@
 #include <troupe/state/internal/document_builder.hpp>
 #include <troupe/state/internal/json_fault.hpp>
+#include <troupe/state/json.hpp>
 #include <troupe/state/value.hpp>
 
 #include <algorithm>
@@ -15,13 +16,15 @@ namespace {
 /// of syntax and get their byte. Not a second parser: what it lets pass, simdjson has judged already.
 class fault_finder {
  public:
-  explicit fault_finder(std::string_view text) : text_{text} {}
+  fault_finder(std::string_view text, std::size_t depth) : text_{text}, depth_{depth} {}
 
   std::optional<error> find() {
     while (at_ < text_.size()) {
       switch (const char c = text_[at_]; c) {
         case '{':
         case '[':
+          if (open_.size() > depth_)
+            return std::nullopt;  // a bomb: its path is not worth the memory
           open_.push_back({c == '{', 0, {}, c == '{'});
           ++at_;
           break;
@@ -62,11 +65,11 @@ class fault_finder {
     bool expects_key;
   };
 
-  error at_path(std::string message) const {
+  error at_path(errc code, std::string message) const {
     std::string path;
     for (const auto& l : open_)
       append_pointer_token(path, l.map ? l.key : std::to_string(l.index));
-    return {.code = errc::invalid_value, .message = std::move(message), .path = std::move(path)};
+    return {.code = code, .message = std::move(message), .path = std::move(path)};
   }
 
   std::optional<error> string() {
@@ -83,17 +86,25 @@ class fault_finder {
     ++at_;
     const bool is_key = !open_.empty() && open_.back().expects_key;
     if (is_key) {
-      open_.back().key = body;
+      open_.back().key = unescaped(body);
       open_.back().expects_key = false;
     }
     if (!is_utf8(body)) {
       if (is_key)
         open_.back().key = "?";  // an answer is UTF-8 even where the input is not
-      return at_path("a string is not UTF-8");
+      return at_path(errc::malformed, "a string is not UTF-8");
     }
     if (lone)
-      return at_path("a string has half of a surrogate pair");
+      return at_path(errc::invalid_value, "a string has half of a surrogate pair");
     return std::nullopt;
+  }
+
+  /// A key as it is, for the path; as it is written when it cannot be read.
+  static std::string unescaped(std::string_view body) {
+    if (body.find('\\') == std::string_view::npos)
+      return std::string{body};
+    const auto key = value_from_json('"' + std::string{body} + '"');
+    return std::string{key ? *key->view().as_string() : body};
   }
 
   /// Steps over an escape; the UTF-16 unit of \uXXXX, else 0.
@@ -118,7 +129,7 @@ class fault_finder {
       double x = 0;
       const auto [stop, code] = std::from_chars(digits.data(), last, x);
       if (code == std::errc::result_out_of_range && stop == last && !too_small(digits))
-        return at_path("a number is beyond a finite double");
+        return at_path(errc::invalid_value, "a number is beyond a finite double");
       return std::nullopt;
     }
     std::int64_t negative = 0;
@@ -126,22 +137,36 @@ class fault_finder {
     const auto result = digits[0] == '-' ? std::from_chars(digits.data(), last, negative)
                                          : std::from_chars(digits.data(), last, positive);
     if (result.ec == std::errc::result_out_of_range && result.ptr == last)
-      return at_path("an integer is beyond 64 bits");
+      return at_path(errc::invalid_value, "an integer is beyond 64 bits");
     return std::nullopt;
   }
 
-  /// A number out of range on the other side reads as zero and is no fault.
+  /// A number out of range on the other side reads as zero and is no fault: its first digit that is not 0 stands
+  /// behind the decimal point.
   static bool too_small(std::string_view digits) {
-    return digits.find("e-") != std::string_view::npos || digits.find("E-") != std::string_view::npos;
+    const auto mantissa = digits.substr(digits[0] == '-' ? 1 : 0, digits.find_first_of("eE") - (digits[0] == '-' ? 1 : 0));
+    const auto point = std::min(mantissa.find('.'), mantissa.size());
+    const auto first = mantissa.find_first_of("123456789");
+    const auto before_point = static_cast<std::int64_t>(point) - static_cast<std::int64_t>(first);
+    auto exponent = digits.substr(std::min(digits.find_first_of("eE"), digits.size()));
+    exponent.remove_prefix(std::min<std::size_t>(exponent.size(), exponent.substr(1, 1) == "+" ? 2 : 1));
+    std::int64_t power = 0;
+    if (std::from_chars(exponent.data(), exponent.data() + exponent.size(), power).ec == std::errc::result_out_of_range)
+      return exponent[0] == '-';
+    return before_point + power <= 0;
   }
 
   std::string_view text_;
+  std::size_t depth_;
+  std::size_t depth_;
   std::size_t at_ = 0;
   std::vector<level> open_;
 };
 
 }  // namespace
 
-std::optional<error> find_json_fault(std::string_view text) { return fault_finder{text}.find(); }
+std::optional<error> find_json_fault(std::string_view text, std::size_t depth) {
+  return fault_finder{text, depth}.find();
+}
 
 }  // namespace troupe::internal

@@ -23,12 +23,12 @@ struct guard : msgpack::null_visitor {
     if (!in_key)
       return out.checked_string(text);
     if (!is_utf8(text))
-      return out.fail(errc::invalid_value, "a key is not UTF-8");
+      return out.fail_key(errc::invalid_value, "a key is not UTF-8");
     return out.key(text);
   }
   bool visit_bin(const char* data, std::uint32_t size) { return not_a_key() && out.binary({data, size}); }
   bool visit_ext(const char*, std::uint32_t) {
-    return out.fail(errc::invalid_value, "extension types are not kept");
+    return not_a_key() && out.fail_value(errc::invalid_value, "extension types are not kept");
   }
   bool start_array(std::uint32_t size) { return not_a_key() && fits(size) && out.begin_array(size); }
   bool start_map(std::uint32_t size) { return not_a_key() && fits(2ull * size) && out.begin_map(size); }
@@ -40,10 +40,10 @@ struct guard : msgpack::null_visitor {
     return true;
   }
 
-  bool not_a_key() { return !in_key || out.fail(errc::invalid_value, "a key is not a string"); }
+  bool not_a_key() { return !in_key || out.fail_key(errc::invalid_value, "a key is not a string"); }
   /// Each child takes a byte at least, so a longer count can only be a lie.
   bool fits(std::uint64_t children) {
-    return children <= unread || out.fail(errc::malformed, "an array or map is longer than the input");
+    return children <= unread || out.fail_value(errc::malformed, "an array or map is longer than the input");
   }
 
   internal::document_builder out;

@@ -20,22 +20,24 @@
 
 namespace troupe {
 
-/// An ordered map that is a value: a copy is one reference count, whatever the size, and no change to one copy is
-/// ever seen through another. A change copies the nodes on one path and shares everything else; no change copies a
-/// key or a T that was there before. Iteration is in the order of the keys (std::string: by unsigned bytes), so
-/// equal maps encode to equal bytes.
+/// An ordered map that is a value: a copy is one reference count, whatever the size, and no change
+/// to one copy is ever seen through another. A change copies the nodes on one path (pointers only)
+/// and shares everything else; no change copies a key or a T that was there before. Iteration is in
+/// the order of the keys (std::string: by unsigned bytes), so equal maps encode to equal bytes.
 ///
-/// Threads: one object is used like any plain value (many readers or one writer). Different objects are
-/// independent, also where they share nodes; handing an object to another thread needs the caller's own
-/// synchronisation, as for an int.
+/// Threads: one object is used like any plain value (many readers or one writer). Different objects
+/// are independent, also where they share nodes; handing an object to another thread needs the
+/// caller's own synchronisation, as for an int.
 ///
-/// Cost: copy O(1); `find`, `set`, `erase` O(log n), where a node nobody else holds is edited in place; a step of
-/// an iterator amortised O(1). An empty map owns no heap, a small one a node of pointers and an entry for each key.
+/// Cost: copy O(1); `find`, `set`, `erase` O(log n), where a node nobody else holds is edited in
+/// place; a step of an iterator amortised O(1). An empty map owns no heap, a small one a node of
+/// pointers and an entry for each key.
 ///
-/// T may be incomplete where the map is a member. `MaxSlots` is the fan-out; the default is measured.
+/// T may be incomplete where the map is a member. `MaxSlots` is the fan-out of a node: narrow ones
+/// make a change cheap, wide ones iteration; docs/adr/0004 has the figures.
 template <class Key, class T, std::uint16_t MaxSlots = 8>
 class persistent_map {
- public:
+public:
   class const_iterator;
   using key_type = Key;
   using mapped_type = T;
@@ -46,7 +48,8 @@ class persistent_map {
   using const_reference = const value_type&;
   using iterator = const_iterator;
   /// What look-ups take: no std::string is built to look one up.
-  using key_view = std::conditional_t<std::is_same_v<Key, std::string>, std::string_view, const Key&>;
+  using key_view =
+      std::conditional_t<std::is_same_v<Key, std::string>, std::string_view, const Key&>;
 
   persistent_map() noexcept = default;
 
@@ -62,7 +65,8 @@ class persistent_map {
   }
 
   persistent_map(persistent_map&& other) noexcept
-      : root_(std::exchange(other.root_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+      : root_(std::exchange(other.root_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
 
   persistent_map& operator=(persistent_map other) noexcept {
     swap(other);
@@ -86,28 +90,28 @@ class persistent_map {
   [[nodiscard]] const T* find(key_view key) const noexcept;
   [[nodiscard]] bool contains(key_view key) const noexcept { return find(key) != nullptr; }
 
-  /// Inserts or replaces in this object and in no copy of it; true if the key is new. When it throws (no memory)
-  /// the contents have not changed.
+  /// Inserts or replaces in this object and in no copy of it; true if the key is new. When it
+  /// throws (no memory) the contents have not changed.
   bool set(Key key, T value);
 
-  /// Removes from this object and from no copy of it; false, and nothing is copied, if there is no such key. When
-  /// it throws (no memory) the contents have not changed.
+  /// Removes from this object and from no copy of it; false, and nothing is copied, if there is no
+  /// such key. When it throws (no memory) the contents have not changed.
   bool erase(key_view key);
 
   /// Drops everything in this object only.
   void clear() noexcept { *this = persistent_map(); }
 
-  /// Valid until any copy of this object that was there when it was made, or this object, is the only one left and
-  /// is changed; in short: until this object is changed, moved from or destroyed.
+  /// Valid until this object is changed, moved from or destroyed.
   [[nodiscard]] const_iterator begin() const noexcept;
   [[nodiscard]] const_iterator end() const noexcept { return {}; }
 
   /// The first entry whose key is not less than `key`: where a range or a common prefix begins.
   [[nodiscard]] const_iterator lower_bound(key_view key) const noexcept;
 
-  /// Calls `fn(key, const T* before, const T* after)` in the order of the keys for each key whose value differs;
-  /// before is null for a key only in b, after for one only in a. Subtrees that both share are skipped: neighbouring
-  /// versions cost O(changes * log n). Values are compared by == where T has it, else by identity.
+  /// Calls `fn(key, const T* before, const T* after)` in the order of the keys for each key whose
+  /// value differs; before is null for a key only in b, after for one only in a. Subtrees that both
+  /// share are skipped: neighbouring versions cost O(changes * log n). Values are compared by ==
+  /// where T has it, else by identity.
   template <class F>
   friend void for_each_difference(const persistent_map& a, const persistent_map& b, F&& fn) {
     walk_differences(a, b, [&fn](const Key& key, const T* before, const T* after) {
@@ -117,14 +121,13 @@ class persistent_map {
   }
 
   /// Skips what both share.
-  friend bool operator==(const persistent_map& a, const persistent_map& b)
-    requires std::equality_comparable<T>
-  {
+  friend bool operator==(const persistent_map& a,
+                         const persistent_map& b) requires std::equality_comparable<T> {
     return a.size_ == b.size_
            && walk_differences(a, b, [](const Key&, const T*, const T*) { return false; });
   }
 
- private:
+private:
   static_assert(MaxSlots >= 8, "a node must be able to give some of its slots away");
   static constexpr std::uint16_t min_slots = MaxSlots / 4;
   /// A node holds min_slots or more (but on the right edge), so this is enough for 2^48 entries.
@@ -136,9 +139,9 @@ class persistent_map {
     value_type item;
   };
 
-  /// `capacity` entry pointers follow and, above the leaves (height > 0), as many child pointers. A leaf owns a
-  /// reference to each entry; an inner node only notes the smallest entry below each child, which that child keeps
-  /// alive. A node that is shared is never changed.
+  /// `capacity` entry pointers follow and, above the leaves (height > 0), as many child pointers. A
+  /// leaf owns a reference to each entry; an inner node only notes the smallest entry below each
+  /// child, which that child keeps alive. A node that is shared is never changed.
   struct alignas(void*) node {
     node(std::uint16_t level, std::uint16_t slots) noexcept : height(level), capacity(slots) {}
     entry** entries() noexcept { return reinterpret_cast<entry**>(this + 1); }
@@ -176,27 +179,177 @@ class persistent_map {
     if (drop(e))
       delete e;
   }
-  static void release(node* n) noexcept;
-
-  static node* make_node(std::uint16_t height, std::size_t slots);
-  static void own(node*& n, std::size_t slots);
-  static void move_slots(node* from, std::size_t begin, std::size_t end, node* to, std::size_t at);
-  static void split_child(node* parent, std::uint16_t slot, std::uint16_t keep);
-  static void balance(node* parent, std::uint16_t slot);
 
   static key_view key_of(const entry* e) noexcept { return e->item.first; }
-  static std::uint16_t slot_for(node* n, key_view key) noexcept;
-  static std::uint16_t child_for(node* n, key_view key) noexcept;
-  static void note_smallest(const step* path, std::size_t depth, node* leaf) noexcept;
 
   template <class F>
-  static bool walk_differences(const persistent_map& a, const persistent_map& b, F&& fn);
+  static bool walk_differences(const persistent_map& a, const persistent_map& b, F&& fn) {
+    if (a.root_ == b.root_)
+      return true;
+    cursor left(a.root_);
+    cursor right(b.root_);
+    while (!left.done() || !right.done()) {
+      entry* const before = left.done() ? nullptr : left.smallest();
+      entry* const after = right.done() ? nullptr : right.smallest();
+      const auto order = before == after     ? std::strong_ordering::equal
+                         : before == nullptr ? std::strong_ordering::greater
+                         : after == nullptr  ? std::strong_ordering::less
+                                             : key_of(before) <=> key_of(after);
+      if (order < 0 && !left.at_entry()) {
+        left.enter();
+      } else if (order > 0 && !right.at_entry()) {
+        right.enter();
+      } else if (order < 0) {
+        if (!fn(before->item.first, &before->item.second, nullptr))
+          return false;
+        left.skip();
+      } else if (order > 0) {
+        if (!fn(after->item.first, nullptr, &after->item.second))
+          return false;
+        right.skip();
+      } else if (left.height() > right.height()) {
+        left.enter();
+      } else if (left.height() < right.height()) {
+        right.enter();
+      } else if (left.at_entry() ? before == after : left.subtree() == right.subtree()) {
+        left.skip();
+        right.skip();
+      } else if (!left.at_entry()) {
+        left.enter();
+        right.enter();
+      } else {
+        bool same = false;
+        if constexpr (std::equality_comparable<T>)
+          same = before->item.second == after->item.second;
+        if (!same && !fn(before->item.first, &before->item.second, &after->item.second))
+          return false;
+        left.skip();
+        right.skip();
+      }
+    }
+    return true;
+  }
+
+  /// Recurses as deep as the tree is high.
+  static void release(node* n) noexcept {
+    if (!drop(n))
+      return;
+    if (n->height == 0)
+      std::for_each_n(n->entries(), n->count, [](entry* e) { release(e); });
+    else
+      std::for_each_n(n->children(), n->count, [](node* child) { release(child); });
+    std::destroy_at(n);
+    ::operator delete(n);
+  }
+
+  static node* make_node(std::uint16_t height, std::size_t slots) {
+    const auto capacity = std::min<std::size_t>((slots + 3) / 4 * 4, MaxSlots);
+    void* memory = ::operator new(sizeof(node) + capacity * sizeof(void*) * (height == 0 ? 1 : 2));
+    return ::new (memory) node(height, static_cast<std::uint16_t>(capacity));
+  }
+
+  /// Makes n a node that only this tree holds, with room for so many slots if MaxSlots allows.
+  /// REQUIRES: the same of its parent.
+  static void own(node*& n, std::size_t slots) {
+    const bool unique = is_unique(n);
+    slots = std::clamp<std::size_t>(slots, n->count, MaxSlots);
+    if (unique && n->capacity >= slots)
+      return;
+    node* fresh = make_node(n->height, slots);
+    if (!unique && n->height == 0)
+      std::for_each_n(n->entries(), n->count, [](entry* e) { share(e); });
+    else if (!unique)
+      std::for_each_n(n->children(), n->count, [](node* child) { share(child); });
+    move_slots(n, 0, n->count, fresh, 0);
+    fresh->count = n->count;
+    if (unique)
+      n->count = 0;
+    release(std::exchange(n, fresh));
+  }
+
+  /// Moves the slots [begin, end); counts are the caller's business.
+  static void move_slots(node* from, std::size_t begin, std::size_t end, node* to, std::size_t at) {
+    const auto bytes = (end - begin) * sizeof(void*);
+    std::memmove(to->entries() + at, from->entries() + begin, bytes);
+    if (from->height != 0)
+      std::memmove(to->children() + at, from->children() + begin, bytes);
+  }
+
+  /// Leaves `keep` slots of the full child where they are and moves the rest to a new sibling.
+  /// REQUIRES: both are owned, the parent has room.
+  static void split_child(node* parent, std::uint16_t slot, std::uint16_t keep) {
+    node* const child = parent->children()[slot];
+    const auto moved = static_cast<std::uint16_t>(child->count - keep);
+    node* const sibling = make_node(child->height, moved + 1U);
+    move_slots(child, keep, child->count, sibling, 0);
+    sibling->count = moved;
+    child->count = keep;
+    move_slots(parent, slot + 1U, parent->count, parent, slot + 2U);
+    ++parent->count;
+    parent->children()[slot + 1] = sibling;
+    parent->entries()[slot + 1] = sibling->entries()[0];
+  }
+
+  /// Merges a child that is about to become too small with a neighbour, or evens the two out.
+  /// REQUIRES: the parent is owned and has two children or more.
+  static void balance(node* parent, std::uint16_t slot) {
+    const auto at = static_cast<std::uint16_t>(slot == 0 ? 0 : slot - 1);
+    node*& left = parent->children()[at];
+    node*& right = parent->children()[at + 1];
+    const auto total = static_cast<std::uint16_t>(left->count + right->count);
+    const auto stay = static_cast<std::uint16_t>(total <= MaxSlots ? total : total / 2);
+    own(left, stay);
+    own(right, static_cast<std::size_t>(total - stay));
+    if (stay > left->count) {
+      const auto moved = static_cast<std::uint16_t>(stay - left->count);
+      move_slots(right, 0, moved, left, left->count);
+      move_slots(right, moved, right->count, right, 0);
+    } else {
+      const auto moved = static_cast<std::uint16_t>(left->count - stay);
+      move_slots(right, 0, right->count, right, moved);
+      move_slots(left, stay, left->count, right, 0);
+    }
+    left->count = stay;
+    right->count = static_cast<std::uint16_t>(total - stay);
+    if (right->count != 0) {
+      parent->entries()[at + 1] = right->entries()[0];
+    } else {
+      release(right);
+      move_slots(parent, at + 2U, parent->count, parent, at + 1U);
+      --parent->count;
+    }
+  }
+
+  /// The first slot whose key is not less.
+  static std::uint16_t slot_for(node* n, key_view key) noexcept {
+    auto** const found =
+        std::lower_bound(n->entries(), n->entries() + n->count, key,
+                         [](const entry* e, key_view wanted) { return key_of(e) < wanted; });
+    return static_cast<std::uint16_t>(found - n->entries());
+  }
+
+  /// The child whose range holds the key; the first one for keys before all.
+  static std::uint16_t child_for(node* n, key_view key) noexcept {
+    auto** const found =
+        std::upper_bound(n->entries() + 1, n->entries() + n->count, key,
+                         [](key_view wanted, const entry* e) { return wanted < key_of(e); });
+    return static_cast<std::uint16_t>(found - n->entries() - 1);
+  }
+
+  /// The leaf's first entry may have changed: so may what the nodes above noted.
+  static void note_smallest(const step* path, std::size_t depth, node* leaf) noexcept {
+    for (node* below = leaf; depth != 0; below = path[depth].at) {
+      --depth;
+      path[depth].at->entries()[path[depth].slot] = below->entries()[0];
+    }
+  }
 
   node* root_ = nullptr;
   size_type size_ = 0;
 };
 
-/// A position in a tree: either an entry or a whole subtree not yet looked into. Walks without recursion.
+/// A position in a tree: either an entry or a whole subtree not yet looked into. Walks without
+/// recursion.
 template <class Key, class T, std::uint16_t MaxSlots>
 struct persistent_map<Key, T, MaxSlots>::cursor {
   explicit cursor(node* root) noexcept {
@@ -240,7 +393,7 @@ struct persistent_map<Key, T, MaxSlots>::cursor {
 /// Forward; carries its path, so a step needs neither a search nor a parent pointer.
 template <class Key, class T, std::uint16_t MaxSlots>
 class persistent_map<Key, T, MaxSlots>::const_iterator {
- public:
+public:
   using iterator_category = std::forward_iterator_tag;
   using value_type = std::pair<const Key, T>;
   using difference_type = std::ptrdiff_t;
@@ -265,7 +418,7 @@ class persistent_map<Key, T, MaxSlots>::const_iterator {
     return a.current_ == b.current_;
   }
 
- private:
+private:
   friend class persistent_map;
   explicit const_iterator(const cursor& position) noexcept : position_(position) { settle(); }
   void settle() noexcept {
@@ -391,182 +544,6 @@ bool persistent_map<Key, T, MaxSlots>::erase(key_view key) {
     release(std::exchange(root_, nullptr));
   release(gone);  // last: `key` may look into it
   return true;
-}
-
-template <class Key, class T, std::uint16_t MaxSlots>
-template <class F>
-bool persistent_map<Key, T, MaxSlots>::walk_differences(const persistent_map& a,
-                                                        const persistent_map& b, F&& fn) {
-  if (a.root_ == b.root_)
-    return true;
-  cursor left(a.root_);
-  cursor right(b.root_);
-  while (!left.done() || !right.done()) {
-    entry* const before = left.done() ? nullptr : left.smallest();
-    entry* const after = right.done() ? nullptr : right.smallest();
-    const auto order = before == after    ? std::strong_ordering::equal
-                       : before == nullptr ? std::strong_ordering::greater
-                       : after == nullptr  ? std::strong_ordering::less
-                                           : key_of(before) <=> key_of(after);
-    if (order < 0 && !left.at_entry()) {
-      left.enter();
-    } else if (order > 0 && !right.at_entry()) {
-      right.enter();
-    } else if (order < 0) {
-      if (!fn(before->item.first, &before->item.second, nullptr))
-        return false;
-      left.skip();
-    } else if (order > 0) {
-      if (!fn(after->item.first, nullptr, &after->item.second))
-        return false;
-      right.skip();
-    } else if (left.height() > right.height()) {
-      left.enter();
-    } else if (left.height() < right.height()) {
-      right.enter();
-    } else if (left.at_entry() ? before == after : left.subtree() == right.subtree()) {
-      left.skip();
-      right.skip();
-    } else if (!left.at_entry()) {
-      left.enter();
-      right.enter();
-    } else {
-      bool same = false;
-      if constexpr (std::equality_comparable<T>)
-        same = before->item.second == after->item.second;
-      if (!same && !fn(before->item.first, &before->item.second, &after->item.second))
-        return false;
-      left.skip();
-      right.skip();
-    }
-  }
-  return true;
-}
-
-/// Recurses as deep as the tree is high.
-template <class Key, class T, std::uint16_t MaxSlots>
-void persistent_map<Key, T, MaxSlots>::release(node* n) noexcept {
-  if (!drop(n))
-    return;
-  if (n->height == 0)
-    std::for_each_n(n->entries(), n->count, [](entry* e) { release(e); });
-  else
-    std::for_each_n(n->children(), n->count, [](node* child) { release(child); });
-  std::destroy_at(n);
-  ::operator delete(n);
-}
-
-template <class Key, class T, std::uint16_t MaxSlots>
-auto persistent_map<Key, T, MaxSlots>::make_node(std::uint16_t height, std::size_t slots) -> node* {
-  const auto capacity = std::min<std::size_t>((slots + 3) / 4 * 4, MaxSlots);
-  void* memory = ::operator new(sizeof(node) + capacity * sizeof(void*) * (height == 0 ? 1 : 2));
-  return ::new (memory) node(height, static_cast<std::uint16_t>(capacity));
-}
-
-/// Makes n a node that only this tree holds, with room for so many slots if MaxSlots allows.
-/// REQUIRES: the same of its parent.
-template <class Key, class T, std::uint16_t MaxSlots>
-void persistent_map<Key, T, MaxSlots>::own(node*& n, std::size_t slots) {
-  const bool unique = is_unique(n);
-  slots = std::clamp<std::size_t>(slots, n->count, MaxSlots);
-  if (unique && n->capacity >= slots)
-    return;
-  node* fresh = make_node(n->height, slots);
-  if (!unique && n->height == 0)
-    std::for_each_n(n->entries(), n->count, [](entry* e) { share(e); });
-  else if (!unique)
-    std::for_each_n(n->children(), n->count, [](node* child) { share(child); });
-  move_slots(n, 0, n->count, fresh, 0);
-  fresh->count = n->count;
-  if (unique)
-    n->count = 0;
-  release(std::exchange(n, fresh));
-}
-
-/// Moves the slots [begin, end); counts are the caller's business.
-template <class Key, class T, std::uint16_t MaxSlots>
-void persistent_map<Key, T, MaxSlots>::move_slots(node* from, std::size_t begin, std::size_t end,
-                                                  node* to, std::size_t at) {
-  const auto bytes = (end - begin) * sizeof(void*);
-  std::memmove(to->entries() + at, from->entries() + begin, bytes);
-  if (from->height != 0)
-    std::memmove(to->children() + at, from->children() + begin, bytes);
-}
-
-/// Leaves `keep` slots of the full child where they are and moves the rest to a new sibling.
-/// REQUIRES: both are owned, the parent has room.
-template <class Key, class T, std::uint16_t MaxSlots>
-void persistent_map<Key, T, MaxSlots>::split_child(node* parent, std::uint16_t slot,
-                                                   std::uint16_t keep) {
-  node* const child = parent->children()[slot];
-  const auto moved = static_cast<std::uint16_t>(child->count - keep);
-  node* const sibling = make_node(child->height, moved + 1U);
-  move_slots(child, keep, child->count, sibling, 0);
-  sibling->count = moved;
-  child->count = keep;
-  move_slots(parent, slot + 1U, parent->count, parent, slot + 2U);
-  ++parent->count;
-  parent->children()[slot + 1] = sibling;
-  parent->entries()[slot + 1] = sibling->entries()[0];
-}
-
-/// Merges a child that is about to become too small with a neighbour, or evens the two out.
-/// REQUIRES: the parent is owned and has two children or more.
-template <class Key, class T, std::uint16_t MaxSlots>
-void persistent_map<Key, T, MaxSlots>::balance(node* parent, std::uint16_t slot) {
-  const auto at = static_cast<std::uint16_t>(slot == 0 ? 0 : slot - 1);
-  node*& left = parent->children()[at];
-  node*& right = parent->children()[at + 1];
-  const auto total = static_cast<std::uint16_t>(left->count + right->count);
-  const auto stay = static_cast<std::uint16_t>(total <= MaxSlots ? total : total / 2);
-  own(left, stay);
-  own(right, static_cast<std::size_t>(total - stay));
-  if (stay > left->count) {
-    const auto moved = static_cast<std::uint16_t>(stay - left->count);
-    move_slots(right, 0, moved, left, left->count);
-    move_slots(right, moved, right->count, right, 0);
-  } else {
-    const auto moved = static_cast<std::uint16_t>(left->count - stay);
-    move_slots(right, 0, right->count, right, moved);
-    move_slots(left, stay, left->count, right, 0);
-  }
-  left->count = stay;
-  right->count = static_cast<std::uint16_t>(total - stay);
-  if (right->count != 0) {
-    parent->entries()[at + 1] = right->entries()[0];
-  } else {
-    release(right);
-    move_slots(parent, at + 2U, parent->count, parent, at + 1U);
-    --parent->count;
-  }
-}
-
-/// The first slot whose key is not less.
-template <class Key, class T, std::uint16_t MaxSlots>
-std::uint16_t persistent_map<Key, T, MaxSlots>::slot_for(node* n, key_view key) noexcept {
-  auto** const found = std::lower_bound(
-      n->entries(), n->entries() + n->count, key,
-      [](const entry* e, key_view wanted) { return key_of(e) < wanted; });
-  return static_cast<std::uint16_t>(found - n->entries());
-}
-
-/// The child whose range holds the key; the first one for keys before all.
-template <class Key, class T, std::uint16_t MaxSlots>
-std::uint16_t persistent_map<Key, T, MaxSlots>::child_for(node* n, key_view key) noexcept {
-  auto** const found = std::upper_bound(
-      n->entries() + 1, n->entries() + n->count, key,
-      [](key_view wanted, const entry* e) { return wanted < key_of(e); });
-  return static_cast<std::uint16_t>(found - n->entries() - 1);
-}
-
-/// The leaf's first entry may have changed: so may what the nodes above noted.
-template <class Key, class T, std::uint16_t MaxSlots>
-void persistent_map<Key, T, MaxSlots>::note_smallest(const step* path, std::size_t depth,
-                                                     node* leaf) noexcept {
-  for (node* below = leaf; depth != 0; below = path[depth].at) {
-    --depth;
-    path[depth].at->entries()[path[depth].slot] = below->entries()[0];
-  }
 }
 
 }  // namespace troupe

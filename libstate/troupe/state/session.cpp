@@ -1,3 +1,4 @@
+#include <troupe/state/internal/canonical.hpp>
 #include <troupe/state/internal/document_builder.hpp>
 #include <troupe/state/merge_patch.hpp>
 #include <troupe/state/session.hpp>
@@ -13,6 +14,14 @@ error limit_error(errc code, std::string message, std::uint64_t limit, std::stri
   return {.code = code, .message = std::move(message), .path = std::move(path), .limit = limit};
 }
 
+/// What is kept must be readable by every reader, whose depth is bounded.
+expected<void> check_depth(const value& data, std::string path) {
+  if (internal::well_formed(data.bytes(), limits{}.depth))
+    return {};
+  return tl::unexpected(limit_error(errc::too_deep, "arrays and maps nest deeper than " + std::to_string(limits{}.depth),
+                                    limits{}.depth, std::move(path)));
+}
+
 expected<void> check_item(const value& item, const std::string& path) {
   if (item.type() != value_type::map)
     return fail(errc::wrong_type, "an item is an object", path);
@@ -22,7 +31,7 @@ expected<void> check_item(const value& item, const std::string& path) {
     if (item.view().find(field))
       return fail(errc::reserved_field, std::string{"'"} + field + "' belongs to Troupe", path + '/' + field);
   }
-  return {};
+  return check_depth(item, path);
 }
 
 expected<void> check_key(std::string_view key) {
@@ -34,10 +43,10 @@ expected<void> check_key(std::string_view key) {
 }
 
 expected<void> check_value(std::string_view key, const value& data) {
-  if (data.bytes().size() <= max_value_bytes)
-    return {};
   std::string path;
   internal::append_pointer_token(path, key);
+  if (data.bytes().size() <= max_value_bytes)
+    return check_depth(data, std::move(path));
   return tl::unexpected(limit_error(errc::too_large, "a state value is at most 256 KiB of msgpack", max_value_bytes,
                                     std::move(path)));
 }

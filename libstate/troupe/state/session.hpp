@@ -152,7 +152,7 @@ inline constexpr std::size_t max_key_bytes = 256;            // then: bad_id
 
 /// Decides what a command means for a state, without changing anything.
 /// Errors: `not_found` (no live session), `already_exists`, `revision_conflict` (with the current revision),
-/// `wrong_type`, `reserved_field`, `too_large`, `too_many_elements`, `malformed`, `bad_id`; each with a path into the
+/// `wrong_type`, `reserved_field`, `too_large`, `too_deep`, `too_many_elements`, `malformed`, `bad_id`; each with a path into the
 /// command where there is one.
 expected<decision> decide(const session_state& state, const session_command& command,
                           timestamp now, std::optional<std::uint64_t> expected_revision = {});

@@ -1,5 +1,6 @@
 #include <troupe/state/time.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 
@@ -9,6 +10,9 @@ namespace {
 
 using std::chrono::floor;
 using millis = std::chrono::sys_time<std::chrono::milliseconds>;
+
+// What four digits of a year can say: 0000-01-01T00:00:00.000Z to 9999-12-31T23:59:59.999Z.
+constexpr std::int64_t first_ms = -62'167'219'200'000, last_ms = 253'402'300'799'999;
 
 /// Digits of a fixed width; nothing if one is no digit.
 std::optional<int> digits(std::string_view text, std::size_t from, std::size_t count) {
@@ -24,7 +28,7 @@ std::optional<int> digits(std::string_view text, std::size_t from, std::size_t c
 }  // namespace
 
 std::string to_rfc3339(timestamp at) {
-  const millis time{std::chrono::milliseconds{at.ms}};
+  const millis time{std::chrono::milliseconds{std::clamp(at.ms, first_ms, last_ms)}};
   const auto day = floor<std::chrono::days>(time);
   const std::chrono::year_month_day date{day};
   const std::chrono::hh_mm_ss clock{time - day};

@@ -16,7 +16,8 @@ struct timestamp {
   friend auto operator<=>(timestamp, timestamp) = default;
 };
 
-/// RFC 3339 in UTC with milliseconds: "2026-01-02T03:04:05.678Z".
+/// RFC 3339 in UTC with milliseconds: "2026-01-02T03:04:05.678Z". A time outside the years 0 to 9999 is shown as the
+/// nearest within.
 [[nodiscard]] std::string to_rfc3339(timestamp at);
 
 /// The reverse of `to_rfc3339`; nothing for any other form.

@@ -96,18 +96,18 @@ bool internal::well_formed(std::string_view b, std::size_t depth) {
         return false;
       --top.left;
     }
-    if (h.children > 0) {
-      if (open.size() == depth)
-        return false;
+    const bool container = h.type == value_type::array || h.type == value_type::map;
+    if (container && open.size() == depth)
+      return false;
+    if (h.children > 0)
       open.push_back({h.type == value_type::map, h.children});
-    }
   } while (true);
   return at == b.size();
 }
 
 // value_view -------------------------------------------------------------------------------------
 
-value_view::value_view(std::string_view bytes) noexcept : bytes_{bytes} {}
+value_view::value_view(std::string_view bytes) noexcept : bytes_{bytes.substr(0, extent(bytes))} {}
 
 value_type value_view::type() const noexcept { return read_head(bytes_).type; }
 
@@ -177,8 +177,6 @@ std::optional<value_view> value_view::find(std::string_view key) const noexcept 
   return std::nullopt;
 }
 
-std::string_view value_view::bytes() const noexcept { return bytes_.substr(0, extent(bytes_)); }
-
 bool value_view::cursor::next() noexcept {
   if (left_ == 0)
     return false;
@@ -188,8 +186,9 @@ bool value_view::cursor::next() noexcept {
     key_ = rest_.substr(h.size, h.payload);
     rest_.remove_prefix(h.size + h.payload);
   }
-  const auto size = extent(rest_);
-  item_ = value_view{rest_.substr(0, size)};
+  // The last child is all that is left: so a walk down a chain is linear.
+  const auto size = left_ == 0 ? rest_.size() : extent(rest_);
+  item_.bytes_ = rest_.substr(0, size);
   rest_.remove_prefix(size);
   return true;
 }
@@ -313,7 +312,11 @@ std::string_view value::bytes() const noexcept {
   return {block_ptr->data(), block_ptr->size};
 }
 
-value_view value::view() const noexcept { return value_view{bytes()}; }
+value_view value::view() const noexcept {
+  value_view out;
+  out.bytes_ = bytes();
+  return out;
+}
 
 value value::from_integer(bool negative, std::uint64_t bits) {
   value_writer out;

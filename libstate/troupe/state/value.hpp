@@ -26,7 +26,7 @@ enum class value_type : std::uint8_t { null, boolean, integer, real, string, bin
 class value_view {
  public:
   constexpr value_view() noexcept = default;  ///< null
-  /// REQUIRES: `bytes` begins with one canonical value; what follows is ignored.
+  /// REQUIRES: `bytes` begins with one canonical value; what follows is ignored. One pass to find its end.
   explicit value_view(std::string_view bytes) noexcept;
 
   [[nodiscard]] value_type type() const noexcept;
@@ -50,8 +50,8 @@ class value_view {
   /// The value of a map's key. O(entries). Nothing when there is none or this is no map.
   [[nodiscard]] std::optional<value_view> find(std::string_view key) const noexcept;
 
-  /// This value's own bytes and nothing behind them. O(1) for scalars, else one pass over the contents.
-  [[nodiscard]] std::string_view bytes() const noexcept;
+  /// This value's own bytes and nothing behind them.
+  [[nodiscard]] std::string_view bytes() const noexcept { return bytes_; }
 
   /// Structural: types must be equal (1 is not 1.0 is not true), arrays in order, maps whatever the order of keys.
   friend bool operator==(value_view a, value_view b);

@@ -14,6 +14,8 @@ namespace troupe::internal {
 /// `~` and `/` of a key, as a JSON pointer escapes them.
 void append_pointer_token(std::string& out, std::string_view token);
 
+[[nodiscard]] error too_deep(std::size_t limit);
+
 /// Turns a parser's events into canonical bytes and holds what every untrusted document must obey: depth and element
 /// budgets, unique keys, finite numbers. Knows at each moment where it is. After `fail` every event is refused.
 ///
@@ -55,6 +57,13 @@ class document_builder {
   bool end();
 
   bool fail(errc code, std::string message);
+  /// A value that cannot be kept: counted, so that the path is its own.
+  bool fail_value(errc code, std::string message) { return scalar() && fail(code, std::move(message)); }
+  /// A key that cannot be kept has no path; its map has.
+  bool fail_key(errc code, std::string message) {
+    frames_.pop_back();
+    return fail(code, std::move(message));
+  }
 
   [[nodiscard]] const std::optional<error>& failed() const noexcept { return failed_; }
   /// A JSON pointer to the value that came last or is being read.

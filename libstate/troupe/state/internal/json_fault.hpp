@@ -2,13 +2,16 @@
 
 #include <troupe/state/error.hpp>
 
+#include <cstddef>
+#include <cstddef>
 #include <optional>
 #include <string_view>
 
 namespace troupe::internal {
 
 /// Why and where a document that the parser refused is no JSON: walks it once more, slowly, keeping the path.
-/// Nothing when this walk finds no fault.
-[[nodiscard]] std::optional<error> find_json_fault(std::string_view text);
+/// Nothing when this walk finds no fault, or none before it
+/// is deeper than `depth`.
+[[nodiscard]] std::optional<error> find_json_fault(std::string_view text, std::size_t depth);
 
 }  // namespace troupe::internal

@@ -34,6 +34,18 @@ struct close_env {
   void operator()(MDB_env* env) const noexcept { mdb_env_close(env); }
 };
 
+int file_of(MDB_env* env) {
+  int fd = -1;
+  check("mdb_env_get_fd", mdb_env_get_fd(env, &fd));
+  return fd;
+}
+
+std::uint64_t bytes_of_file(int fd) {
+  struct stat info{};
+  check("fstat data.mdb", ::fstat(fd, &info) == 0 ? 0 : errno);
+  return static_cast<std::uint64_t>(info.st_size);
+}
+
 MDB_txn* begin(environment& env, unsigned flags) {
   MDB_txn* txn = nullptr;
   check("mdb_txn_begin", mdb_txn_begin(env.get(), nullptr, flags, &txn));
@@ -85,7 +97,9 @@ environment environment::open(const std::filesystem::path& directory, std::uint6
     check("mdb_env_open", code);
     int dead = 0;
     check("mdb_reader_check", mdb_reader_check(raw, &dead));
-    return environment{env.release()};
+    environment out{env.release()};
+    out.file_bytes_ = bytes_of_file(file_of(raw));
+    return out;
   }
 }
 
@@ -114,13 +128,7 @@ void environment::reserve(std::uint64_t bytes) {
   const auto need = std::min<std::uint64_t>(used + 2 * bytes + mib, info.me_mapsize);
   if (need <= file_bytes_)
     return;
-  int fd = -1;
-  check("mdb_env_get_fd", mdb_env_get_fd(env_, &fd));
-  struct stat file{};
-  check("fstat", ::fstat(fd, &file) == 0 ? 0 : errno);
-  file_bytes_ = static_cast<std::uint64_t>(file.st_size);
-  if (need <= file_bytes_)
-    return;
+  const int fd = file_of(env_);
   const auto grow_to = [&](std::uint64_t size) {
     if (::fallocate(fd, 0, 0, static_cast<off_t>(size)) == 0)
       return 0;

@@ -1,0 +1,278 @@
+#include "deterministic.hpp"
+#include "store_fixture.hpp"
+
+#include <troupe/persistence/store_actor.hpp>
+
+#include <map>
+
+using namespace troupe;
+using namespace troupe::testing;
+
+namespace {
+
+/// What came back, in the order in which it came: "1" for position 1, else the error's name.
+using answers = std::vector<std::string>;
+
+std::string shown(const caf::error& what) { return std::string{to_string(from_caf(what).code)}; }
+
+struct fixture {
+  temp_directory dir;
+  deterministic actors;
+  store_actor store;
+  answers seen;
+
+  void start(journal_options options = small_map(), store_options how = {}, fold_function fold = join) {
+    how.detached = false;
+    store = spawn_store(actors.system(), open(dir, options, std::move(fold)), std::move(how));
+    actors.run();
+  }
+
+  void stop() {
+    caf::anon_send_exit(store, caf::exit_reason::user_shutdown);
+    store = nullptr;
+    actors.run();
+  }
+
+  ~fixture() { stop(); }
+
+  /// Sends all of them from one actor; `run` moves them.
+  void send(std::vector<commit_request> requests) {
+    actors.system().spawn([this, requests = std::move(requests)](caf::event_based_actor* self) {
+      for (const auto& request : requests)
+        compat::request(self, store, request)
+            .then([this](commit_receipt x) { seen.push_back(std::to_string(x.position)); },
+                  [this](const caf::error& x) { seen.push_back(shown(x)); });
+    });
+  }
+
+  template <class T>
+  void send_materialise(T then) {
+    actors.system().spawn([this, then](caf::event_based_actor* self) {
+      compat::request(self, store, materialise_all{})
+          .then([then] { then("done"); }, [then](const caf::error& x) { then(shown(x)); });
+    });
+  }
+
+  void send_load(const std::string& id) {
+    actors.system().spawn([this, id](caf::event_based_actor* self) {
+      compat::request(self, store, load_request{session_ref(id)})
+          .then([this](const stored_entity& x) { seen.push_back(content(x)); },
+                [this](const caf::error& x) { seen.push_back(shown(x)); });
+    });
+  }
+
+  store_stats stats() {
+    store_stats out;
+    actors.system().spawn([this, &out](caf::event_based_actor* self) {
+      compat::request(self, store, get_store_stats{})
+          .then([&out](const store_stats& x) { out = x; }, [](const caf::error&) {});
+    });
+    actors.run();
+    return out;
+  }
+};
+
+std::vector<commit_request> changes_of(const std::string& id, std::uint64_t from, std::uint64_t to,
+                                       const std::string& payload = "x") {
+  std::vector<commit_request> out;
+  for (auto i = from; i <= to; ++i)
+    out.push_back(change_of(id, i, payload));
+  return out;
+}
+
+answers numbers(std::uint64_t from, std::uint64_t to) {
+  answers out;
+  for (auto i = from; i <= to; ++i)
+    out.push_back(std::to_string(i));
+  return out;
+}
+
+}  // namespace
+
+TEST_SUITE("store_actor") {
+
+TEST_CASE_FIXTURE(fixture, "requests that wait together become one transaction and are answered in order") {
+  start();
+  send(changes_of("a", 1, 200));
+  actors.run();
+  CHECK(seen == numbers(1, 200));
+  CHECK(stats().commits == 1);
+  CHECK(stats().changes == 200);
+  send(changes_of("a", 201, 201));
+  actors.run();
+  CHECK(stats().commits == 2);
+}
+
+TEST_CASE_FIXTURE(fixture, "requests of many senders share a transaction") {
+  start();
+  for (int i = 0; i < 50; ++i)
+    send(changes_of("id" + std::to_string(i), 1, 1));
+  actors.run();
+  CHECK(seen.size() == 50);
+  CHECK(stats().commits == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "a transaction holds at most 1024 changes and 1 MiB") {
+  start();
+  send(changes_of("a", 1, 2'500));
+  actors.run();
+  CHECK(seen == numbers(1, 2'500));
+  CHECK(stats().commits == 3);
+  send(changes_of("b", 1, 30, std::string(100'000, 'x')));
+  actors.run();
+  CHECK(stats().commits == 6);
+}
+
+TEST_CASE_FIXTURE(fixture, "nothing is answered before its transaction was committed") {
+  start();
+  {
+    broken_disk full{dir, broken_disk::what::pages, "/dev/full", O_RDWR};
+    send(changes_of("a", 1, 3));
+    actors.run();
+    CHECK(seen == answers{"store_full", "store_full", "store_full"});
+  }
+  seen.clear();
+  send(changes_of("a", 1, 3));
+  actors.run();
+  CHECK(seen == numbers(1, 3));
+}
+
+TEST_CASE_FIXTURE(fixture, "what was pipelined behind a failed change fails too and the rest is stored") {
+  start();
+  {
+    broken_disk full{dir, broken_disk::what::pages, "/dev/full", O_RDWR};
+    send(changes_of("a", 1, 1));
+    actors.run();
+  }
+  auto rest = changes_of("a", 2, 3);
+  rest.push_back(change_of("b", 1, "x"));
+  send(rest);
+  actors.run();
+  CHECK(seen == answers{"store_full", "store_failed", "store_failed", "1"});
+}
+
+TEST_CASE_FIXTURE(fixture, "a load sees every change that was sent before it") {
+  start();
+  send({change_of("a", 1, "one"), change_of("b", 1, "uno"), change_of("a", 2, "two")});
+  send_load("a");
+  send_load("nobody");
+  actors.run();
+  REQUIRE(seen.size() == 5);
+  std::map<std::string, int> counted;
+  for (const auto& x : seen)
+    ++counted[x];
+  CHECK(counted["one;two;"] == 1);
+  CHECK(counted[""] == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "materialise_all answers when snapshots cover all that was sent before it") {
+  auto options = small_map();
+  options.slice_bytes = 500;
+  start(options);
+  for (int i = 0; i < 40; ++i)
+    send(changes_of("id" + std::to_string(i), 1, 3));
+  std::string done;
+  send_materialise([&](const std::string& x) { done = x; });
+  CHECK(done.empty());
+  actors.run();
+  CHECK(done == "done");
+  CHECK(stats().materialised == 120);
+  CHECK(stats().tail_bytes == 0);
+  stop();
+  CHECK(open(dir).load(session_ref("id7"))->snapshot == "x;x;x;");
+}
+
+TEST_CASE_FIXTURE(fixture, "materialise_all answers at once when there is nothing to do") {
+  start();
+  std::string done;
+  send_materialise([&](const std::string& x) { done = x; });
+  actors.run();
+  CHECK(done == "done");
+}
+
+TEST_CASE_FIXTURE(fixture, "a tail beyond its bound is materialised without being asked") {
+  auto options = small_map();
+  options.tail_bytes = 20'000;
+  options.slice_bytes = 3'000;
+  start(options);
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    send(changes_of("id" + std::to_string(i % 7), (i - 1) / 7 + 1, (i - 1) / 7 + 1,
+                    std::string(1'000, 'x')));
+    actors.run();
+    CHECK(stats().tail_bytes <= options.tail_bytes);
+  }
+  CHECK(seen == numbers(1, 100));
+  CHECK(stats().materialised > 50);
+}
+
+TEST_CASE_FIXTURE(fixture, "a store that starts with a tail beyond its bound materialises it") {
+  {
+    auto store_before = open(dir);
+    for (const auto& request : changes_of("a", 1, 50, std::string(1'000, 'x')))
+      REQUIRE(commit(store_before, request));
+  }
+  auto options = small_map();
+  options.tail_bytes = 10'000;
+  start(options);
+  CHECK(stats().tail_bytes <= 10'000);
+}
+
+TEST_CASE_FIXTURE(fixture, "snapshots that cannot be written stop no change and end no loop") {
+  auto options = small_map();
+  options.tail_bytes = 10'000;
+  int folds = 0;
+  start(options, {}, [&](entity_kind, std::string_view, const std::vector<std::string>&) {
+    ++folds;
+    return expected<std::string>{fail(errc::damaged, "cannot")};
+  });
+  for (std::uint64_t i = 1; i <= 40; ++i) {
+    send(changes_of("a", i, i, std::string(1'000, 'x')));
+    actors.run();
+  }
+  CHECK(seen == numbers(1, 40));
+  CHECK(folds > 1);
+  CHECK(folds < 20);
+  std::string done;
+  send_materialise([&](const std::string& x) { done = x; });
+  actors.run();
+  CHECK(done == "damaged");
+}
+
+TEST_CASE_FIXTURE(fixture, "an I/O error calls on_fatal once before anything is answered") {
+  answers log;
+  store_options how;
+  how.on_fatal = [&](const error& x) { log.push_back("fatal " + std::string{to_string(x.code)} + " after "
+                                                     + std::to_string(seen.size()) + " answers"); };
+  start(small_map(), how);
+  broken_disk broken{dir, broken_disk::what::meta, "/dev/full", O_RDWR};
+  send(changes_of("a", 1, 2));
+  actors.run();
+  CHECK(log == answers{"fatal outcome_unknown after 0 answers"});
+  CHECK(seen == answers{"outcome_unknown", "outcome_unknown"});
+  send(changes_of("b", 1, 1));
+  send_load("a");
+  actors.run();
+  CHECK(seen == answers{"outcome_unknown", "outcome_unknown", "store_failed", "store_failed"});
+  CHECK(log.size() == 1);
+}
+
+TEST_CASE("a detached store answers requests of other threads and closes when it ends") {
+  init_messages();
+  temp_directory dir;
+  {
+    caf::actor_system_config config;
+    caf::actor_system system{config};
+    auto store = spawn_store(system, open(dir));
+    {
+      caf::scoped_actor self{system};
+      for (std::uint64_t i = 1; i <= 20; ++i)
+        compat::request(self.ptr(), store, change_of("a", i, std::to_string(i)))
+            .receive([&](commit_receipt x) { CHECK(x.position == i); },
+                     [](const caf::error& x) { FAIL(caf::to_string(x)); });
+    }
+    caf::anon_send_exit(store, caf::exit_reason::user_shutdown);
+  }
+  CHECK(open(dir).load(session_ref("a"))->sequence == 20);
+}
+
+}  // TEST_SUITE
