@@ -189,7 +189,7 @@ private:
   clock::time_point deadline_{};
   request_parser parser_;
   std::vector<char> buffer_;
-  std::size_t begin_ = 0;  ///< of the bytes that wait to be parsed
+  std::size_t begin_ = 0;  ///< of what was read behind the end of a request
   std::size_t end_ = 0;
   std::size_t window_bytes_ = 0;  ///< of body since the window began
 
@@ -288,21 +288,15 @@ inline void connection::on_deadline() {
   }
 }
 
-/// Room for one line of the longest kind, reached by doubling; an idle connection holds 2 KiB.
+/// The parser keeps what is not complete, so nothing waits here by now. An idle connection holds
+/// 2 KiB.
 inline void connection::read() {
   constexpr std::size_t smallest = 2 * 1024;
-  const std::size_t largest = std::max<std::size_t>(16 * 1024, limits_.header_line + 512);
-  if (begin_ > 0) {
-    std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_),
-              buffer_.begin() + static_cast<std::ptrdiff_t>(end_), buffer_.begin());
-    end_ -= begin_;
-    begin_ = 0;
-  }
-  if (end_ == buffer_.size() || (phase_ == phase::body && buffer_.size() < largest))
-    buffer_.resize(std::min(std::max(smallest, buffer_.size() * 2), largest));
-  socket_.async_read_some(
-      asio::buffer(buffer_.data() + end_, buffer_.size() - end_),
-      then([](connection& self, error_code ec, std::size_t n) { self.on_read(ec, n); }));
+  constexpr std::size_t largest = 16 * 1024;
+  if (buffer_.empty() || (phase_ == phase::body && buffer_.size() < largest))
+    buffer_.resize(std::clamp(buffer_.size() * 2, smallest, largest));
+  socket_.async_read_some(asio::buffer(buffer_), then([](connection& self, error_code ec,
+                                                         std::size_t n) { self.on_read(ec, n); }));
 }
 
 inline void connection::on_read(error_code ec, std::size_t n) {
@@ -316,7 +310,8 @@ inline void connection::on_read(error_code ec, std::size_t n) {
       close();
     return;
   }
-  end_ += n;
+  begin_ = 0;
+  end_ = n;
   if (phase_ == phase::body)
     window_bytes_ += n;
   if (phase_ == phase::idle)
@@ -326,8 +321,6 @@ inline void connection::on_read(error_code ec, std::size_t n) {
 
 inline void connection::process() {
   begin_ += parser_.feed({buffer_.data() + begin_, end_ - begin_});
-  if (begin_ == end_)
-    begin_ = end_ = 0;
   if (parser_.failed()) {
     refuse(parser_.error());
   } else if (parser_.done()) {
@@ -335,7 +328,7 @@ inline void connection::process() {
   } else {
     if (phase_ == phase::head && parser_.head_done()) {
       begin_body();
-      if (parser_.expects_continue() && begin_ == end_) {
+      if (parser_.expects_continue()) {
         send_continue();
         return;
       }

@@ -1,36 +1,10 @@
 #include "http/problem.hpp"
 
+#include <troupe/state/json.hpp>
+
 #include <cstddef>
 
 namespace troupe::http {
-namespace {
-
-/// The length of the UTF-8 character at the front of `s` (not empty), or 0 when there is none (RFC
-/// 3629).
-std::size_t utf8_length(std::string_view s) noexcept {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
-  const auto first = byte(0);
-  if (first < 0x80)
-    return 1;
-  const std::size_t n = first < 0xC2   ? 0
-                        : first < 0xE0 ? 2
-                        : first < 0xF0 ? 3
-                        : first < 0xF5 ? 4
-                                       : 0;
-  if (n == 0 || s.size() < n)
-    return 0;
-  for (std::size_t i = 1; i < n; ++i)
-    if ((byte(i) & 0xC0U) != 0x80U)
-      return 0;
-  const auto second = byte(1);
-  const bool overlong = (first == 0xE0 && second < 0xA0) || (first == 0xF0 && second < 0x90);
-  const bool surrogate = first == 0xED && second >= 0xA0;
-  const bool beyond = first == 0xF4 && second >= 0x90;
-  return overlong || surrogate || beyond ? 0 : n;
-}
-
-}  // namespace
-
 std::string_view title(int status) noexcept {
   // clang-format off
   switch (status) {
@@ -79,29 +53,17 @@ std::string_view title(int status) noexcept {
 }
 
 void append_json_string(std::string& out, std::string_view text) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  out.push_back('"');
+  if (is_utf8(text))
+    return troupe::append_json_string(out, text);
+  std::string replaced;
   while (!text.empty()) {
-    const std::size_t n = utf8_length(text);
-    const char c = text[0];
-    if (n == 0) {
-      out += "\xEF\xBF\xBD";
-    } else if (c == '"' || c == '\\') {
-      out.push_back('\\');
-      out.push_back(c);
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (n == 1 && (c < 0x20 || c == 0x7F)) {
-      const auto byte = static_cast<unsigned char>(c);
-      out += "\\u00";
-      out.push_back(digits[byte / 16]);
-      out.push_back(digits[byte % 16]);
-    } else {
-      out.append(text, 0, n);
-    }
-    text.remove_prefix(n == 0 ? 1 : n);
+    std::size_t n = 1;
+    while (n <= 4 && !is_utf8(text.substr(0, n)))
+      ++n;  // up to the first character: nothing shorter is one
+    replaced += n <= 4 ? text.substr(0, n) : "\xEF\xBF\xBD";
+    text.remove_prefix(n <= 4 ? n : 1);
   }
-  out.push_back('"');
+  troupe::append_json_string(out, replaced);
 }
 
 std::string problem_body(int status, std::string_view code, std::string_view detail,

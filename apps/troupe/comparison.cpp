@@ -1,8 +1,8 @@
 #include "troupe/comparison.hpp"
 
-#include "troupe/text.hpp"
-
 #include <troupe/state/json.hpp>
+
+#include "troupe/text.hpp"
 
 #include <optional>
 #include <utility>
@@ -102,15 +102,19 @@ comparison& comparison::operator+=(const comparison& other) {
   return *this;
 }
 
-session_check::session_check(comparison& result, const conversation& told, std::size_t count, extra_items extra)
-    : result_{result}, told_{told}, count_{count}, extra_{extra} {
+session_check::session_check(comparison& result, const conversation& told, std::size_t count,
+                             extra_items extra)
+    : result_{result},
+      told_{told},
+      count_{count},
+      extra_{extra} {
   ++result_.sessions;
 }
 
 void session_check::user(std::string_view found) {
   if (found != told_.user)
-    result_.mismatch(told_.id, "expected the user \"" + one_line(told_.user, shown_columns) + "\", found \""
-                                   + one_line(found, shown_columns) + '"');
+    result_.mismatch(told_.id, "expected the user \"" + one_line(told_.user, shown_columns)
+                                   + "\", found \"" + one_line(found, shown_columns) + '"');
 }
 
 void session_check::item(std::uint64_t seq, value_view fields) {
@@ -122,17 +126,22 @@ void session_check::item(std::uint64_t seq, value_view fields) {
   ++result_.items;
   result_.bytes += fields.bytes().size();
   if (seq != index + 1)
-    result_.mismatch(told_.id, "item " + std::to_string(index + 1) + " has seq " + std::to_string(seq));
+    result_.mismatch(told_.id,
+                     "item " + std::to_string(index + 1) + " has seq " + std::to_string(seq));
   else if (const value& message = told_.messages[index]; !(message.view() == fields))
-    result_.mismatch(told_.id, "item " + std::to_string(index + 1) + ' ' + first_difference(message, fields));
+    result_.mismatch(told_.id,
+                     "item " + std::to_string(index + 1) + ' ' + first_difference(message, fields));
 }
 
 void session_check::finish() {
   const bool as_expected = extra_ == extra_items::allowed ? found_ >= count_ : found_ == count_;
   if (!as_expected)
-    result_.mismatch(told_.id, "expected " + plural(count_, "item") + ", found " + group_digits(found_));
+    result_.mismatch(told_.id,
+                     "expected " + plural(count_, "item") + ", found " + group_digits(found_));
 }
 
-void session_check::missing() { result_.mismatch(told_.id, "not found"); }
+void session_check::missing() {
+  result_.mismatch(told_.id, "not found");
+}
 
 }  // namespace troupe::cli

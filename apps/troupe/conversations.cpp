@@ -1,9 +1,9 @@
 #include "troupe/conversations.hpp"
 
-#include "troupe/text.hpp"
-
 #include <troupe/state/json.hpp>
 #include <troupe/state/session.hpp>
+
+#include "troupe/text.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -36,14 +36,15 @@ expected<void> check_message(const value& message, std::size_t index) {
     live.status = lifecycle::live;
     return live;
   }();
-  auto decided = decide(session, append_items{{message}}, timestamp{});
+  const auto decided = decide(session, append_items{{message}}, timestamp{});
   if (decided)
     return {};
-  auto why = std::move(decided.error());
   constexpr std::string_view first_item = "/items/0";
-  const auto rest = why.path.starts_with(first_item) ? why.path.substr(first_item.size()) : why.path;
-  why.path = "/messages/" + std::to_string(index) + rest;
-  return unexpected{std::move(why)};
+  std::string_view rest = decided.error().path;
+  if (rest.starts_with(first_item))
+    rest.remove_prefix(first_item.size());
+  return fail(decided.error().code, decided.error().message,
+              "/messages/" + std::to_string(index) + std::string{rest});
 }
 
 expected<conversation> read_line(std::string_view text, std::string_view prefix) {
@@ -97,7 +98,8 @@ conversation_file read_conversations(std::string_view text, std::string_view pre
     if (read) {
       const auto [first, fresh] = lines.emplace(read->id, number);
       if (!fresh)
-        read = fail(errc::already_exists, "the id stands in line " + std::to_string(first->second) + " too", "/id");
+        read = fail(errc::already_exists,
+                    "the id stands in line " + std::to_string(first->second) + " too", "/id");
     }
     if (!read) {
       out.faults.push_back({number, begin, std::move(read.error())});
@@ -110,17 +112,19 @@ conversation_file read_conversations(std::string_view text, std::string_view pre
 }
 
 std::string describe(const line_fault& fault, std::string_view file) {
-  auto out = std::string{file} + ':' + std::to_string(fault.line) + ": (byte " + std::to_string(fault.byte) + ") "
-             + std::string{to_string(fault.why.code)};
+  auto out = std::string{file} + ':' + std::to_string(fault.line) + ": (byte "
+             + std::to_string(fault.byte) + ") " + std::string{to_string(fault.why.code)};
   if (!fault.why.path.empty())
     out += " at " + fault.why.path;
   return escape_controls(out + ": " + fault.why.message);
 }
 
 expected<std::string> read_whole_file(const std::filesystem::path& path) {
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{std::fopen(path.c_str(), "rbe"), &std::fclose};
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{std::fopen(path.c_str(), "rbe"),
+                                                             &std::fclose};
   if (!file)
-    return fail(errc::not_found, "cannot open " + path.string() + ": " + std::generic_category().message(errno));
+    return fail(errc::not_found,
+                "cannot open " + path.string() + ": " + std::generic_category().message(errno));
   std::string out;
   std::error_code ec;
   if (const auto size = std::filesystem::file_size(path, ec); !ec)
@@ -129,7 +133,8 @@ expected<std::string> read_whole_file(const std::filesystem::path& path) {
   while (const auto n = std::fread(buffer.data(), 1, buffer.size(), file.get()))
     out.append(buffer, 0, n);
   if (std::ferror(file.get()) != 0)
-    return fail(errc::store_failed, "cannot read " + path.string() + ": " + std::generic_category().message(errno));
+    return fail(errc::store_failed,
+                "cannot read " + path.string() + ": " + std::generic_category().message(errno));
   return out;
 }
 

@@ -12,7 +12,8 @@
 
 namespace troupe::cli {
 
-/// One recorded conversation, fit to be written: its id is one, and every message is an item that an append takes.
+/// One recorded conversation, fit to be written: its id is one, and every message is an item that
+/// an append takes.
 struct conversation {
   std::string id;
   std::string user;  ///< empty: nobody's
@@ -21,8 +22,8 @@ struct conversation {
 };
 
 struct line_fault {
-  std::size_t line = 0;     ///< from 1
-  std::uint64_t byte = 0;   ///< where the line begins, from 0
+  std::size_t line = 0;    ///< from 1
+  std::uint64_t byte = 0;  ///< where the line begins, from 0
   error why;
 };
 
@@ -33,14 +34,15 @@ struct conversation_file {
 
 inline constexpr std::size_t max_faults = 20;  // then: the rest of the file is not read
 
-/// Reads JSON lines `{"id", "user"?, "messages":[{...}, ...]}`; other members and empty lines are ignored. Ids get
-/// `prefix` in front and occur once. Everything is held in memory.
+/// Reads JSON lines `{"id", "user"?, "messages":[{...}, ...]}`; other members and empty lines are
+/// ignored. Ids get `prefix` in front and occur once. Everything is held in memory.
 [[nodiscard]] conversation_file read_conversations(std::string_view text, std::string_view prefix);
 
 /// "calls.jsonl:3: (byte 812) malformed at /messages/0: ...", safe for a terminal.
 [[nodiscard]] std::string describe(const line_fault& fault, std::string_view file);
 
-/// All of a file. Errors: `not_found` (it cannot be opened), `store_failed` (it cannot be read); in words.
+/// All of a file. Errors: `not_found` (it cannot be opened), `store_failed` (it cannot be read); in
+/// words.
 [[nodiscard]] expected<std::string> read_whole_file(const std::filesystem::path& path);
 
 }  // namespace troupe::cli

@@ -4,7 +4,7 @@
 
 namespace troupe {
 
-/// apps/demo/conversations.jsonl, as the build embedded it.
+/// apps/demo/conversations.jsonl, as it was when this was built.
 extern const std::string_view demo_conversations;
 
 }  // namespace troupe

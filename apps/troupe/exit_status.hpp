@@ -2,13 +2,13 @@
 
 #include <troupe/state/error.hpp>
 
-/// What the process answers its caller; part of the command line's contract. For a store that does not open:
-/// `troupe::exit_code`.
+/// What the process answers its caller; part of the command line's contract. For a store that does
+/// not open: `troupe::exit_code`.
 namespace troupe::cli::exit_status {
 
 inline constexpr int ok = 0;
-inline constexpr int failed = 1;          ///< mismatches, a malformed file, a refused command
-inline constexpr int usage = 2;           ///< the command line, or a file named on it that cannot be opened
+inline constexpr int failed = 1;  ///< mismatches, a malformed file, a refused command
+inline constexpr int usage = 2;   ///< the command line, or a file named on it that cannot be opened
 inline constexpr int damaged_store = 65;  ///< damaged, newer than this build, or no store of Troupe
 inline constexpr int in_use = 73;         ///< another process has the data directory
 inline constexpr int io_failure = 75;     ///< disk full, I/O error, no connection, or not now
@@ -19,7 +19,8 @@ inline constexpr int interrupted = 130;   ///< Ctrl-C; what was acknowledged is 
   if (code == errc::damaged || code == errc::newer_format)
     return damaged_store;
   const bool later = code == errc::busy || code == errc::draining;
-  if (later || code == errc::store_full || code == errc::store_failed || code == errc::outcome_unknown)
+  if (later || code == errc::store_full || code == errc::store_failed
+      || code == errc::outcome_unknown)
     return io_failure;
   return failed;
 }

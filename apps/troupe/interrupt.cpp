@@ -17,7 +17,7 @@ std::array<struct sigaction, signals.size()> before{};
 }  // namespace
 
 interrupt_scope::interrupt_scope() {
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = [](int) { wished = true; };
   action.sa_flags = static_cast<int>(SA_RESETHAND);  // no SA_RESTART: a waiting read returns
   for (std::size_t i = 0; i < signals.size(); ++i)
@@ -29,6 +29,8 @@ interrupt_scope::~interrupt_scope() {
     ::sigaction(signals[i], &before[i], nullptr);
 }
 
-bool interrupt_scope::requested() noexcept { return wished; }
+bool interrupt_scope::requested() noexcept {
+  return wished;
+}
 
 }  // namespace troupe::cli

@@ -2,10 +2,10 @@
 
 namespace troupe::cli {
 
-/// While it lives, the first Ctrl-C (or SIGTERM) is a wish that `requested` tells, and the second one ends the
-/// process. One at a time, on the main thread.
+/// While it lives, the first Ctrl-C (or SIGTERM) is a wish that `requested` tells, and the second
+/// one ends the process. One at a time, on the main thread.
 class interrupt_scope {
- public:
+public:
   interrupt_scope();
   ~interrupt_scope();
   interrupt_scope(const interrupt_scope&) = delete;

@@ -26,16 +26,24 @@ std::string bar(std::uint64_t done, std::uint64_t total, std::size_t width) {
 }  // namespace
 
 progress::progress(std::string label, std::uint64_t total, terminal out, clock::time_point start)
-    : label_{std::move(label)}, total_{total}, out_{out}, start_{start}, last_{start} {}
+    : label_{std::move(label)},
+      total_{total},
+      out_{out},
+      start_{start},
+      last_{start} {}
 
 std::string progress::numbers(std::uint64_t done, clock::time_point now) const {
   const auto seconds = std::chrono::duration<double>(now - start_).count();
   const auto rate = seconds > 0 ? static_cast<double>(done) / seconds : 0.0;
-  const auto percent = total_ == 0 ? 100 : static_cast<unsigned>(100.0 * static_cast<double>(done) / static_cast<double>(total_));
-  auto out = std::to_string(percent) + "%  " + group_digits(done) + '/' + group_digits(total_) + "  "
-             + human_rate(rate) + "/s";
+  const auto percent =
+      total_ == 0
+          ? 100
+          : static_cast<unsigned>(100.0 * static_cast<double>(done) / static_cast<double>(total_));
+  auto out = std::to_string(percent) + "%  " + group_digits(done) + '/' + group_digits(total_)
+             + "  " + human_rate(rate) + "/s";
   if (done < total_)
-    out += "  eta " + (rate > 0 ? clock_text(static_cast<double>(total_ - done) / rate) : std::string{"?"});
+    out += "  eta "
+           + (rate > 0 ? clock_text(static_cast<double>(total_ - done) / rate) : std::string{"?"});
   return out;
 }
 
@@ -48,7 +56,8 @@ std::string progress::update(std::uint64_t done, clock::time_point now) {
   if (!out_.present)
     return label_ + "  " + text + '\n';
   constexpr std::size_t widest_bar = 40;
-  const auto taken = length(label_) + length(text) + 7;  // spaces, brackets, and the last column stays free
+  const auto taken =
+      length(label_) + length(text) + 7;  // spaces, brackets, and the last column stays free
   const auto room = out_.columns > taken ? std::min(out_.columns - taken, widest_bar) : 0;
   auto line = label_ + "  " + (room >= 5 ? bar(done, total_, room) + "  " : "") + text;
   return "\r\x1b[K" + line.substr(0, out_.columns > 1 ? out_.columns - 1 : 1);

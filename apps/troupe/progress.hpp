@@ -9,10 +9,10 @@
 
 namespace troupe::cli {
 
-/// How far one piece of work is, as text to be written to stderr: on a terminal one line that is written over, else a
-/// line of its own every few seconds. Pure: time is passed in. One thread.
+/// How far one piece of work is, as text to be written to stderr: on a terminal one line that is
+/// written over, else a line of its own every few seconds. Pure: time is passed in. One thread.
 class progress {
- public:
+public:
   using clock = std::chrono::steady_clock;
 
   static constexpr std::chrono::milliseconds terminal_interval{100};
@@ -23,11 +23,11 @@ class progress {
   /// What to write now; empty while nothing is due.
   [[nodiscard]] std::string update(std::uint64_t done, clock::time_point now);
 
-  /// What to write at the end: clears the terminal's line, so that the next output begins at its left. A log gets a
-  /// last line when it got one before.
+  /// What to write at the end: clears the terminal's line, so that the next output begins at its
+  /// left. A log gets a last line when it got one before.
   [[nodiscard]] std::string finish(std::uint64_t done, clock::time_point now);
 
- private:
+private:
   [[nodiscard]] std::string numbers(std::uint64_t done, clock::time_point now) const;
 
   std::string label_;
@@ -40,7 +40,7 @@ class progress {
 
 /// A `progress` on stderr, by the clock.
 class progress_display {
- public:
+public:
   progress_display(std::string label, std::uint64_t total);
   ~progress_display();  ///< finishes
   progress_display(const progress_display&) = delete;
@@ -48,7 +48,7 @@ class progress_display {
 
   void update(std::uint64_t done);
 
- private:
+private:
   progress state_;
   std::uint64_t done_ = 0;
 };

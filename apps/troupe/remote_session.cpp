@@ -1,9 +1,9 @@
 #include "troupe/remote_session.hpp"
 
+#include <troupe/state/json.hpp>
+
 #include "troupe/replay_target.hpp"
 #include "troupe/text.hpp"
-
-#include <troupe/state/json.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -18,7 +18,9 @@ constexpr std::chrono::seconds request_timeout{30};
 constexpr std::uint64_t page_items = 1'000;
 constexpr limits answer_limits{.bytes = 128 << 20, .depth = 64 + 4, .elements = 50'000'000};
 
-std::string target_of(const std::string& id) { return "/v1/sessions/" + http::percent_encode(id); }
+std::string target_of(const std::string& id) {
+  return "/v1/sessions/" + http::percent_encode(id);
+}
 
 errc code_of(int status) {
   if (status == 404)
@@ -66,18 +68,22 @@ value own_fields(value_view item) {
 }
 
 remote_session::remote_session(const http::endpoint& node, const std::atomic<bool>& stop)
-    : client_{node.host, node.port, request_timeout}, stop_{stop} {}
+    : client_{node.host, node.port, request_timeout},
+      stop_{stop} {}
 
-expected<value> remote_session::send(const char* method, const std::string& target, std::string body) {
+expected<value> remote_session::send(const char* method, const std::string& target,
+                                     std::string body) {
   http::request asked{.method = method, .target = target, .body = std::move(body)};
   if (!asked.body.empty())
     asked.headers.push_back({"Content-Type", "application/json"});
   for (int attempt = 1;; ++attempt) {
     const auto answer = client_.send(asked);
     if (!answer)
-      return unexpected{error{answer.error().code, method + (' ' + target) + ": " + answer.error().message}};
+      return unexpected{
+          error{answer.error().code, method + (' ' + target) + ": " + answer.error().message}};
     if (answer->status >= 200 && answer->status < 300)
-      return answer->body.empty() ? expected<value>{value{}} : value_from_json(answer->body, answer_limits);
+      return answer->body.empty() ? expected<value>{value{}}
+                                  : value_from_json(answer->body, answer_limits);
     auto why = refused(method, target, *answer);
     if (why.code != errc::busy || attempt >= max_busy_attempts || stop_)
       return unexpected{std::move(why)};
@@ -109,12 +115,14 @@ expected<std::uint64_t> remote_session::append(const std::string& id, const valu
   return seq;
 }
 
-expected<void> remote_session::for_each_item(const std::string& id, std::uint64_t limit,
-                                             const std::function<void(std::uint64_t seq, value_view fields)>& next) {
+expected<void> remote_session::for_each_item(
+    const std::string& id, std::uint64_t limit,
+    const std::function<void(std::uint64_t seq, value_view fields)>& next) {
   std::uint64_t after = 0, count = 0;
   auto page = limit == 0 ? page_items : std::min(limit, page_items);
   for (;;) {
-    const auto target = target_of(id) + "/items?after=" + std::to_string(after) + "&limit=" + std::to_string(page);
+    const auto target =
+        target_of(id) + "/items?after=" + std::to_string(after) + "&limit=" + std::to_string(page);
     const auto answer = send("GET", target, {});
     if (!answer && answer.error().code == errc::too_large && page > 1) {
       page = std::max<std::uint64_t>(page / 8, 1);  // large items: fewer of them in one answer

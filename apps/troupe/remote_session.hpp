@@ -1,9 +1,9 @@
 #pragma once
 
-#include "http/client.hpp"
-
 #include <troupe/state/expected.hpp>
 #include <troupe/state/value.hpp>
+
+#include "http/client.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -12,13 +12,14 @@
 
 namespace troupe::cli {
 
-/// The sessions of a node as one connection sees them. Blocks; one thread. A refusal that says "not now" (429, 503) is
-/// tried again for a while, unless `stop` became true.
+/// The sessions of a node as one connection sees them. Blocks; one thread. A refusal that says "not
+/// now" (429, 503) is tried again for a while, unless `stop` became true.
 ///
-/// Errors: those of `http::client`; an answer of the node other than success is an error with the node's own words:
-/// `not_found` for 404, `busy` for 429 and 503, `store_failed` for 5xx, else `malformed`.
+/// Errors: those of `http::client`; an answer of the node other than success is an error with the
+/// node's own words: `not_found` for 404, `busy` for 429 and 503, `store_failed` for 5xx, else
+/// `malformed`.
 class remote_session {
- public:
+public:
   remote_session(const http::endpoint& node, const std::atomic<bool>& stop);
 
   expected<void> create(const std::string& id, const std::string& user);
@@ -26,12 +27,13 @@ class remote_session {
   /// Answers the item's sequence number.
   expected<std::uint64_t> append(const std::string& id, const value& message);
 
-  /// Calls for every item in order, in pages, with its number and its own fields. At most `limit` items when it is
-  /// not 0. `not_found` when there is no such session.
-  expected<void> for_each_item(const std::string& id, std::uint64_t limit,
-                               const std::function<void(std::uint64_t seq, value_view fields)>& next);
+  /// Calls for every item in order, in pages, with its number and its own fields. At most `limit`
+  /// items when it is not 0. `not_found` when there is no such session.
+  expected<void> for_each_item(
+      const std::string& id, std::uint64_t limit,
+      const std::function<void(std::uint64_t seq, value_view fields)>& next);
 
- private:
+private:
   expected<value> send(const char* method, const std::string& target, std::string body);
 
   http::client client_;

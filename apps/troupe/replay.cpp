@@ -34,7 +34,9 @@ int report_faults(const conversation_file& file, const std::filesystem::path& pa
                       exit_status::failed);
 }
 
-bool keep_going(std::uint64_t) { return !interrupt_scope::requested(); }
+bool keep_going(std::uint64_t) {
+  return !interrupt_scope::requested();
+}
 
 std::string node_url(const http::endpoint& node) {
   const bool v6 = node.host.find(':') != std::string::npos;
@@ -43,9 +45,10 @@ std::string node_url(const http::endpoint& node) {
 
 /// One run of the command, from options to exit status.
 class replay_run {
- public:
+public:
   replay_run(const replay_options& options, std::vector<conversation> told)
-      : options_{options}, told_{std::move(told)} {
+      : options_{options},
+        told_{std::move(told)} {
     report_.sessions = told_.size();
     report_.parallel = std::min(options.parallel, told_.size());
     for (const auto& c : told_) {
@@ -65,7 +68,7 @@ class replay_run {
     return options_.verify_only ? compare(all_counts()) : write_and_compare();
   }
 
- private:
+private:
   int open() {
     if (options_.node) {
       report_.target = node_url(*options_.node);
@@ -77,7 +80,9 @@ class replay_run {
       scratch_.emplace();
       data = scratch_->path();
       if (scratch_->in_memory())
-        std::fprintf(stderr, "note: %s is in memory, where a sync costs nothing; --data DIR shows the rates of a disk\n",
+        std::fprintf(stderr,
+                     "note: %s is in memory, where a sync costs nothing; --data DIR shows the "
+                     "rates of a disk\n",
                      data->c_str());
     }
     if (options_.verify_only && !holds_store(*data))
@@ -86,7 +91,8 @@ class replay_run {
     report_.target = scratch_ ? "a temporary directory, removed afterwards" : data->string();
     auto opened = embedded_target::open(*data, options_.parallel);
     if (!opened)
-      return report_error("cannot open the store: " + opened.error().message, exit_code(opened.error().code));
+      return report_error("cannot open the store: " + opened.error().message,
+                          exit_code(opened.error().code));
     if (options_.verify_only)
       report_.reopened = (*opened)->opened_in();
     target_ = *std::move(opened);
@@ -103,20 +109,24 @@ class replay_run {
     const auto there = std::count_if(counts->begin(), counts->end(), [](auto n) { return n > 0; });
     if (there == 0)
       return exit_status::ok;
-    const auto first = std::find_if(counts->begin(), counts->end(), [](auto n) { return n > 0; }) - counts->begin();
-    return report_error(plural(static_cast<std::uint64_t>(there), "session") + " of the file (the first is "
-                            + told_[static_cast<std::size_t>(first)].id
-                            + ") have items already, and nothing was written; choose another "
-                            + (options_.node ? "" : "--data or ") + "--prefix, or compare with --verify-only",
-                        exit_status::failed);
+    const auto first = std::find_if(counts->begin(), counts->end(), [](auto n) { return n > 0; })
+                       - counts->begin();
+    return report_error(
+        plural(static_cast<std::uint64_t>(there), "session") + " of the file (the first is "
+            + told_[static_cast<std::size_t>(first)].id
+            + ") have items already, and nothing was written; choose another "
+            + (options_.node ? "" : "--data or ") + "--prefix, or compare with --verify-only",
+        exit_status::failed);
   }
 
   int write_and_compare() {
     replay_plan plan{message_counts(told_)};
     report_.written = write_with_progress(*target_, told_, plan);
     if (const auto failed = plan.failed()) {
-      report_.failure = one_line("session " + told_[failed->conversation].id + ": "
-                                     + std::string{to_string(failed->why.code)} + ": " + failed->why.message, 500);
+      report_.failure =
+          one_line("session " + told_[failed->conversation].id + ": "
+                       + std::string{to_string(failed->why.code)} + ": " + failed->why.message,
+                   500);
       return finish(exit_status::of_request(failed->why.code));
     }
     std::vector<std::optional<std::size_t>> counts(told_.size());
@@ -124,7 +134,8 @@ class replay_run {
       counts[i] = plan.stored(i);
     const auto reopened = target_->reopen();
     if (!reopened) {
-      report_.failure = escape_controls("the store does not open again: " + reopened.error().message);
+      report_.failure =
+          escape_controls("the store does not open again: " + reopened.error().message);
       return finish(exit_code(reopened.error().code));
     }
     report_.reopened = *reopened;
@@ -147,7 +158,9 @@ class replay_run {
   }
 
   int finish(int status) {
-    std::fputs(options_.json ? (render_json(report_) + '\n').c_str() : render_table(report_).c_str(), stdout);
+    std::fputs(
+        options_.json ? (render_json(report_) + '\n').c_str() : render_table(report_).c_str(),
+        stdout);
     if (report_.failure)
       std::fprintf(stderr, "error: %s\n", report_.failure->c_str());
     return status;
@@ -175,7 +188,8 @@ std::vector<std::size_t> message_counts(std::span<const conversation> told) {
   return out;
 }
 
-write_result write_with_progress(replay_target& target, std::span<const conversation> told, replay_plan& plan) {
+write_result write_with_progress(replay_target& target, std::span<const conversation> told,
+                                 replay_plan& plan) {
   progress_display display{"writing", plan.total()};
   if (interrupt_scope::requested())
     plan.stop();
@@ -184,6 +198,7 @@ write_result write_with_progress(replay_target& target, std::span<const conversa
     display.update(done);
     return keep_going(done);
   });
+  display.update(plan.done());
   write_result out{.items = plan.done(), .elapsed = clock::now() - begin};
   for (std::size_t i = 0; i < told.size(); ++i)
     out.sessions += plan.stored(i) ? 1 : 0;
@@ -193,25 +208,33 @@ write_result write_with_progress(replay_target& target, std::span<const conversa
   return out;
 }
 
-expected<comparison> compare_with_progress(replay_target& target, std::span<const conversation> told,
-                                           std::span<const std::optional<std::size_t>> counts, extra_items extra) {
+expected<comparison> compare_with_progress(replay_target& target,
+                                           std::span<const conversation> told,
+                                           std::span<const std::optional<std::size_t>> counts,
+                                           extra_items extra) {
   std::uint64_t total = 0;
   for (const auto& count : counts)
     total += count.value_or(0);
   progress_display display{"comparing", total};
-  const bool already = interrupt_scope::requested();  // what was done until then is compared nevertheless
-  return target.compare(told, counts, extra, [&](std::uint64_t done) {
+  const bool already =
+      interrupt_scope::requested();  // what was done until then is compared nevertheless
+  auto out = target.compare(told, counts, extra, [&](std::uint64_t done) {
     display.update(done);
     return already || keep_going(done);
   });
+  if (out)
+    display.update(out->items);
+  return out;
 }
 
 int replay(const replay_options& options) {
-  const auto text = read_whole_file(options.file);
+  auto text = read_whole_file(options.file);
   if (!text)
-    return report_error(text.error().message,
-                        text.error().code == errc::not_found ? exit_status::usage : exit_status::io_failure);
+    return report_error(text.error().message, text.error().code == errc::not_found
+                                                  ? exit_status::usage
+                                                  : exit_status::io_failure);
   auto file = read_conversations(*text, options.prefix);
+  *text = {};  // the conversations have copies
   if (!file.faults.empty())
     return report_faults(file, options.file);
   if (file.conversations.empty())

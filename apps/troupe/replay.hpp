@@ -25,18 +25,21 @@ struct replay_options {
   bool json = false;
 };
 
-/// `troupe replay`: writes recorded conversations through the runtime, reads them back and compares. Answers the exit
-/// status. On the main thread.
+/// `troupe replay`: writes recorded conversations through the runtime, reads them back and
+/// compares. Answers the exit status. On the main thread.
 int replay(const replay_options& options);
 
 /// All messages of all of them.
 [[nodiscard]] std::vector<std::size_t> message_counts(std::span<const conversation> told);
 
 /// Writes what the plan hands out, with a progress bar on stderr, until Ctrl-C.
-write_result write_with_progress(replay_target& target, std::span<const conversation> told, replay_plan& plan);
+write_result write_with_progress(replay_target& target, std::span<const conversation> told,
+                                 replay_plan& plan);
 
 /// Compares with a progress bar, until Ctrl-C.
-expected<comparison> compare_with_progress(replay_target& target, std::span<const conversation> told,
-                                           std::span<const std::optional<std::size_t>> counts, extra_items extra);
+expected<comparison> compare_with_progress(replay_target& target,
+                                           std::span<const conversation> told,
+                                           std::span<const std::optional<std::size_t>> counts,
+                                           extra_items extra);
 
 }  // namespace troupe::cli

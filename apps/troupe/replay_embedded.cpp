@@ -12,11 +12,15 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-/// One replay in flight. Each lane carries one conversation at a time: its callback sends what comes next. Callbacks
-/// run on a runtime thread; only refusals that say "not now" come back to the caller's thread, which waits for that.
+/// One replay in flight. Each lane carries one conversation at a time: its callback sends what
+/// comes next. Callbacks run on a runtime thread; only refusals that say "not now" come back to the
+/// caller's thread, which waits for that.
 class writer {
- public:
-  writer(runtime& to, std::span<const conversation> told, replay_plan& plan) : to_{to}, told_{told}, plan_{plan} {}
+public:
+  writer(runtime& to, std::span<const conversation> told, replay_plan& plan)
+      : to_{to},
+        told_{told},
+        plan_{plan} {}
 
   void run(std::size_t lanes, const replay_tick& tick) {
     running_ = lanes;
@@ -34,7 +38,7 @@ class writer {
     }
   }
 
- private:
+private:
   void next_conversation() {
     const auto next = plan_.next_conversation();
     if (!next)
@@ -45,13 +49,15 @@ class writer {
   void create(std::size_t at, int attempt) {
     if (plan_.stopped())
       return end_lane();
-    to_.execute({.entity = session_ref(told_[at].id), .command = create_session{.user = told_[at].user}},
-                [this, at, attempt](const expected<outcome>& answer) {
-                  if (!answer)
-                    return refuse(at, answer.error(), attempt, [this, at, attempt] { create(at, attempt + 1); });
-                  plan_.created(at);
-                  append_next(at);
-                });
+    to_.execute(
+        {.entity = session_ref(told_[at].id), .command = create_session{.user = told_[at].user}},
+        [this, at, attempt](const expected<outcome>& answer) {
+          if (!answer)
+            return refuse(at, answer.error(), attempt,
+                          [this, at, attempt] { create(at, attempt + 1); });
+          plan_.created(at);
+          append_next(at);
+        });
   }
 
   void append_next(std::size_t at) { append(at, 1, clock::now()); }
@@ -61,16 +67,18 @@ class writer {
     const auto index = plan_.next_message(at);
     if (!index)
       return next_conversation();
-    to_.execute({.entity = session_ref(told_[at].id), .command = append_items{{told_[at].messages[*index]}}},
+    to_.execute({.entity = session_ref(told_[at].id),
+                 .command = append_items{{told_[at].messages[*index]}}},
                 [this, at, index = *index, attempt, begun](const expected<outcome>& answer) {
                   if (!answer)
                     return refuse(at, answer.error(), attempt,
                                   [this, at, attempt, begun] { append(at, attempt + 1, begun); });
-                  plan_.acknowledged(at, clock::now() - begun);
+                  plan_.acknowledged(at, begun, clock::now());
                   if (answer->first_seq != index + 1)
-                    return give_up(at, {errc::revision_conflict, "somebody else writes to this session: item "
-                                                                     + std::to_string(index + 1) + " became "
-                                                                     + std::to_string(answer->first_seq)});
+                    return give_up(
+                        at, {errc::revision_conflict, "somebody else writes to this session: item "
+                                                          + std::to_string(index + 1) + " became "
+                                                          + std::to_string(answer->first_seq)});
                   append_next(at);
                 });
   }
@@ -105,15 +113,15 @@ class writer {
 
 /// Reads many sessions with some in flight; the answers are looked at on the caller's thread.
 class reader {
- public:
+public:
   using state = expected<runtime::snapshot>;
 
   explicit reader(runtime& from) : from_{from} {}
 
   /// False when `tick` stopped it. An error that `each` returns ends it.
   template <class Each>
-  expected<bool> run(std::span<const conversation> told, const std::vector<std::size_t>& which, std::size_t parallel,
-                     const replay_tick& tick, Each each) {
+  expected<bool> run(std::span<const conversation> told, const std::vector<std::size_t>& which,
+                     std::size_t parallel, const replay_tick& tick, Each each) {
     std::size_t sent = 0;
     expected<bool> result = true;
     for (std::size_t done = 0; done < sent || (result && *result && sent < which.size());) {
@@ -135,7 +143,7 @@ class reader {
     return result;
   }
 
- private:
+private:
   void send(std::span<const conversation> told, std::size_t at) {
     from_.read(session_ref(told[at].id), [this, at](state answer) {
       const std::lock_guard lock{mutex_};  // held while notifying: the waiting thread destroys this
@@ -150,8 +158,8 @@ class reader {
   std::vector<std::pair<std::size_t, state>> answers_;
 };
 
-expected<void> compare_state(comparison& result, const conversation& told, std::size_t count, extra_items extra,
-                             const expected<runtime::snapshot>& answer) {
+expected<void> compare_state(comparison& result, const conversation& told, std::size_t count,
+                             extra_items extra, const expected<runtime::snapshot>& answer) {
   if (!answer && answer.error().code != errc::not_found)
     return fail(answer.error().code, "session " + told.id + ": " + answer.error().message);
   session_check check{result, told, count, extra};
@@ -192,9 +200,11 @@ expected<std::vector<std::size_t>> embedded_target::count_items(std::span<const 
   for (std::size_t i = 0; i < all.size(); ++i)
     all[i] = i;
   auto read = reader{*runtime_}.run(
-      told, all, parallel_, tick, [&](std::size_t at, const reader::state& answer) -> expected<void> {
+      told, all, parallel_, tick,
+      [&](std::size_t at, const reader::state& answer) -> expected<void> {
         if (!answer && answer.error().code != errc::not_found)
-          return fail(answer.error().code, "session " + told[at].id + ": " + answer.error().message);
+          return fail(answer.error().code,
+                      "session " + told[at].id + ": " + answer.error().message);
         counts[at] = answer && (*answer)->live() ? (*answer)->items.size() : 0;
         return {};
       });
@@ -203,7 +213,8 @@ expected<std::vector<std::size_t>> embedded_target::count_items(std::span<const 
   return counts;
 }
 
-void embedded_target::write(std::span<const conversation> told, replay_plan& plan, const replay_tick& tick) {
+void embedded_target::write(std::span<const conversation> told, replay_plan& plan,
+                            const replay_tick& tick) {
   writer{*runtime_, told, plan}.run(std::min(parallel_, told.size()), tick);
 }
 
@@ -215,8 +226,8 @@ expected<std::optional<std::chrono::nanoseconds>> embedded_target::reopen() {
 }
 
 expected<comparison> embedded_target::compare(std::span<const conversation> told,
-                                              std::span<const std::optional<std::size_t>> counts, extra_items extra,
-                                              const replay_tick& tick) {
+                                              std::span<const std::optional<std::size_t>> counts,
+                                              extra_items extra, const replay_tick& tick) {
   std::vector<std::size_t> which;
   for (std::size_t i = 0; i < told.size(); ++i) {
     if (counts[i])

@@ -37,11 +37,18 @@ std::optional<std::size_t> replay_plan::next_message(std::size_t conversation) c
   return t.stored;
 }
 
-void replay_plan::created(std::size_t conversation) { tracks_[conversation].created = true; }
+void replay_plan::created(std::size_t conversation) {
+  tracks_[conversation].created = true;
+}
 
-void replay_plan::acknowledged(std::size_t conversation, std::chrono::nanoseconds took) {
+void replay_plan::acknowledged(std::size_t conversation, clock::time_point sent,
+                               clock::time_point now) {
   auto& t = tracks_[conversation];
-  times_[t.offset + t.stored++] = took;
+  times_[t.offset + t.stored++] = now - sent;
+  for (auto newest = newest_.load(); newest < now.time_since_epoch();) {
+    if (newest_.compare_exchange_weak(newest, now.time_since_epoch()))
+      break;
+  }
   ++done_;
 }
 
@@ -73,7 +80,8 @@ std::vector<std::chrono::nanoseconds> replay_plan::latencies() const {
   return out;
 }
 
-std::chrono::nanoseconds percentile(const std::vector<std::chrono::nanoseconds>& times, unsigned percent) {
+std::chrono::nanoseconds percentile(const std::vector<std::chrono::nanoseconds>& times,
+                                    unsigned percent) {
   if (times.empty())
     return {};
   const auto rank = (times.size() * percent + 99) / 100;

@@ -16,10 +16,11 @@ namespace {
 
 using clock = std::chrono::steady_clock;
 
-/// Runs `work(connection)` on some threads, each with a connection of its own, while the caller's thread ticks.
+/// Runs `work(connection)` on some threads, each with a connection of its own, while the caller's
+/// thread ticks.
 template <class Work>
-void on_connections(const http::endpoint& node, std::size_t threads, const std::atomic<bool>& stop, Work work,
-                    const std::function<void()>& tick) {
+void on_connections(const http::endpoint& node, std::size_t threads, const std::atomic<bool>& stop,
+                    Work work, const std::function<void()>& tick) {
   std::mutex mutex;
   std::condition_variable ended;
   std::size_t running = threads;
@@ -41,7 +42,8 @@ void on_connections(const http::endpoint& node, std::size_t threads, const std::
   }
 }
 
-void write_one(remote_session& connection, const conversation& told, std::size_t at, replay_plan& plan) {
+void write_one(remote_session& connection, const conversation& told, std::size_t at,
+               replay_plan& plan) {
   if (auto created = connection.create(told.id, told.user); !created)
     return plan.fail(at, created.error());
   plan.created(at);
@@ -50,7 +52,7 @@ void write_one(remote_session& connection, const conversation& told, std::size_t
     const auto seq = connection.append(told.id, told.messages[*index]);
     if (!seq)
       return plan.fail(at, seq.error());
-    plan.acknowledged(at, clock::now() - sent);
+    plan.acknowledged(at, sent, clock::now());
     if (*seq != *index + 1)
       return plan.fail(at, {errc::revision_conflict, "somebody else writes to this session: item "
                                                          + std::to_string(*index + 1) + " became "
@@ -95,20 +97,22 @@ expected<bool> for_each_index(const http::endpoint& node, std::size_t threads, s
 expected<std::vector<std::size_t>> remote_target::count_items(std::span<const conversation> told,
                                                               const replay_tick& tick) {
   std::vector<std::size_t> counts(told.size());
-  const auto read = for_each_index(node_, parallel_, told.size(), tick,
-                                   [&](remote_session& connection, std::size_t at) -> expected<void> {
-                                     auto ok = connection.for_each_item(
-                                         told[at].id, 1, [&](std::uint64_t, value_view) { ++counts[at]; });
-                                     if (!ok && ok.error().code == errc::not_found)
-                                       return {};
-                                     return ok;
-                                   });
+  const auto read =
+      for_each_index(node_, parallel_, told.size(), tick,
+                     [&](remote_session& connection, std::size_t at) -> expected<void> {
+                       auto ok = connection.for_each_item(
+                           told[at].id, 1, [&](std::uint64_t, value_view) { ++counts[at]; });
+                       if (!ok && ok.error().code == errc::not_found)
+                         return {};
+                       return ok;
+                     });
   if (!read)
     return unexpected{read.error()};
   return counts;
 }
 
-void remote_target::write(std::span<const conversation> told, replay_plan& plan, const replay_tick& tick) {
+void remote_target::write(std::span<const conversation> told, replay_plan& plan,
+                          const replay_tick& tick) {
   std::atomic<bool> stop = false;
   const auto work = [&](remote_session& connection) {
     while (const auto at = plan.next_conversation())
@@ -122,8 +126,8 @@ void remote_target::write(std::span<const conversation> told, replay_plan& plan,
 }
 
 expected<comparison> remote_target::compare(std::span<const conversation> told,
-                                            std::span<const std::optional<std::size_t>> counts, extra_items extra,
-                                            const replay_tick& tick) {
+                                            std::span<const std::optional<std::size_t>> counts,
+                                            extra_items extra, const replay_tick& tick) {
   comparison out;
   std::mutex mutex;
   std::atomic<std::uint64_t> items = 0;
@@ -133,10 +137,11 @@ expected<comparison> remote_target::compare(std::span<const conversation> told,
       return {};
     comparison one;
     session_check check{one, told[at], *counts[at], extra};
-    const auto read = connection.for_each_item(told[at].id, 0, [&](std::uint64_t seq, value_view fields) {
-      check.item(seq, fields);
-      ++items;
-    });
+    const auto read =
+        connection.for_each_item(told[at].id, 0, [&](std::uint64_t seq, value_view fields) {
+          check.item(seq, fields);
+          ++items;
+        });
     if (read)
       check.finish();
     else if (read.error().code == errc::not_found)

@@ -1,9 +1,9 @@
 #include "troupe/replay_report.hpp"
 
+#include <troupe/state/json.hpp>
+
 #include "troupe/table.hpp"
 #include "troupe/text.hpp"
-
-#include <troupe/state/json.hpp>
 
 #include <cmath>
 
@@ -11,12 +11,18 @@ namespace troupe::cli {
 
 namespace {
 
-double seconds(std::chrono::nanoseconds t) { return std::chrono::duration<double>(t).count(); }
+double seconds(std::chrono::nanoseconds t) {
+  return std::chrono::duration<double>(t).count();
+}
 
 /// Three decimals: no false exactness.
-double rounded(double x) { return std::round(x * 1000) / 1000; }
+double rounded(double x) {
+  return std::round(x * 1000) / 1000;
+}
 
-double microseconds(std::chrono::nanoseconds t) { return rounded(seconds(t) * 1e6); }
+double microseconds(std::chrono::nanoseconds t) {
+  return rounded(seconds(t) * 1e6);
+}
 
 std::string verdict(const replay_report& report) {
   const auto& c = *report.compared;
@@ -27,7 +33,7 @@ std::string verdict(const replay_report& report) {
 
 /// An object whose members are added one by one.
 class json_object {
- public:
+public:
   template <class T>
   json_object& add(std::string_view name, const T& x) {
     text_ += text_.empty() ? "" : ",";
@@ -44,7 +50,7 @@ class json_object {
   }
   [[nodiscard]] std::string text() const { return '{' + text_ + '}'; }
 
- private:
+private:
   std::string text_;
 };
 
@@ -77,7 +83,8 @@ std::string render_table(const replay_report& report) {
   if (const auto& w = report.written) {
     if (w->items != report.items)
       out.add({"acknowledged", plural(w->items, "item") + " of " + plural(w->sessions, "session")});
-    out.add({"written in", human_duration(w->elapsed) + ", " + group_digits(report.parallel) + " in flight"});
+    out.add({"written in",
+             human_duration(w->elapsed) + ", " + group_digits(report.parallel) + " in flight"});
     out.add({"durable turns/s", human_rate(w->appends_per_second())});
     out.add({"append p50", human_duration(w->p50)});
     out.add({"append p99", human_duration(w->p99)});

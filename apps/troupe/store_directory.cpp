@@ -14,7 +14,8 @@ namespace fs = std::filesystem;
 temporary_directory::temporary_directory() {
   auto name = (fs::temp_directory_path() / "troupe-replay-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr)
-    throw fs::filesystem_error{"cannot make a temporary directory", name, {errno, std::generic_category()}};
+    throw fs::filesystem_error{
+        "cannot make a temporary directory", name, {errno, std::generic_category()}};
   path_ = name;
 }
 
@@ -25,7 +26,7 @@ temporary_directory::~temporary_directory() {
 
 bool temporary_directory::in_memory() const {
   constexpr long tmpfs = 0x01021994, ramfs = 0x858458f6;
-  struct statfs info{};
+  struct statfs info {};
   return ::statfs(path_.c_str(), &info) == 0 && (info.f_type == tmpfs || info.f_type == ramfs);
 }
 

@@ -12,7 +12,7 @@ namespace troupe::cli {
 
 /// A directory that is removed with all its contents.
 class temporary_directory {
- public:
+public:
   temporary_directory();  ///< throws std::filesystem::filesystem_error
   ~temporary_directory();
   temporary_directory(const temporary_directory&) = delete;
@@ -23,7 +23,7 @@ class temporary_directory {
   /// It lives in memory, where a sync costs nothing.
   [[nodiscard]] bool in_memory() const;
 
- private:
+private:
   std::filesystem::path path_;
 };
 

@@ -8,10 +8,10 @@ namespace troupe::cli {
 
 enum class align : std::uint8_t { left, right };
 
-/// Rows of text in columns as wide as their widest cell, two spaces apart. Cells are printed as they are: the caller
-/// has escaped what others wrote.
+/// Rows of text in columns as wide as their widest cell, two spaces apart. Cells are printed as
+/// they are: the caller has escaped what others wrote.
 class table {
- public:
+public:
   /// A column for each alignment.
   explicit table(std::vector<align> columns) : columns_{std::move(columns)} {}
 
@@ -21,7 +21,7 @@ class table {
   /// Every row ends with a newline and none with spaces.
   [[nodiscard]] std::string render(const std::string& indent = {}) const;
 
- private:
+private:
   std::vector<align> columns_;
   std::vector<std::vector<std::string>> rows_;
 };

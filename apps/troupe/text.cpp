@@ -19,11 +19,17 @@ struct character {
 
 /// The character at the front of `s`, which is not empty.
 character front(std::string_view s) noexcept {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(s[i])); };
+  const auto byte = [&](std::size_t i) {
+    return static_cast<std::uint32_t>(static_cast<unsigned char>(s[i]));
+  };
   const auto first = byte(0);
   if (first < 0x80)
     return {first, 1, true};
-  const std::size_t n = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  const std::size_t n = first < 0xc2   ? 0
+                        : first < 0xe0 ? 2
+                        : first < 0xf0 ? 3
+                        : first < 0xf5 ? 4
+                                       : 0;
   if (n == 0 || s.size() < n)
     return {first, 1, false};
   std::uint32_t point = first & (0x7fU >> n);
@@ -39,7 +45,8 @@ character front(std::string_view s) noexcept {
 }
 
 bool acts_on_terminal(std::uint32_t c) noexcept {
-  return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+  return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x2028 && c <= 0x202e)
+         || (c >= 0x2066 && c <= 0x2069);
 }
 
 void append_hex(std::string& out, std::uint32_t n, int digits) {
@@ -132,8 +139,9 @@ std::string one_line(std::string_view text, std::size_t columns) {
 }
 
 std::size_t length(std::string_view utf8) noexcept {
-  return static_cast<std::size_t>(
-      std::count_if(utf8.begin(), utf8.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }));
+  return static_cast<std::size_t>(std::count_if(utf8.begin(), utf8.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U;
+  }));
 }
 
 std::string group_digits(std::uint64_t n) {

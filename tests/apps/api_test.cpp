@@ -1,64 +1,15 @@
-#include "support/temp_directory.hpp"
-
-#include "api/api.hpp"
-#include "http/client.hpp"
-#include "http/server.hpp"
-
-#include <troupe/runtime/runtime.hpp>
+#include "support/api_node.hpp"
 
 #include <doctest/doctest.h>
 
-#include <array>
-#include <chrono>
-#include <cstdint>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 using namespace troupe;
+using node = testing::api_node;
 
 namespace {
-
-constexpr std::int64_t noon = 1'767'355'200'123;  // 2026-01-02T12:00:00.123Z
-
-/// A node in this process over a store of its own, asked over a real socket. Its clock stands still.
-class node {
- public:
-  node() { start(); }
-  ~node() { stop(); }
-
-  void start() {
-    auto opened = runtime::open({.data = directory_.store(), .now = [] { return timestamp{noon}; }});
-    REQUIRE_MESSAGE(opened, opened.error().message);
-    backend_ = *std::move(opened);
-    service_ = std::make_unique<api::service>(*backend_, [] { return std::array<std::uint64_t, 2>{1, 2}; });
-    auto started = http::server::start({}, [this](http::request request, http::responder respond) {
-      (*service_)(std::move(request), std::move(respond));
-    });
-    REQUIRE_MESSAGE(started, started.error().message);
-    server_ = *std::move(started);
-  }
-
-  void stop() {
-    server_.reset();
-    service_.reset();
-    backend_.reset();
-  }
-
-  http::response send(std::string method, std::string target, std::string body = {}, std::vector<http::header> headers = {}) {
-    http::client client{"127.0.0.1", server_->port(), std::chrono::seconds{20}};
-    auto answer = client.send({.method = std::move(method), .target = std::move(target), .headers = std::move(headers), .body = std::move(body)});
-    REQUIRE_MESSAGE(answer, answer.error().message);
-    return *std::move(answer);
-  }
-
- private:
-  testing::temp_directory directory_;
-  std::unique_ptr<runtime> backend_;
-  std::unique_ptr<api::service> service_;
-  std::unique_ptr<http::server> server_;
-};
 
 http::header if_match(std::string revision) { return {"If-Match", '"' + revision + '"'}; }
 const http::header ops{"Content-Type", "application/vnd.troupe.ops+json"};

@@ -90,7 +90,7 @@ TEST_CASE("header names compare without case and repeats are counted") {
 TEST_CASE("a problem body is JSON whatever the detail holds") {
   CHECK(problem_body(404, "not_found", "no \"x\\y\"\n\x01\x7f \xC3\xA4 \xF0\x9F\x98\x80")
         == "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,\"detail\":\"no "
-           "\\\"x\\\\y\\\"\\n\\u0001\\u007f \xC3\xA4 \xF0\x9F\x98\x80\",\"code\":\"not_found\"}");
+           "\\\"x\\\\y\\\"\\n\\u0001\x7f \xC3\xA4 \xF0\x9F\x98\x80\",\"code\":\"not_found\"}");
   CHECK(problem_body(413, "too_large", "", "\"limit\":8")
             .ends_with("\"code\":\"too_large\",\"limit\":8}"));
 }

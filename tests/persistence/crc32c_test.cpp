@@ -44,7 +44,8 @@ TEST_CASE("CRC32C by instruction and by table and by Boost agree on any bytes cu
     CHECK(crc32c(bytes) == wanted);
     CHECK(crc32c_portable(bytes) == wanted);
     const auto cut = random() % (size + 1);
-    CHECK(crc32c(std::string_view{bytes}.substr(cut), crc32c(std::string_view{bytes}.substr(0, cut)))
-          == wanted);
+    CHECK(
+        crc32c(std::string_view{bytes}.substr(cut), crc32c(std::string_view{bytes}.substr(0, cut)))
+        == wanted);
   }
 }

@@ -1,7 +1,8 @@
-#include "deterministic.hpp"
-#include "store_fixture.hpp"
-
 #include <troupe/persistence/store_actor.hpp>
+
+#include "store_fixture.hpp"
+#include "support/deterministic.hpp"
+#include <caf/scoped_actor.hpp>
 
 #include <map>
 
@@ -13,15 +14,18 @@ namespace {
 /// What came back, in the order in which it came: "1" for position 1, else the error's name.
 using answers = std::vector<std::string>;
 
-std::string shown(const caf::error& what) { return std::string{to_string(from_caf(what).code)}; }
+std::string shown(const caf::error& what) {
+  return std::string{to_string(from_caf(what).code)};
+}
 
 struct fixture {
-  temp_directory dir;
-  deterministic actors;
+  memory_directory dir;
+  deterministic_system actors;
   store_actor store;
   answers seen;
 
-  void start(journal_options options = small_map(), store_options how = {}, fold_function fold = join) {
+  void start(journal_options options = small_map(), store_options how = {},
+             fold_function fold = join) {
     how.detached = false;
     store = spawn_store(actors.system(), open(dir, options, std::move(fold)), std::move(how));
     actors.run();
@@ -89,9 +93,8 @@ answers numbers(std::uint64_t from, std::uint64_t to) {
 
 }  // namespace
 
-TEST_SUITE("store_actor") {
-
-TEST_CASE_FIXTURE(fixture, "requests that wait together become one transaction and are answered in order") {
+TEST_CASE_FIXTURE(fixture,
+                  "requests that wait together become one transaction and are answered in order") {
   start();
   send(changes_of("a", 1, 200));
   actors.run();
@@ -137,7 +140,8 @@ TEST_CASE_FIXTURE(fixture, "nothing is answered before its transaction was commi
   CHECK(seen == numbers(1, 3));
 }
 
-TEST_CASE_FIXTURE(fixture, "what was pipelined behind a failed change fails too and the rest is stored") {
+TEST_CASE_FIXTURE(fixture,
+                  "what was pipelined behind a failed change fails too and the rest is stored") {
   start();
   {
     broken_disk full{dir, broken_disk::what::pages, "/dev/full", O_RDWR};
@@ -165,7 +169,8 @@ TEST_CASE_FIXTURE(fixture, "a load sees every change that was sent before it") {
   CHECK(counted[""] == 1);
 }
 
-TEST_CASE_FIXTURE(fixture, "materialise_all answers when snapshots cover all that was sent before it") {
+TEST_CASE_FIXTURE(fixture,
+                  "materialise_all answers when snapshots cover all that was sent before it") {
   auto options = small_map();
   options.slice_bytes = 500;
   start(options);
@@ -241,8 +246,10 @@ TEST_CASE_FIXTURE(fixture, "snapshots that cannot be written stop no change and 
 TEST_CASE_FIXTURE(fixture, "an I/O error calls on_fatal once before anything is answered") {
   answers log;
   store_options how;
-  how.on_fatal = [&](const error& x) { log.push_back("fatal " + std::string{to_string(x.code)} + " after "
-                                                     + std::to_string(seen.size()) + " answers"); };
+  how.on_fatal = [&](const error& x) {
+    log.push_back("fatal " + std::string{to_string(x.code)} + " after "
+                  + std::to_string(seen.size()) + " answers");
+  };
   start(small_map(), how);
   broken_disk broken{dir, broken_disk::what::meta, "/dev/full", O_RDWR};
   send(changes_of("a", 1, 2));
@@ -258,7 +265,7 @@ TEST_CASE_FIXTURE(fixture, "an I/O error calls on_fatal once before anything is 
 
 TEST_CASE("a detached store answers requests of other threads and closes when it ends") {
   init_messages();
-  temp_directory dir;
+  memory_directory dir;
   {
     caf::actor_system_config config;
     caf::actor_system system{config};
@@ -274,5 +281,3 @@ TEST_CASE("a detached store answers requests of other threads and closes when it
   }
   CHECK(open(dir).load(session_ref("a"))->sequence == 20);
 }
-
-}  // TEST_SUITE

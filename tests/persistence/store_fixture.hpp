@@ -1,7 +1,7 @@
 #pragma once
 
-/// The language of the persistence tests: a directory that goes away, changes that are short texts, and a fold that
-/// joins them, so that what an entity holds can be read off.
+/// The language of the persistence tests: a directory that goes away, changes that are short texts,
+/// and a fold that joins them, so that what an entity holds can be read off.
 
 #include <troupe/messages/messages.hpp>
 #include <troupe/persistence/internal/lmdb.hpp>
@@ -20,10 +20,11 @@
 
 namespace troupe::testing {
 
-/// In memory where there is plenty: what these tests say does not depend on how long a disk takes to flush.
-class temp_directory {
- public:
-  temp_directory() {
+/// A directory that is gone when the test is; in memory where there is plenty, as what these tests
+/// say does not depend on how long a disk takes to flush.
+class memory_directory {
+public:
+  memory_directory() {
     std::error_code ec;
     const auto memory = std::filesystem::space("/dev/shm", ec);
     const bool plenty = !ec && memory.available > (1U << 30);
@@ -33,20 +34,21 @@ class temp_directory {
     REQUIRE(::mkdtemp(name.data()) != nullptr);
     path_ = name;
   }
-  temp_directory(const temp_directory&) = delete;
-  temp_directory& operator=(const temp_directory&) = delete;
-  ~temp_directory() {
+  memory_directory(const memory_directory&) = delete;
+  memory_directory& operator=(const memory_directory&) = delete;
+  ~memory_directory() {
     std::error_code ec;
     std::filesystem::remove_all(path_, ec);
   }
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] std::filesystem::path store() const { return path_ / "store"; }
 
- private:
+private:
   std::filesystem::path path_;
 };
 
-inline commit_request change_of(const std::string& id, std::uint64_t sequence, std::string payload) {
+inline commit_request change_of(const std::string& id, std::uint64_t sequence,
+                                std::string payload) {
   return {session_ref(id), sequence, std::move(payload)};
 }
 
@@ -69,13 +71,13 @@ inline journal_options small_map() {
   return out;
 }
 
-inline expected<journal_store> try_open(const temp_directory& dir,
+inline expected<journal_store> try_open(const memory_directory& dir,
                                         const journal_options& options = small_map(),
                                         fold_function fold = join) {
   return journal_store::open(dir.store(), options, std::move(fold));
 }
 
-inline journal_store open(const temp_directory& dir, const journal_options& options = small_map(),
+inline journal_store open(const memory_directory& dir, const journal_options& options = small_map(),
                           fold_function fold = join) {
   auto out = try_open(dir, options, std::move(fold));
   REQUIRE_MESSAGE(out, (out ? "" : out.error().message));
@@ -101,8 +103,22 @@ inline void materialise_all_of(journal_store& store) {
   }
 }
 
+inline errc open_fault(const memory_directory& dir) {
+  const auto out = try_open(dir);
+  return out ? errc{} : out.error().code;
+}
+
+inline std::string open_message(const memory_directory& dir) {
+  const auto out = try_open(dir);
+  return out ? "" : out.error().message;
+}
+
+inline bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != text.npos;
+}
+
 /// Changes a stored value of a closed store behind its back.
-inline void tamper(const temp_directory& dir, const char* database, std::string_view key,
+inline void tamper(const memory_directory& dir, const char* database, std::string_view key,
                    const std::function<void(std::string&)>& how) {
   auto env = lmdb::environment::open(dir.store(), 64 << 20);
   auto txn = lmdb::transaction::write(env);
@@ -114,14 +130,16 @@ inline void tamper(const temp_directory& dir, const char* database, std::string_
   txn.commit();
 }
 
-/// While it lives, the writes that LMDB makes to the pages or to the meta pages of the open store go to another file:
-/// /dev/full (no room) or /dev/null opened for reading (not writable: an I/O error that is no lack of room).
+/// While it lives, the writes that LMDB makes to the pages or to the meta pages of the open store
+/// go to another file: /dev/full (no room) or /dev/null opened for reading (not writable: an I/O
+/// error that is no lack of room).
 class broken_disk {
- public:
+public:
   enum class what { pages, meta };
 
-  broken_disk(const temp_directory& dir, what which, const char* target, int flags)
-      : fd_{find(dir.store() / "data.mdb", which)}, saved_{::dup(fd_)} {
+  broken_disk(const memory_directory& dir, what which, const char* target, int flags)
+      : fd_{find(dir.store() / "data.mdb", which)},
+        saved_{::dup(fd_)} {
     REQUIRE(saved_ >= 0);
     const int other = ::open(target, flags);
     REQUIRE(other >= 0);
@@ -135,7 +153,7 @@ class broken_disk {
     ::close(saved_);
   }
 
- private:
+private:
   /// LMDB writes meta pages through a descriptor of their own, which is O_DSYNC.
   static int find(const std::filesystem::path& file, what which) {
     for (int fd = 3; fd < 256; ++fd) {

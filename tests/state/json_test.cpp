@@ -67,7 +67,8 @@ TEST_CASE("1 is an integer and 1.0 is a real") {
   CHECK(to_json(value{1.0}) == "1.0");
   CHECK(to_json(value{1}) == "1");
   CHECK(to_json(value{-0.0}) == "-0.0");
-  CHECK(to_json(value{1e20}) == "100000000000000000000.0");
+  CHECK(to_json(value{1e20}) == "1e+20");
+  CHECK(to_json(value{123456.0}) == "123456.0");
   CHECK(to_json(value{1e22}) == "1e+22");
 }
 
@@ -193,6 +194,7 @@ TEST_CASE("a number beyond a finite double is refused with its path and a tiny o
   refuses("1E+999", errc::invalid_value, "");
   refuses("1.8e308", errc::invalid_value, "");
   refuses("1e99999999999999999999", errc::invalid_value, "");
+  refuses("1e9223372036854775807", errc::invalid_value, "");
   refuses(R"([1,{"x":1e999}])", errc::invalid_value, "/1/x");
   refuses("[" + std::string(400, '9') + ".5]", errc::invalid_value, "/0");
   refuses("[" + std::string(400, '9') + "e-5]", errc::invalid_value, "/0");
@@ -249,6 +251,7 @@ TEST_CASE("nesting is refused beyond 64 and not before") {
   fault = refusal(nested(66));
   CHECK(fault.code == errc::too_deep);
   CHECK(fault.limit == 64);
+  CHECK(fault.path.size() == 128);
   std::string maps = "1";
   for (int i = 0; i < 64; ++i)
     maps = "{\"a\":" + maps + "}";
@@ -278,7 +281,7 @@ TEST_CASE("a bomb of 100000 brackets is refused and takes no more than a few tim
     read("1");  // the parser that is kept is there
     allocation_watch watch;
     const auto fault = refusal(text);
-    CHECK((fault.code == errc::too_deep || fault.code == errc::malformed));
+    CHECK(fault.code == (text[0] == ']' ? errc::malformed : errc::too_deep));
     CHECK(watch.total() < 40 * text.size());
     CHECK(fault.path.size() < 1000);
   }

@@ -2,11 +2,11 @@
 
 /// A directory that is gone when the test is.
 
-#include <doctest/doctest.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <stdexcept>
 #include <system_error>
 
 namespace troupe::testing {
@@ -15,7 +15,8 @@ class temp_directory {
  public:
   temp_directory() {
     auto name = (std::filesystem::temp_directory_path() / "troupe-test-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    if (!::mkdtemp(name.data()))
+      throw std::runtime_error{"cannot make " + name};
     path_ = name;
   }
   temp_directory(const temp_directory&) = delete;

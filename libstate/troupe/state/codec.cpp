@@ -97,8 +97,11 @@ std::optional<session_event> decode_event(value_view stored) {
     e.first_seq = in.number();
     const auto items = in.array();
     e.items.reserve(items.size());
-    for (auto item = items.children(); item.next();)
+    for (auto item = items.children(); item.next();) {
+      if (item.item().type() != value_type::map)
+        return std::nullopt;  // else the next snapshot could not be read
       e.items.emplace_back(item.item());
+    }
     out = std::move(e);
   } else if (number == key_set::number) {
     key_set e{in.text(), in.any()};

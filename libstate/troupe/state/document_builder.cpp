@@ -40,6 +40,7 @@ bool document_builder::fail(errc code, std::string message) {
 bool document_builder::open(std::size_t children, bool map) {
   if (frames_.size() >= budget_.depth) {
     failed_ = too_deep(budget_.depth);
+    failed_->path = path();
     return false;
   }
   elements_ += children;

@@ -23,8 +23,11 @@ class fault_finder {
       switch (const char c = text_[at_]; c) {
         case '{':
         case '[':
-          if (open_.size() > depth_)
-            return std::nullopt;  // a bomb: its path is not worth the memory
+          if (open_.size() >= depth_) {  // what a bomb can make us keep ends here
+            auto fault = too_deep(depth_);
+            fault.path = path();
+            return fault;
+          }
           open_.push_back({c == '{', 0, {}, c == '{'});
           ++at_;
           break;
@@ -65,11 +68,15 @@ class fault_finder {
     bool expects_key;
   };
 
-  error at_path(errc code, std::string message) const {
-    std::string path;
+  std::string path() const {
+    std::string out;
     for (const auto& l : open_)
-      append_pointer_token(path, l.map ? l.key : std::to_string(l.index));
-    return {.code = code, .message = std::move(message), .path = std::move(path)};
+      append_pointer_token(out, l.map ? l.key : std::to_string(l.index));
+    return out;
+  }
+
+  error at_path(errc code, std::string message) const {
+    return {.code = code, .message = std::move(message), .path = path()};
   }
 
   std::optional<error> string() {
@@ -141,23 +148,27 @@ class fault_finder {
     return std::nullopt;
   }
 
-  /// A number out of range on the other side reads as zero and is no fault: its first digit that is not 0 stands
-  /// behind the decimal point.
+  /// A number out of range on the other side reads as zero and is no fault. Out of range, its order of magnitude is far
+  /// from 0, so where its first digit stands and the exponent tell the side.
   static bool too_small(std::string_view digits) {
-    const auto mantissa = digits.substr(digits[0] == '-' ? 1 : 0, digits.find_first_of("eE") - (digits[0] == '-' ? 1 : 0));
-    const auto point = std::min(mantissa.find('.'), mantissa.size());
-    const auto first = mantissa.find_first_of("123456789");
-    const auto before_point = static_cast<std::int64_t>(point) - static_cast<std::int64_t>(first);
-    auto exponent = digits.substr(std::min(digits.find_first_of("eE"), digits.size()));
-    exponent.remove_prefix(std::min<std::size_t>(exponent.size(), exponent.substr(1, 1) == "+" ? 2 : 1));
+    if (digits[0] == '-')
+      digits.remove_prefix(1);
+    const auto e = std::min(digits.find_first_of("eE"), digits.size());
+    const auto mantissa = digits.substr(0, e);
+    auto exponent = digits.substr(std::min(e + 1, digits.size()));
+    if (exponent.starts_with('+'))
+      exponent.remove_prefix(1);
     std::int64_t power = 0;
-    if (std::from_chars(exponent.data(), exponent.data() + exponent.size(), power).ec == std::errc::result_out_of_range)
+    const auto read = std::from_chars(exponent.data(), exponent.data() + exponent.size(), power);
+    if (read.ec == std::errc::result_out_of_range)
       return exponent[0] == '-';
-    return before_point + power <= 0;
+    power = std::clamp<std::int64_t>(power, -(1 << 30), 1 << 30);
+    const auto point = std::min(mantissa.find('.'), mantissa.size());
+    const auto first = std::min(mantissa.find_first_of("123456789"), mantissa.size());
+    return static_cast<std::int64_t>(point) - static_cast<std::int64_t>(first) + power <= 0;
   }
 
   std::string_view text_;
-  std::size_t depth_;
   std::size_t depth_;
   std::size_t at_ = 0;
   std::vector<level> open_;

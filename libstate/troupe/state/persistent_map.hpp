@@ -35,7 +35,7 @@ namespace troupe {
 ///
 /// T may be incomplete where the map is a member. `MaxSlots` is the fan-out of a node: narrow ones
 /// make a change cheap, wide ones iteration; docs/adr/0004 has the figures.
-template <class Key, class T, std::uint16_t MaxSlots = 8>
+template <class Key, class T, std::uint32_t MaxSlots = 8>
 class persistent_map {
 public:
   class const_iterator;
@@ -44,9 +44,6 @@ public:
   using value_type = std::pair<const Key, T>;
   using size_type = std::size_t;
   using difference_type = std::ptrdiff_t;
-  using reference = const value_type&;
-  using const_reference = const value_type&;
-  using iterator = const_iterator;
   /// What look-ups take: no std::string is built to look one up.
   using key_view =
       std::conditional_t<std::is_same_v<Key, std::string>, std::string_view, const Key&>;
@@ -102,7 +99,7 @@ public:
   void clear() noexcept { *this = persistent_map(); }
 
   /// Valid until this object is changed, moved from or destroyed.
-  [[nodiscard]] const_iterator begin() const noexcept;
+  [[nodiscard]] const_iterator begin() const noexcept { return const_iterator(cursor(root_)); }
   [[nodiscard]] const_iterator end() const noexcept { return {}; }
 
   /// The first entry whose key is not less than `key`: where a range or a common prefix begins.
@@ -129,7 +126,7 @@ public:
 
 private:
   static_assert(MaxSlots >= 8, "a node must be able to give some of its slots away");
-  static constexpr std::uint16_t min_slots = MaxSlots / 4;
+  static constexpr std::uint32_t min_slots = MaxSlots / 4;
   /// A node holds min_slots or more (but on the right edge), so this is enough for 2^48 entries.
   static constexpr int max_height = 48 / (std::bit_width(min_slots) - 1) + 1;
 
@@ -143,24 +140,60 @@ private:
   /// leaf owns a reference to each entry; an inner node only notes the smallest entry below each
   /// child, which that child keeps alive. A node that is shared is never changed.
   struct alignas(void*) node {
-    node(std::uint16_t level, std::uint16_t slots) noexcept : height(level), capacity(slots) {}
+    node(std::uint32_t level, std::uint32_t slots) noexcept : height(level), capacity(slots) {}
     entry** entries() noexcept { return reinterpret_cast<entry**>(this + 1); }
     node** children() noexcept { return reinterpret_cast<node**>(entries() + capacity); }
 
     std::atomic<std::uint32_t> refs{1};
-    const std::uint16_t height;
-    const std::uint16_t capacity;
-    std::uint16_t count = 0;
+    const std::uint32_t height;
+    const std::uint32_t capacity;
+    std::uint32_t count = 0;
   };
 
-  /// The nodes from the root to a leaf and the slot taken in each.
-  struct step {
-    node* at;
-    std::uint16_t slot;
-  };
-  using steps = std::array<step, max_height>;
+  /// A position in a tree: either an entry or a whole subtree not yet looked into. Walks without
+  /// recursion.
+  struct cursor {
+    struct step {
+      node* at;
+      std::uint32_t slot;
+    };
 
-  struct cursor;
+    cursor() noexcept = default;
+    explicit cursor(node* root) noexcept {
+      if (root != nullptr)
+        push(root, 0);
+    }
+    cursor(const cursor& other) noexcept : depth(other.depth) {
+      std::copy_n(other.path.begin(), depth, path.begin());
+    }
+    cursor& operator=(const cursor& other) noexcept {
+      depth = other.depth;
+      std::copy_n(other.path.begin(), depth, path.begin());
+      return *this;
+    }
+
+    bool done() const noexcept { return depth == 0; }
+    step& top() noexcept { return path[depth - 1]; }
+    const step& top() const noexcept { return path[depth - 1]; }
+    std::uint32_t height() const noexcept { return top().at->height; }
+    bool at_entry() const noexcept { return height() == 0; }
+    /// The entry, or the smallest one of the subtree.
+    entry* smallest() const noexcept { return top().at->entries()[top().slot]; }
+    node* subtree() const noexcept { return top().at->children()[top().slot]; }
+    const void* target() const noexcept {
+      return at_entry() ? static_cast<void*>(smallest()) : static_cast<void*>(subtree());
+    }
+
+    void push(node* n, std::uint32_t slot) noexcept { path[depth++] = step{n, slot}; }
+    void enter() noexcept { push(subtree(), 0); }
+    void skip() noexcept {
+      while (!done() && ++top().slot == top().at->count)
+        --depth;
+    }
+
+    std::size_t depth = 0;
+    std::array<step, max_height> path;  // only the first `depth` steps are there
+  };
 
   template <class Counted>
   static Counted* share(Counted* p) noexcept {
@@ -182,6 +215,17 @@ private:
 
   static key_view key_of(const entry* e) noexcept { return e->item.first; }
 
+  /// By the smallest key of what they stand at; a cursor that is done comes last.
+  static std::strong_ordering compare(const cursor& a, const cursor& b) noexcept {
+    if (a.done() || b.done())
+      return a.done() <=> b.done();
+    if (a.smallest() == b.smallest())
+      return std::strong_ordering::equal;
+    return key_of(a.smallest()) <=> key_of(b.smallest());
+  }
+
+  /// Merges the two by key, from the subtrees down: what both share is skipped whole, else the one
+  /// with the smaller key is looked into, of two equal ones the higher. False if fn said so.
   template <class F>
   static bool walk_differences(const persistent_map& a, const persistent_map& b, F&& fn) {
     if (a.root_ == b.root_)
@@ -189,43 +233,35 @@ private:
     cursor left(a.root_);
     cursor right(b.root_);
     while (!left.done() || !right.done()) {
-      entry* const before = left.done() ? nullptr : left.smallest();
-      entry* const after = right.done() ? nullptr : right.smallest();
-      const auto order = before == after     ? std::strong_ordering::equal
-                         : before == nullptr ? std::strong_ordering::greater
-                         : after == nullptr  ? std::strong_ordering::less
-                                             : key_of(before) <=> key_of(after);
-      if (order < 0 && !left.at_entry()) {
-        left.enter();
-      } else if (order > 0 && !right.at_entry()) {
-        right.enter();
-      } else if (order < 0) {
-        if (!fn(before->item.first, &before->item.second, nullptr))
-          return false;
-        left.skip();
-      } else if (order > 0) {
-        if (!fn(after->item.first, nullptr, &after->item.second))
-          return false;
-        right.skip();
-      } else if (left.height() > right.height()) {
-        left.enter();
-      } else if (left.height() < right.height()) {
-        right.enter();
-      } else if (left.at_entry() ? before == after : left.subtree() == right.subtree()) {
-        left.skip();
-        right.skip();
-      } else if (!left.at_entry()) {
-        left.enter();
-        right.enter();
-      } else {
+      const auto order = compare(left, right);
+      const bool in_left = order <= 0;
+      const bool in_right = order >= 0;
+      const auto left_height = in_left ? left.height() : 0;
+      const auto right_height = in_right ? right.height() : 0;
+      const bool shared =
+          order == 0 && left_height == right_height && left.target() == right.target();
+      if (!shared && (left_height != 0 || right_height != 0)) {
+        if (left_height >= right_height)
+          left.enter();
+        if (right_height >= left_height)
+          right.enter();
+        continue;
+      }
+      if (!shared) {
+        const value_type* const before = in_left ? &left.smallest()->item : nullptr;
+        const value_type* const after = in_right ? &right.smallest()->item : nullptr;
         bool same = false;
         if constexpr (std::equality_comparable<T>)
-          same = before->item.second == after->item.second;
-        if (!same && !fn(before->item.first, &before->item.second, &after->item.second))
+          same = in_left && in_right && before->second == after->second;
+        if (!same
+            && !fn(in_left ? before->first : after->first, in_left ? &before->second : nullptr,
+                   in_right ? &after->second : nullptr))
           return false;
-        left.skip();
-        right.skip();
       }
+      if (in_left)
+        left.skip();
+      if (in_right)
+        right.skip();
     }
     return true;
   }
@@ -242,17 +278,17 @@ private:
     ::operator delete(n);
   }
 
-  static node* make_node(std::uint16_t height, std::size_t slots) {
-    const auto capacity = std::min<std::size_t>((slots + 3) / 4 * 4, MaxSlots);
+  static node* make_node(std::uint32_t height, std::uint32_t slots) {
+    const auto capacity = std::min((slots + 3) / 4 * 4, MaxSlots);
     void* memory = ::operator new(sizeof(node) + capacity * sizeof(void*) * (height == 0 ? 1 : 2));
-    return ::new (memory) node(height, static_cast<std::uint16_t>(capacity));
+    return ::new (memory) node(height, capacity);
   }
 
   /// Makes n a node that only this tree holds, with room for so many slots if MaxSlots allows.
   /// REQUIRES: the same of its parent.
-  static void own(node*& n, std::size_t slots) {
+  static void own(node*& n, std::uint32_t slots) {
     const bool unique = is_unique(n);
-    slots = std::clamp<std::size_t>(slots, n->count, MaxSlots);
+    slots = std::clamp(slots, n->count, MaxSlots);
     if (unique && n->capacity >= slots)
       return;
     node* fresh = make_node(n->height, slots);
@@ -268,7 +304,8 @@ private:
   }
 
   /// Moves the slots [begin, end); counts are the caller's business.
-  static void move_slots(node* from, std::size_t begin, std::size_t end, node* to, std::size_t at) {
+  static void move_slots(node* from, std::uint32_t begin, std::uint32_t end, node* to,
+                         std::uint32_t at) {
     const auto bytes = (end - begin) * sizeof(void*);
     std::memmove(to->entries() + at, from->entries() + begin, bytes);
     if (from->height != 0)
@@ -277,14 +314,14 @@ private:
 
   /// Leaves `keep` slots of the full child where they are and moves the rest to a new sibling.
   /// REQUIRES: both are owned, the parent has room.
-  static void split_child(node* parent, std::uint16_t slot, std::uint16_t keep) {
+  static void split_child(node* parent, std::uint32_t slot, std::uint32_t keep) {
     node* const child = parent->children()[slot];
-    const auto moved = static_cast<std::uint16_t>(child->count - keep);
-    node* const sibling = make_node(child->height, moved + 1U);
+    const auto moved = child->count - keep;
+    node* const sibling = make_node(child->height, moved + 1);
     move_slots(child, keep, child->count, sibling, 0);
     sibling->count = moved;
     child->count = keep;
-    move_slots(parent, slot + 1U, parent->count, parent, slot + 2U);
+    move_slots(parent, slot + 1, parent->count, parent, slot + 2);
     ++parent->count;
     parent->children()[slot + 1] = sibling;
     parent->entries()[slot + 1] = sibling->entries()[0];
@@ -292,118 +329,71 @@ private:
 
   /// Merges a child that is about to become too small with a neighbour, or evens the two out.
   /// REQUIRES: the parent is owned and has two children or more.
-  static void balance(node* parent, std::uint16_t slot) {
-    const auto at = static_cast<std::uint16_t>(slot == 0 ? 0 : slot - 1);
+  static void balance(node* parent, std::uint32_t slot) {
+    const auto at = slot == 0 ? 0 : slot - 1;
     node*& left = parent->children()[at];
     node*& right = parent->children()[at + 1];
-    const auto total = static_cast<std::uint16_t>(left->count + right->count);
-    const auto stay = static_cast<std::uint16_t>(total <= MaxSlots ? total : total / 2);
+    const auto total = left->count + right->count;
+    const auto stay = total <= MaxSlots ? total : total / 2;
     own(left, stay);
-    own(right, static_cast<std::size_t>(total - stay));
+    own(right, total - stay);
     if (stay > left->count) {
-      const auto moved = static_cast<std::uint16_t>(stay - left->count);
+      const auto moved = stay - left->count;
       move_slots(right, 0, moved, left, left->count);
       move_slots(right, moved, right->count, right, 0);
     } else {
-      const auto moved = static_cast<std::uint16_t>(left->count - stay);
+      const auto moved = left->count - stay;
       move_slots(right, 0, right->count, right, moved);
       move_slots(left, stay, left->count, right, 0);
     }
     left->count = stay;
-    right->count = static_cast<std::uint16_t>(total - stay);
+    right->count = total - stay;
     if (right->count != 0) {
       parent->entries()[at + 1] = right->entries()[0];
     } else {
       release(right);
-      move_slots(parent, at + 2U, parent->count, parent, at + 1U);
+      move_slots(parent, at + 2, parent->count, parent, at + 1);
       --parent->count;
     }
   }
 
   /// The first slot whose key is not less.
-  static std::uint16_t slot_for(node* n, key_view key) noexcept {
+  static std::uint32_t slot_for(node* n, key_view key) noexcept {
     auto** const found =
         std::lower_bound(n->entries(), n->entries() + n->count, key,
                          [](const entry* e, key_view wanted) { return key_of(e) < wanted; });
-    return static_cast<std::uint16_t>(found - n->entries());
+    return static_cast<std::uint32_t>(found - n->entries());
   }
 
   /// The child whose range holds the key; the first one for keys before all.
-  static std::uint16_t child_for(node* n, key_view key) noexcept {
+  static std::uint32_t child_for(node* n, key_view key) noexcept {
     auto** const found =
         std::upper_bound(n->entries() + 1, n->entries() + n->count, key,
                          [](key_view wanted, const entry* e) { return wanted < key_of(e); });
-    return static_cast<std::uint16_t>(found - n->entries() - 1);
+    return static_cast<std::uint32_t>(found - n->entries() - 1);
   }
 
   /// The leaf's first entry may have changed: so may what the nodes above noted.
-  static void note_smallest(const step* path, std::size_t depth, node* leaf) noexcept {
-    for (node* below = leaf; depth != 0; below = path[depth].at) {
-      --depth;
-      path[depth].at->entries()[path[depth].slot] = below->entries()[0];
-    }
+  static void note_smallest(cursor& path, node* leaf) noexcept {
+    for (node* below = leaf; !path.done(); below = path.path[--path.depth].at)
+      path.top().at->entries()[path.top().slot] = below->entries()[0];
   }
 
   node* root_ = nullptr;
   size_type size_ = 0;
 };
 
-/// A position in a tree: either an entry or a whole subtree not yet looked into. Walks without
-/// recursion.
-template <class Key, class T, std::uint16_t MaxSlots>
-struct persistent_map<Key, T, MaxSlots>::cursor {
-  explicit cursor(node* root) noexcept {
-    if (root != nullptr)
-      push(root, 0);
-  }
-  cursor(const cursor& other) noexcept : depth(other.depth) {
-    std::copy_n(other.path.begin(), depth, path.begin());
-  }
-  cursor& operator=(const cursor& other) noexcept {
-    depth = other.depth;
-    std::copy_n(other.path.begin(), depth, path.begin());
-    return *this;
-  }
-
-  bool done() const noexcept { return depth == 0; }
-  step& top() noexcept { return path[depth - 1]; }
-  const step& top() const noexcept { return path[depth - 1]; }
-  std::uint16_t height() const noexcept { return top().at->height; }
-  bool at_entry() const noexcept { return height() == 0; }
-  /// The entry, or the smallest one of the subtree.
-  entry* smallest() const noexcept { return top().at->entries()[top().slot]; }
-  /// REQUIRES: !at_entry().
-  node* subtree() const noexcept { return top().at->children()[top().slot]; }
-
-  void push(node* n, std::uint16_t slot) noexcept { path[depth++] = step{n, slot}; }
-  void enter() noexcept { push(subtree(), 0); }
-  void enter_to_entry() noexcept {
-    while (!done() && !at_entry())
-      enter();
-  }
-  void skip() noexcept {
-    while (!done() && ++top().slot == top().at->count)
-      --depth;
-  }
-
-  std::size_t depth = 0;
-  steps path;  // only the first `depth` steps are there
-};
-
 /// Forward; carries its path, so a step needs neither a search nor a parent pointer.
-template <class Key, class T, std::uint16_t MaxSlots>
+template <class Key, class T, std::uint32_t MaxSlots>
 class persistent_map<Key, T, MaxSlots>::const_iterator {
 public:
-  using iterator_category = std::forward_iterator_tag;
   using value_type = std::pair<const Key, T>;
   using difference_type = std::ptrdiff_t;
-  using pointer = const value_type*;
-  using reference = const value_type&;
 
-  const_iterator() noexcept : position_(nullptr) {}
+  const_iterator() noexcept = default;
 
-  reference operator*() const noexcept { return current_->item; }
-  pointer operator->() const noexcept { return &current_->item; }
+  const value_type& operator*() const noexcept { return current_->item; }
+  const value_type* operator->() const noexcept { return &current_->item; }
   const_iterator& operator++() noexcept {
     position_.skip();
     settle();
@@ -422,7 +412,8 @@ private:
   friend class persistent_map;
   explicit const_iterator(const cursor& position) noexcept : position_(position) { settle(); }
   void settle() noexcept {
-    position_.enter_to_entry();
+    while (!position_.done() && !position_.at_entry())
+      position_.enter();
     current_ = position_.done() ? nullptr : position_.smallest();
   }
 
@@ -430,14 +421,9 @@ private:
   const entry* current_ = nullptr;
 };
 
-template <class Key, class T, std::uint16_t MaxSlots>
-auto persistent_map<Key, T, MaxSlots>::begin() const noexcept -> const_iterator {
-  return const_iterator(cursor(root_));
-}
-
-template <class Key, class T, std::uint16_t MaxSlots>
+template <class Key, class T, std::uint32_t MaxSlots>
 auto persistent_map<Key, T, MaxSlots>::lower_bound(key_view key) const noexcept -> const_iterator {
-  cursor position(nullptr);
+  cursor position;
   for (node* n = root_; n != nullptr;) {
     const bool leaf = n->height == 0;
     const auto slot = leaf ? slot_for(n, key) : child_for(n, key);
@@ -451,7 +437,7 @@ auto persistent_map<Key, T, MaxSlots>::lower_bound(key_view key) const noexcept 
   return const_iterator(position);
 }
 
-template <class Key, class T, std::uint16_t MaxSlots>
+template <class Key, class T, std::uint32_t MaxSlots>
 const T* persistent_map<Key, T, MaxSlots>::find(key_view key) const noexcept {
   if (root_ == nullptr)
     return nullptr;
@@ -464,59 +450,57 @@ const T* persistent_map<Key, T, MaxSlots>::find(key_view key) const noexcept {
   return &n->entries()[slot]->item.second;
 }
 
-template <class Key, class T, std::uint16_t MaxSlots>
+template <class Key, class T, std::uint32_t MaxSlots>
 bool persistent_map<Key, T, MaxSlots>::set(Key key, T value) {
   auto fresh = std::make_unique<entry>(std::move(key), std::move(value));
   const key_view wanted = key_of(fresh.get());
   if (root_ == nullptr)
     root_ = make_node(0, 1);
-  own(root_, root_->count + 1U);
+  own(root_, root_->count + 1);
   if (root_->count == MaxSlots) {
-    node* above = make_node(static_cast<std::uint16_t>(root_->height + 1), 2);
+    node* above = make_node(root_->height + 1, 2);
     above->count = 1;
     above->entries()[0] = root_->entries()[0];
     above->children()[0] = root_;
     root_ = above;
   }
-  steps path;
-  std::size_t depth = 0;
+  cursor path;
   node* n = root_;
   bool right_edge = true;
   while (n->height != 0) {
     auto slot = child_for(n, wanted);
     node*& child = n->children()[slot];
-    own(child, child->count + 1U);
-    right_edge = right_edge && slot + 1U == n->count;
+    own(child, child->count + 1);
+    right_edge = right_edge && slot + 1 == n->count;
     if (child->count == MaxSlots) {
       // Growing at the end leaves full nodes behind, not half full ones.
       const bool last = right_edge && key_of(child->entries()[MaxSlots - 1]) < wanted;
       split_child(n, slot, last ? MaxSlots - 1 : MaxSlots / 2);
       slot = child_for(n, wanted);
     }
-    path[depth++] = step{n, slot};
+    path.push(n, slot);
     n = n->children()[slot];
   }
   const auto slot = slot_for(n, wanted);
   const bool is_new = slot == n->count || key_of(n->entries()[slot]) != wanted;
   if (is_new) {
-    move_slots(n, slot, n->count, n, slot + 1U);
+    move_slots(n, slot, n->count, n, slot + 1);
     ++n->count;
     ++size_;
   } else {
     release(n->entries()[slot]);
   }
   n->entries()[slot] = fresh.release();
-  note_smallest(path.data(), depth, n);
+  note_smallest(path, n);
   return is_new;
 }
 
-template <class Key, class T, std::uint16_t MaxSlots>
+template <class Key, class T, std::uint32_t MaxSlots>
 bool persistent_map<Key, T, MaxSlots>::erase(key_view key) {
   if (find(key) == nullptr)
     return false;
   own(root_, root_->count);
-  steps path;
-  std::size_t depth = 0;
+  cursor path;
   node* n = root_;
   while (n->height != 0) {
     auto slot = child_for(n, key);
@@ -525,16 +509,16 @@ bool persistent_map<Key, T, MaxSlots>::erase(key_view key) {
       slot = child_for(n, key);
     }
     own(n->children()[slot], n->children()[slot]->count);
-    path[depth++] = step{n, slot};
+    path.push(n, slot);
     n = n->children()[slot];
   }
   const auto slot = slot_for(n, key);
   entry* gone = n->entries()[slot];
-  move_slots(n, slot + 1U, n->count, n, slot);
+  move_slots(n, slot + 1, n->count, n, slot);
   --n->count;
   --size_;
   if (n->count != 0)
-    note_smallest(path.data(), depth, n);
+    note_smallest(path, n);
   while (root_->count == 1 && root_->height != 0) {
     node* below = root_->children()[0];
     root_->count = 0;

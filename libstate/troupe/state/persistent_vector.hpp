@@ -46,9 +46,6 @@ public:
   using value_type = T;
   using size_type = std::size_t;
   using difference_type = std::ptrdiff_t;
-  using reference = const T&;
-  using const_reference = const T&;
-  using iterator = const_iterator;
 
   persistent_vector() noexcept = default;
 
@@ -243,15 +240,13 @@ private:
     return Sharing == tail_sharing::on ? body_ != nullptr : owns_tail_alone();
   }
 
-  /// The last chunk is full, too small, or another copy has gone on in it: goes on in a chunk of
-  /// its own.
+  /// The last chunk is full, too small, or gone on with by another copy: goes on in one of its own.
   void replace_tail(T&& item) {
     const bool full = tail_size() == chunk_size;
     const auto kept = full ? 0 : tail_size();
     const auto room = kept + std::max(first_capacity, kept / 2 / first_capacity * first_capacity);
     auto owned = make_chunk(size_ < chunk_size ? std::min(room, chunk_size) : chunk_size);
-    auto* tail = static_cast<chunk*>(owned.get());
-
+    auto* const tail = static_cast<chunk*>(owned.get());
     const auto chunks = size_ == 0 ? 0 : tail_offset() / chunk_size;
     const auto level = level_of(chunks);
     node_ptr prefix;
@@ -261,10 +256,7 @@ private:
       prefix = shared(body_->prefix, level);
 
     // Nothing throws after elements have been moved out of the old chunk.
-    const bool alone = body_ != nullptr && is_unique(body_);
-    std::unique_ptr<body> fresh;
-    if (!alone)
-      fresh = std::make_unique<body>(nullptr, nullptr);
+    auto fresh = std::make_unique<body>(nullptr, nullptr);
     const bool movable = owns_tail_alone();
     for (std::uint32_t i = 0; i != kept; ++i) {
       T& from = body_->tail->slots()[i];
@@ -277,17 +269,11 @@ private:
     std::construct_at(tail->slots() + kept, std::move(item));
     tail->used.store(kept + 1, std::memory_order_relaxed);
 
-    if (alone) {
-      if (body_->prefix != nullptr)
-        release(body_->prefix, level);
-      release(body_->tail, 0);
-    } else if (body_ != nullptr) {
+    fresh->prefix = prefix.release();
+    fresh->tail = static_cast<chunk*>(owned.release());
+    if (body_ != nullptr)
       release_body(body_, level);
-    }
-    if (!alone)
-      body_ = fresh.release();
-    body_->prefix = prefix.release();
-    body_->tail = static_cast<chunk*>(owned.release());
+    body_ = fresh.release();
   }
 
   chunk* chunk_at(size_type chunk_index) const noexcept {
@@ -302,7 +288,7 @@ private:
 
   /// A chunk is only ever reached behind the chunks it was first appended to, so chunks are shared
   /// up to some point and never again behind it: a binary search finds it.
-  auto shared_with(const persistent_vector& other) const noexcept -> size_type {
+  size_type shared_with(const persistent_vector& other) const noexcept {
     const auto smaller = std::min(size_, other.size_);
     size_type low = 0;
     auto high = (smaller + chunk_size - 1) / chunk_size;
@@ -395,17 +381,14 @@ private:
 template <class T, tail_sharing Sharing>
 class persistent_vector<T, Sharing>::const_iterator {
 public:
-  using iterator_category = std::random_access_iterator_tag;
   using value_type = T;
   using difference_type = std::ptrdiff_t;
-  using pointer = const T*;
-  using reference = const T&;
 
   const_iterator() noexcept = default;
 
-  reference operator*() const noexcept { return *current_; }
-  pointer operator->() const noexcept { return current_; }
-  reference operator[](difference_type n) const noexcept { return *(*this + n); }
+  const T& operator*() const noexcept { return *current_; }
+  const T* operator->() const noexcept { return current_; }
+  const T& operator[](difference_type n) const noexcept { return *(*this + n); }
 
   const_iterator& operator++() noexcept {
     if (++index_ % chunk_size != 0)
@@ -421,16 +404,8 @@ public:
       seek();
     return *this;
   }
-  const_iterator operator++(int) noexcept {
-    auto before = *this;
-    ++*this;
-    return before;
-  }
-  const_iterator operator--(int) noexcept {
-    auto before = *this;
-    --*this;
-    return before;
-  }
+  const_iterator operator++(int) noexcept { return std::exchange(*this, *this + 1); }
+  const_iterator operator--(int) noexcept { return std::exchange(*this, *this - 1); }
   const_iterator& operator+=(difference_type n) noexcept {
     index_ += static_cast<size_type>(n);
     seek();

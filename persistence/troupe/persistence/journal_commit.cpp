@@ -47,8 +47,8 @@ expected<void> check_request(const commit_request& request) {
   if (!fits(request.entity.id) || !fits(request.entity.name_space))
     return fail(errc::bad_id, "an id and a namespace have 1 to 256 bytes");
   if (request.payload.size() > internal::max_payload_bytes)
-    return unexpected{error{errc::too_large, "a change has at most 1 GiB", {}, {},
-                            internal::max_payload_bytes}};
+    return unexpected{
+        error{errc::too_large, "a change has at most 1 GiB", {}, {}, internal::max_payload_bytes}};
   return {};
 }
 
@@ -61,7 +61,8 @@ std::uint64_t bytes_of(std::span<const commit_request> requests) {
 
 }  // namespace
 
-/// The hot path: one append at the journal's end. Only an entity that nothing in memory knows is looked up on disk.
+/// The hot path: one append at the journal's end. Only an entity that nothing in memory knows is
+/// looked up on disk.
 expected<commit_receipt> journal_store::impl::append(batch& to, const commit_request& request) {
   if (auto fine = check_request(request); !fine)
     return unexpected{fine.error()};
@@ -82,10 +83,11 @@ expected<commit_receipt> journal_store::impl::append(batch& to, const commit_req
   if (request.sequence != stored + 1)
     return unexpected{error{errc::store_failed,
                             "change " + std::to_string(request.sequence) + " of "
-                                + to_string(request.entity) + " does not follow the stored revision "
-                                + std::to_string(stored)
+                                + to_string(request.entity)
+                                + " does not follow the stored revision " + std::to_string(stored)
                                 + ": the write before it failed, or somebody else wrote",
-                            {}, stored}};
+                            {},
+                            stored}};
 
   const record out{.type = internal::record_type::change,
                    .shard = 0,

@@ -28,8 +28,8 @@ struct journal_store::impl::slice {
   std::uint64_t snapshot_bytes = 0;
 };
 
-/// Reads from the watermark on until the slice is full. An entity is folded at its first record, over its whole tail,
-/// so that its later records cost nothing more.
+/// Reads from the watermark on until the slice is full. An entity is folded at its first record,
+/// over its whole tail, so that its later records cost nothing more.
 expected<journal_store::impl::slice> journal_store::impl::fold_slice() {
   slice out{.snapshots = {}, .to = watermark};
   std::unordered_set<const void*> folded;
@@ -40,7 +40,8 @@ expected<journal_store::impl::slice> journal_store::impl::fold_slice() {
     const auto work = out.journal_bytes + out.snapshot_bytes + at->value.size();
     if (out.to != watermark && work > options.slice_bytes)
       break;
-    // An entity that cannot be folded stops the watermark in front of its record, after what can be done before it.
+    // An entity that cannot be folded stops the watermark in front of its record, after what can be
+    // done before it.
     const auto stop_at = [&](const error& what) -> expected<slice> {
       if (out.to != watermark)
         return std::move(out);
@@ -53,14 +54,16 @@ expected<journal_store::impl::slice> journal_store::impl::fold_slice() {
       return stop_at(change.error());
     const auto key = internal::entity_key(change->name_space, change->kind, change->id);
     auto* entry = index.find(key);
-    if (entry != nullptr && entry->second.positions.front() <= here && folded.insert(entry).second) {
+    if (entry != nullptr && entry->second.positions.front() <= here
+        && folded.insert(entry).second) {
       auto stored = read_entity(txn, key, &entry->second);
       if (!stored)
         return stop_at(stored.error());
       auto state = fold(change->kind, stored->snapshot, stored->changes);
       if (!state)
-        return stop_at({state.error().code, "cannot fold " + std::string{change->id} + " at journal record "
-                                                + std::to_string(here) + ": " + state.error().message});
+        return stop_at({state.error().code, "cannot fold " + std::string{change->id}
+                                                + " at journal record " + std::to_string(here)
+                                                + ": " + state.error().message});
       out.snapshot_bytes += state->size();
       out.snapshots.push_back({entry, change->name_space, change->kind, std::move(*state)});
     }

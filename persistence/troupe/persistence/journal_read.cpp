@@ -64,9 +64,10 @@ expected<void> journal_store::impl::replay() {
     if (change->sequence <= *newest && known == nullptr)
       continue;  // its snapshot covers it
     if (change->sequence != *newest + 1)
-      return at_record(position, {errc::damaged, "change " + std::to_string(change->sequence) + " of "
-                                                     + std::string{change->id} + " follows revision "
-                                                     + std::to_string(*newest)});
+      return at_record(position,
+                       {errc::damaged, "change " + std::to_string(change->sequence) + " of "
+                                           + std::string{change->id} + " follows revision "
+                                           + std::to_string(*newest)});
     index.append(known, key, change->sequence, position);
   }
   if (const auto last = journal.last(); last && internal::get_be64(last->key) > position)
@@ -85,7 +86,8 @@ expected<std::uint64_t> journal_store::impl::stored_sequence(lmdb::transaction& 
   return snapshot->sequence;
 }
 
-expected<stored_entity> journal_store::impl::read_entity(lmdb::transaction& txn, std::string_view key,
+expected<stored_entity> journal_store::impl::read_entity(lmdb::transaction& txn,
+                                                         std::string_view key,
                                                          const internal::tail_entry* tail) {
   stored_entity out;
   if (const auto bytes = txn.get(dbs.snapshots, key)) {
@@ -114,7 +116,8 @@ expected<stored_entity> journal_store::impl::read_entity(lmdb::transaction& txn,
 }
 
 expected<stored_entity> journal_store::impl::load(const entity_ref& entity) {
-  const auto key = internal::entity_key(name_spaces.hash_of(entity.name_space), entity.kind, entity.id);
+  const auto key =
+      internal::entity_key(name_spaces.hash_of(entity.name_space), entity.kind, entity.id);
   if (entity.id.empty() || entity.id.size() > max_id_bytes)
     return fail(errc::bad_id, "an id has 1 to 256 bytes");
   auto txn = lmdb::transaction::read(env);
@@ -148,10 +151,10 @@ expected<void> journal_store::impl::for_each_entity(
       more = hand_out((*tail)->first, (*tail)->second.sequence);
       ++tail;
     } else {
-      const auto snapshot = at->key.size() < 18 ? fail(errc::damaged, "its key is too short")
-                                                : decode_record(at->key, at->value,
-                                                                record_type::snapshot,
-                                                                internal::verify::header);
+      const auto snapshot =
+          at->key.size() < 18
+              ? fail(errc::damaged, "its key is too short")
+              : decode_record(at->key, at->value, record_type::snapshot, internal::verify::header);
       if (!snapshot)
         return at_snapshot(at->key.size() < 18 ? std::string_view{"?????????????????"} : at->key,
                            snapshot.error());
@@ -183,8 +186,12 @@ expected<void> journal_store::impl::for_each_record(
     auto name = name_spaces.name_of(txn, dbs, change->name_space);
     if (!name)
       return at_record(here, name.error());
-    if (!next({here, change->sequence, change->epoch, change->shard,
-               {std::move(*name), change->kind, std::string{change->id}}, change->payload}))
+    if (!next({here,
+               change->sequence,
+               change->epoch,
+               change->shard,
+               {std::move(*name), change->kind, std::string{change->id}},
+               change->payload}))
       break;
   }
   return {};

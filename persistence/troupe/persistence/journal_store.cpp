@@ -1,6 +1,5 @@
-#include <troupe/persistence/journal_store.hpp>
-
 #include <troupe/persistence/internal/journal_impl.hpp>
+#include <troupe/persistence/journal_store.hpp>
 
 #include <utility>
 
@@ -19,7 +18,8 @@ expected<void> create_store(data_directory& directory) {
   std::error_code ec;
   std::filesystem::remove_all(directory.creating(), ec);
   if (!std::filesystem::create_directory(directory.creating(), ec))
-    return fail(errc::store_failed, "cannot create " + directory.creating().string() + ": " + ec.message());
+    return fail(errc::store_failed,
+                "cannot create " + directory.creating().string() + ": " + ec.message());
   {
     auto env = lmdb::environment::open(directory.creating(), 16ULL << 20);
     internal::create_layout(env);
@@ -59,7 +59,8 @@ expected<journal_store> journal_store::open(const std::filesystem::path& directo
       return unexpected{error{opened.error().code, name + opened.error().message}};
     return journal_store{std::move(*opened)};
   } catch (const lmdb::failure& what) {
-    const bool broken = what.kind() == lmdb::failure_kind::fatal && what.code() < 0;  // LMDB's own codes
+    const bool broken =
+        what.kind() == lmdb::failure_kind::fatal && what.code() < 0;  // LMDB's own codes
     return fail(broken ? errc::damaged : code_of(what), name + what.what());
   }
 }
@@ -136,7 +137,9 @@ store_stats journal_store::stats() const {
   return {impl_->position, impl_->watermark, impl_->tail_bytes, impl_->commits, impl_->changes};
 }
 
-const journal_options& journal_store::options() const noexcept { return impl_->options; }
+const journal_options& journal_store::options() const noexcept {
+  return impl_->options;
+}
 
 const error* journal_store::failed() const noexcept {
   return impl_->failure ? &*impl_->failure : nullptr;

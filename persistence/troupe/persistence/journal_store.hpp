@@ -13,21 +13,26 @@
 
 namespace troupe {
 
-// From <troupe/messages/messages.hpp>, which callers include themselves: this header knows no actor.
+// From <troupe/messages/messages.hpp>, which callers include themselves: this header knows no
+// actor.
 struct commit_receipt;
 struct commit_request;
 struct store_stats;
 struct stored_entity;
 
 struct journal_options {
-  std::uint64_t map_bytes = 64ULL << 30;   ///< address space; halved while it does not fit; then: store_full
-  std::uint64_t tail_bytes = 64ULL << 20;  ///< journal without snapshots; then: the owner materialises
-  std::uint64_t slice_bytes = 1ULL << 20;  ///< read and written by one `materialise`; then: it stops there
-  std::size_t clean_entries = 64 << 10;    ///< remembered sequences of entities without tail; then: the oldest go
+  std::uint64_t map_bytes =
+      64ULL << 30;  ///< address space; halved while it does not fit; then: store_full
+  std::uint64_t tail_bytes = 64ULL
+                             << 20;  ///< journal without snapshots; then: the owner materialises
+  std::uint64_t slice_bytes =
+      1ULL << 20;  ///< read and written by one `materialise`; then: it stops there
+  std::size_t clean_entries =
+      64 << 10;  ///< remembered sequences of entities without tail; then: the oldest go
 };
 
-/// `encode(state)` after `changes` were applied to `snapshot` (empty: the entity had none). Pure and total for what was
-/// stored; an error leaves the entity's tail as it is.
+/// `encode(state)` after `changes` were applied to `snapshot` (empty: the entity had none). Pure
+/// and total for what was stored; an error leaves the entity's tail as it is.
 using fold_function = std::function<expected<std::string>(
     entity_kind kind, std::string_view snapshot, const std::vector<std::string>& changes)>;
 
@@ -41,18 +46,20 @@ struct journal_record {
   std::string_view payload;
 };
 
-/// The changes of all entities in commit order, and snapshots that catch up with them. When `commit` returned a
-/// receipt, the change survives `kill -9` and power loss. Payloads are opaque bytes.
+/// The changes of all entities in commit order, and snapshots that catch up with them. When
+/// `commit` returned a receipt, the change survives `kill -9` and power loss. Payloads are opaque
+/// bytes.
 ///
-/// Owner: one thread at a time (it may be handed over between calls); a second store on the directory, in this or
-/// another process, is refused by `open`. Errors of every call: `damaged` (names the record), `store_failed`. After an
-/// I/O error `failed()` is set and every call answers `store_failed`: close the store and let the next start read the
-/// truth from disk.
+/// Owner: one thread at a time (it may be handed over between calls); a second store on the
+/// directory, in this or another process, is refused by `open`. Errors of every call: `damaged`
+/// (names the record), `store_failed`. After an I/O error `failed()` is set and every call answers
+/// `store_failed`: close the store and let the next start read the truth from disk.
 class journal_store {
- public:
-  /// Opens the store in `directory`, or creates both (mode 0700), and replays the journal behind the snapshots.
-  /// Errors: `busy` (in use by another process, which is named), `damaged` (also: no Troupe store, truncated),
-  /// `newer_format`, `store_full`, `store_failed` (the directory cannot be used; the message says why).
+public:
+  /// Opens the store in `directory`, or creates both (mode 0700), and replays the journal behind
+  /// the snapshots. Errors: `busy` (in use by another process, which is named), `damaged` (also: no
+  /// Troupe store, truncated), `newer_format`, `store_full`, `store_failed` (the directory cannot
+  /// be used; the message says why).
   static expected<journal_store> open(const std::filesystem::path& directory,
                                       const journal_options& options, fold_function fold);
 
@@ -60,27 +67,28 @@ class journal_store {
   journal_store& operator=(journal_store&&) noexcept;
   ~journal_store();
 
-  /// Makes changes durable in one transaction with one sync: answers one result for each request, in their order. A
-  /// request is refused alone with `store_failed` when its sequence does not follow the stored one (so what was
-  /// pipelined behind a failed write fails too) and with `bad_id` or `too_large`; the others are not affected.
-  /// Errors of all others together: `store_full`, `store_failed` (nothing was written), `outcome_unknown`.
+  /// Makes changes durable in one transaction with one sync: answers one result for each request,
+  /// in their order. A request is refused alone with `store_failed` when its sequence does not
+  /// follow the stored one (so what was pipelined behind a failed write fails too) and with
+  /// `bad_id` or `too_large`; the others are not affected. Errors of all others together:
+  /// `store_full`, `store_failed` (nothing was written), `outcome_unknown`.
   std::vector<expected<commit_receipt>> commit(std::span<const commit_request> requests);
 
   /// All that is stored of one entity; never written is an empty result.
   expected<stored_entity> load(const entity_ref& entity);
 
-  /// Folds the oldest part of the tail into snapshots and moves the watermark behind it, in one transaction of about
-  /// `slice_bytes`. Answers whether more is left. Journal records stay.
+  /// Folds the oldest part of the tail into snapshots and moves the watermark behind it, in one
+  /// transaction of about `slice_bytes`. Answers whether more is left. Journal records stay.
   /// Errors: as `load`, those of the fold; `store_full`. Nothing changed then.
   expected<bool> materialise();
 
-  /// Calls for every stored entity once, ordered by namespace hash, kind and id, until `next` answers false. Reads
-  /// headers only: payloads are verified by `load`.
+  /// Calls for every stored entity once, ordered by namespace hash, kind and id, until `next`
+  /// answers false. Reads headers only: payloads are verified by `load`.
   expected<void> for_each_entity(
       const std::function<bool(const entity_ref& entity, std::uint64_t sequence)>& next);
 
-  /// Calls for the verified records at positions `from` to `to` (both included) in commit order, until `next` answers
-  /// false.
+  /// Calls for the verified records at positions `from` to `to` (both included) in commit order,
+  /// until `next` answers false.
   expected<void> for_each_record(std::uint64_t from, std::uint64_t to,
                                  const std::function<bool(const journal_record& record)>& next);
 
@@ -92,7 +100,7 @@ class journal_store {
 
   class impl;  ///< internal
 
- private:
+private:
   explicit journal_store(std::unique_ptr<impl> self);
 
   std::unique_ptr<impl> impl_;

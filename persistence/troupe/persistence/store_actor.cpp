@@ -1,8 +1,7 @@
 #include <troupe/persistence/store_actor.hpp>
 
-#include <spdlog/spdlog.h>
-
 #include <caf/typed_response_promise.hpp>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -24,11 +23,13 @@ using store_impl = store_actor::extend<caf::result<void>(caf::tick_atom)>;
 }
 
 class store_behavior {
- public:
+public:
   static constexpr const char* name = "troupe.store";
 
   store_behavior(store_impl::pointer self, journal_store store, store_options options)
-      : self_{self}, store_{std::move(store)}, options_{std::move(options)} {
+      : self_{self},
+        store_{std::move(store)},
+        options_{std::move(options)} {
     if (!options_.on_fatal)
       options_.on_fatal = end_process;
   }
@@ -42,7 +43,7 @@ class store_behavior {
             [this](caf::tick_atom) { on_tick(); }};
   }
 
- private:
+private:
   using commit_promise = caf::typed_response_promise<commit_receipt>;
 
   struct waiting_for_snapshots {
@@ -62,7 +63,8 @@ class store_behavior {
     return promise;
   }
 
-  /// Sees what was sent before it: a session that crashed with changes on their way restarts from all of them.
+  /// Sees what was sent before it: a session that crashed with changes on their way restarts from
+  /// all of them.
   caf::result<stored_entity> on_load_request(const load_request& request) {
     const auto same = [&](const commit_request& x) { return x.entity == request.entity; };
     if (std::any_of(waiting_.begin(), waiting_.end(), same))
@@ -82,7 +84,8 @@ class store_behavior {
     return promise;
   }
 
-  /// Everything that waited has been read: one transaction for all of it, then at most a slice of snapshots.
+  /// Everything that waited has been read: one transaction for all of it, then at most a slice of
+  /// snapshots.
   void on_tick() {
     ticking_ = false;
     const auto before = store_.stats().tail_bytes;
@@ -124,8 +127,8 @@ class store_behavior {
     return std::max(store_.options().tail_bytes, failed_at_ + store_.options().tail_bytes / 4);
   }
 
-  /// One slice between two batches. Beyond twice the bound writers wait until as much was folded as they added: a
-  /// start never replays more.
+  /// One slice between two batches. Beyond twice the bound writers wait until as much was folded as
+  /// they added: a start never replays more.
   void materialise_slices(std::uint64_t added) {
     if (!wants_slice())
       return;

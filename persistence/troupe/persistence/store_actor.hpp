@@ -10,19 +10,21 @@ namespace troupe {
 struct store_options {
   bool detached = true;  ///< a thread of its own; false only under a test scheduler
 
-  /// Called once, on the store's thread, after an I/O error and before anything is answered. When empty: logs the
-  /// error and ends the process with exit code 75, so that nothing is acknowledged from uncertain memory. When it
-  /// returns, what was in the failed transaction is answered with `outcome_unknown`.
+  /// Called once, on the store's thread, after an I/O error and before anything is answered. When
+  /// empty: logs the error and ends the process with exit code 75, so that nothing is acknowledged
+  /// from uncertain memory. When it returns, what was in the failed transaction is answered with
+  /// `outcome_unknown`.
   std::function<void(const error&)> on_fatal;
 };
 
 inline constexpr std::size_t max_batch_changes = 1'024;  // of one transaction; then: the next one
 inline constexpr std::size_t max_batch_bytes = 1 << 20;  // of one transaction; then: the next one
 
-/// Starts the actor that owns the store. Changes that wait together share one transaction, without artificial delay;
-/// a `load_request` sees every change sent before it. When the tail exceeds `journal_options::tail_bytes`, it is
-/// materialised in slices between the batches. The store is closed when the actor ends: end it explicitly, after the
-/// senders. A change it had read but not begun to write then is answered `outcome_unknown`.
+/// Starts the actor that owns the store. Changes that wait together share one transaction, without
+/// artificial delay; a `load_request` sees every change sent before it. When the tail exceeds
+/// `journal_options::tail_bytes`, it is materialised in slices between the batches. The store is
+/// closed when the actor ends: end it explicitly, after the senders. A change it had read but not
+/// begun to write then is answered `outcome_unknown`.
 store_actor spawn_store(caf::actor_system& system, journal_store store, store_options options = {});
 
 }  // namespace troupe

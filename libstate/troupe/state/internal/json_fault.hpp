@@ -10,8 +10,8 @@
 namespace troupe::internal {
 
 /// Why and where a document that the parser refused is no JSON: walks it once more, slowly, keeping the path.
-/// Nothing when this walk finds no fault, or none before it
-/// is deeper than `depth`.
+/// `too_deep`
+/// where it would go deeper than `depth`. Nothing when this walk finds no fault.
 [[nodiscard]] std::optional<error> find_json_fault(std::string_view text, std::size_t depth);
 
 }  // namespace troupe::internal

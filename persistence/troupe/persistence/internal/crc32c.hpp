@@ -5,8 +5,8 @@
 
 namespace troupe::internal {
 
-/// CRC32C (Castagnoli, RFC 3720) of `bytes` that follow others with the checksum `before`. Takes the processor's
-/// instruction where there is one.
+/// CRC32C (Castagnoli, RFC 3720) of `bytes` that follow others with the checksum `before`. Takes
+/// the processor's instruction where there is one.
 [[nodiscard]] std::uint32_t crc32c(std::string_view bytes, std::uint32_t before = 0) noexcept;
 
 /// The same by table, on any processor.

@@ -1,6 +1,5 @@
-#include <troupe/persistence/internal/data_directory.hpp>
-
 #include <troupe/persistence/internal/bytes.hpp>
+#include <troupe/persistence/internal/data_directory.hpp>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -33,7 +32,7 @@ expected<unique_fd> open_file(const fs::path& path, int flags) {
     return errno == ELOOP
                ? expected<unique_fd>{fail(errc::damaged, path.string() + " is a symbolic link")}
                : expected<unique_fd>{system_failure("cannot open " + path.string(), errno)};
-  struct stat info{};
+  struct stat info {};
   if (::fstat(fd.get(), &info) != 0)
     return system_failure("cannot read the state of " + path.string(), errno);
   if (!S_ISREG(info.st_mode))
@@ -42,7 +41,7 @@ expected<unique_fd> open_file(const fs::path& path, int flags) {
 }
 
 expected<void> make_private(const fs::path& path, int directory) {
-  struct stat info{};
+  struct stat info {};
   if (::fstat(directory, &info) != 0)
     return system_failure("cannot read the state of " + path.string(), errno);
   if ((info.st_mode & 0077) == 0)
@@ -50,8 +49,8 @@ expected<void> make_private(const fs::path& path, int directory) {
   std::error_code ec;
   if (!fs::is_empty(path, ec) || ec)
     return fail(errc::store_failed, path.string()
-                                        + " has content and is open to other users; if it is to hold "
-                                          "the store: chmod 700 "
+                                        + " has content and is open to other users; if it is to "
+                                          "hold the store: chmod 700 "
                                         + path.string());
   if (::fchmod(directory, 0700) != 0)
     return system_failure("cannot close " + path.string() + " to other users", errno);
@@ -100,7 +99,8 @@ expected<meta_page> read_meta(int fd, off_t at, const std::string& name) {
   if (get_le<std::uint32_t>(raw.data() + 16) != meta_page::magic
       || (get_le<std::uint16_t>(raw.data() + 10) & meta_page::page_flag) == 0)
     return fail(errc::damaged, name + " is no Troupe store: it does not begin as one");
-  const meta_page out{get_le<std::uint32_t>(raw.data() + 20), get_le<std::uint32_t>(raw.data() + 40),
+  const meta_page out{get_le<std::uint32_t>(raw.data() + 20),
+                      get_le<std::uint32_t>(raw.data() + 40),
                       get_le<std::uint64_t>(raw.data() + 136)};
   if (out.version != 1)
     return fail(errc::newer_format, name + " has the LMDB format " + std::to_string(out.version)
@@ -123,7 +123,8 @@ expected<data_directory> data_directory::acquire(const fs::path& where) {
   auto path = fs::absolute(where, ec).lexically_normal();
   if (path.filename().empty())  // a slash at the end would follow a symbolic link
     path = path.parent_path();
-  std::vector<fs::path> parents{path.parent_path()};  // of each directory that is missing, and of ours
+  std::vector<fs::path> parents{
+      path.parent_path()};  // of each directory that is missing, and of ours
   for (auto at = path; !fs::exists(at.parent_path(), ec) && at.has_relative_path();
        at = at.parent_path())
     parents.push_back(at.parent_path().parent_path());
@@ -169,7 +170,7 @@ expected<void> data_directory::prepare_to_open() const {
   const auto second = read_meta(data->get(), static_cast<off_t>(first->page_bytes), name);
   if (!second)
     return unexpected{second.error()};
-  struct stat info{};
+  struct stat info {};
   if (::fstat(data->get(), &info) != 0)
     return system_failure("cannot read the size of " + name, errno);
   const auto pages = static_cast<std::uint64_t>(info.st_size) / first->page_bytes;

@@ -10,7 +10,7 @@ namespace troupe::internal {
 
 /// A file descriptor that is closed by its owner.
 class unique_fd {
- public:
+public:
   unique_fd() = default;
   explicit unique_fd(int fd) noexcept : fd_{fd} {}
   unique_fd(unique_fd&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
@@ -23,17 +23,17 @@ class unique_fd {
   [[nodiscard]] int get() const noexcept { return fd_; }
   explicit operator bool() const noexcept { return fd_ >= 0; }
 
- private:
+private:
   int fd_ = -1;
 };
 
-/// The store's directory, owned by this process until the object ends: mode 0700, no symbolic link in it, `owner.lock`
-/// locked and holding our pid.
+/// The store's directory, owned by this process until the object ends: mode 0700, no symbolic link
+/// in it, `owner.lock` locked and holding our pid.
 class data_directory {
- public:
-  /// Creates the directory when there is none. An empty one is closed to others; one with content that others can
-  /// enter is refused.
-  /// Errors: `busy` (names the owner's pid), `damaged` (a symbolic link or no file where one belongs), `store_failed`.
+public:
+  /// Creates the directory when there is none. An empty one is closed to others; one with content
+  /// that others can enter is refused. Errors: `busy` (names the owner's pid), `damaged` (a
+  /// symbolic link or no file where one belongs), `store_failed`.
   static expected<data_directory> acquire(const std::filesystem::path& path);
 
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
@@ -45,15 +45,15 @@ class data_directory {
   /// Moves the complete store from `creating()` to its place: `data.mdb` is never seen half made.
   expected<void> adopt_created();
 
-  /// Refuses what LMDB would die of: a file shorter than its meta pages say, or none of LMDB's. Allocates the lock
-  /// file, whose mapping would else be the first to meet a full disk, as SIGBUS.
+  /// Refuses what LMDB would die of: a file shorter than its meta pages say, or none of LMDB's.
+  /// Allocates the lock file, whose mapping would else be the first to meet a full disk, as SIGBUS.
   /// Errors: `damaged`, `newer_format`, `store_full`, `store_failed`.
   expected<void> prepare_to_open() const;
 
   /// Makes the names in the directory, and its own in its parent, survive power loss.
   expected<void> sync() const;
 
- private:
+private:
   data_directory(std::filesystem::path path, unique_fd self, unique_fd lock,
                  std::vector<std::filesystem::path> parents)
       : path_{std::move(path)},

@@ -15,12 +15,14 @@
 
 namespace troupe {
 
-/// What stands behind `journal_store`. Its functions throw `lmdb::failure`; the border turns that into an `error`.
+/// What stands behind `journal_store`. Its functions throw `lmdb::failure`; the border turns that
+/// into an `error`.
 ///
-/// Invariants between calls: `position` is the newest position on disk; `watermark` <= `position`; every record behind
-/// the watermark whose sequence its entity's snapshot does not cover has its position in `index`, and no other.
+/// Invariants between calls: `position` is the newest position on disk; `watermark` <= `position`;
+/// every record behind the watermark whose sequence its entity's snapshot does not cover has its
+/// position in `index`, and no other.
 class journal_store::impl {
- public:
+public:
   impl(internal::data_directory at, lmdb::environment opened, const journal_options& how,
        fold_function by)
       : directory{std::move(at)},
@@ -57,7 +59,7 @@ class journal_store::impl {
   std::uint64_t changes = 0;
   std::optional<error> failure;
 
- private:
+private:
   struct batch;
   struct slice;
 
@@ -69,7 +71,8 @@ class journal_store::impl {
                                       const internal::tail_entry* tail);
   expected<internal::record> read_change(std::uint64_t at, std::string_view bytes);
 
-  /// Commits, or throws after it is decided what a failure means: `failure` is set unless nothing was written.
+  /// Commits, or throws after it is decided what a failure means: `failure` is set unless nothing
+  /// was written.
   void finish(lmdb::transaction& txn);
 };
 

@@ -1,7 +1,6 @@
-#include <troupe/persistence/internal/layout.hpp>
-
 #include <troupe/persistence/internal/bytes.hpp>
 #include <troupe/persistence/internal/crc32c.hpp>
+#include <troupe/persistence/internal/layout.hpp>
 
 #include <array>
 
@@ -12,7 +11,9 @@ namespace {
 constexpr std::size_t number_bytes = 12;  // the number and its checksum
 constexpr std::size_t max_known = 4'096;  // then: all are forgotten, and read or hashed again
 
-unexpected damaged(std::string what) { return fail(errc::damaged, std::move(what)); }
+unexpected damaged(std::string what) {
+  return fail(errc::damaged, std::move(what));
+}
 
 }  // namespace
 
@@ -77,7 +78,9 @@ name_space_table::known& name_space_table::find(const std::string& name) {
   return by_name_.emplace(name, known{hash_namespace(name), false}).first->second;
 }
 
-const namespace_hash& name_space_table::hash_of(const std::string& name) { return find(name).hash; }
+const namespace_hash& name_space_table::hash_of(const std::string& name) {
+  return find(name).hash;
+}
 
 const namespace_hash& name_space_table::store(lmdb::transaction& txn, const databases& dbs,
                                               const std::string& name) {

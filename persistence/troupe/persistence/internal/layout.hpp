@@ -10,7 +10,8 @@
 #include <unordered_map>
 #include <vector>
 
-/// The databases of a store and the small things in them: the numbers of `meta` and the names of namespaces.
+/// The databases of a store and the small things in them: the numbers of `meta` and the names of
+/// namespaces.
 namespace troupe::internal {
 
 inline constexpr std::uint64_t oldest_store_format = 1;
@@ -18,8 +19,9 @@ inline constexpr std::uint64_t current_store_format = 1;
 
 namespace meta_key {
 inline constexpr std::string_view format = "format";
-inline constexpr std::string_view watermark = "watermark";  ///< newest position that snapshots cover
-inline constexpr std::string_view epoch = "epoch.0";        ///< of shard 0
+inline constexpr std::string_view watermark =
+    "watermark";                                      ///< newest position that snapshots cover
+inline constexpr std::string_view epoch = "epoch.0";  ///< of shard 0
 }  // namespace meta_key
 
 struct databases {
@@ -43,16 +45,17 @@ expected<std::uint64_t> read_number(lmdb::transaction& txn, lmdb::dbi meta, std:
 void write_number(lmdb::transaction& txn, lmdb::dbi meta, std::string_view key,
                   std::uint64_t number);
 
-/// Namespace names and their hashes, both ways; remembers some thousand. A name is written in the transaction of its
-/// first record.
+/// Namespace names and their hashes, both ways; remembers some thousand. A name is written in the
+/// transaction of its first record.
 class name_space_table {
- public:
+public:
   /// The hash, of a name that was written or not.
   const namespace_hash& hash_of(const std::string& name);
 
-  /// Writes the name in this transaction unless it is on disk. `committed` tells that it is there now, `aborted` that
-  /// it is not.
-  const namespace_hash& store(lmdb::transaction& txn, const databases& dbs, const std::string& name);
+  /// Writes the name in this transaction unless it is on disk. `committed` tells that it is there
+  /// now, `aborted` that it is not.
+  const namespace_hash& store(lmdb::transaction& txn, const databases& dbs,
+                              const std::string& name);
   void committed();
   void aborted() { fresh_.clear(); }
 
@@ -60,7 +63,7 @@ class name_space_table {
   expected<std::string> name_of(lmdb::transaction& txn, const databases& dbs,
                                 const namespace_hash& hash);
 
- private:
+private:
   struct known {
     namespace_hash hash{};
     bool stored = false;

@@ -41,7 +41,7 @@ int file_of(MDB_env* env) {
 }
 
 std::uint64_t bytes_of_file(int fd) {
-  struct stat info{};
+  struct stat info {};
   check("fstat data.mdb", ::fstat(fd, &info) == 0 ? 0 : errno);
   return static_cast<std::uint64_t>(info.st_size);
 }
@@ -80,9 +80,11 @@ failure_kind classify(int code) noexcept {
 }
 
 failure::failure(std::string_view call, int code)
-    : std::runtime_error{std::string{call} + ": " + mdb_strerror(code)}, code_{code} {}
+    : std::runtime_error{std::string{call} + ": " + mdb_strerror(code)},
+      code_{code} {}
 
-// environment ---------------------------------------------------------------------------------------------------------
+// environment
+// ---------------------------------------------------------------------------------------------------------
 
 environment environment::open(const std::filesystem::path& directory, std::uint64_t map_bytes) {
   for (;; map_bytes /= 2) {
@@ -104,7 +106,8 @@ environment environment::open(const std::filesystem::path& directory, std::uint6
 }
 
 environment::environment(environment&& other) noexcept
-    : env_{std::exchange(other.env_, nullptr)}, file_bytes_{other.file_bytes_} {}
+    : env_{std::exchange(other.env_, nullptr)},
+      file_bytes_{other.file_bytes_} {}
 
 environment& environment::operator=(environment&& other) noexcept {
   std::swap(env_, other.env_);
@@ -124,19 +127,22 @@ void environment::reserve(std::uint64_t bytes) {
   check("mdb_env_info", mdb_env_info(env_, &info));
   check("mdb_env_stat", mdb_env_stat(env_, &stat));
   const std::uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
-  // A value can take twice its size (whole pages); one more MiB holds the pages of the trees and of the free list.
+  // A value can take twice its size (whole pages); one more MiB holds the pages of the trees and of
+  // the free list.
   const auto need = std::min<std::uint64_t>(used + 2 * bytes + mib, info.me_mapsize);
   if (need <= file_bytes_)
     return;
   const int fd = file_of(env_);
   const auto grow_to = [&](std::uint64_t size) {
-    if (::fallocate(fd, 0, 0, static_cast<off_t>(size)) == 0)
+    if (::fallocate(fd, 0, static_cast<off_t>(file_bytes_), static_cast<off_t>(size - file_bytes_))
+        == 0)
       return 0;
     if (errno == EOPNOTSUPP && ::ftruncate(fd, static_cast<off_t>(size)) == 0)
       return 0;
     return errno;
   };
-  // In steps of an eighth: a file that grows with each transaction makes each sync write the inode too.
+  // In steps of an eighth: a file that grows with each transaction makes each sync write the inode
+  // too.
   const auto step = std::clamp(used / 8, 4 * mib, 64 * mib);
   auto size = std::min<std::uint64_t>(std::max(need, used + step), info.me_mapsize);
   int code = grow_to(size);
@@ -156,20 +162,29 @@ bool environment::still_at(std::uint64_t before) noexcept {
   return same;
 }
 
-// transaction ---------------------------------------------------------------------------------------------------------
+// transaction
+// ---------------------------------------------------------------------------------------------------------
 
-transaction transaction::read(environment& env) { return transaction{begin(env, MDB_RDONLY)}; }
+transaction transaction::read(environment& env) {
+  return transaction{begin(env, MDB_RDONLY)};
+}
 
-transaction transaction::write(environment& env) { return transaction{begin(env, 0)}; }
+transaction transaction::write(environment& env) {
+  return transaction{begin(env, 0)};
+}
 
 transaction::~transaction() {
   if (txn_ != nullptr)
     mdb_txn_abort(txn_);
 }
 
-void transaction::commit() { check("mdb_txn_commit", mdb_txn_commit(std::exchange(txn_, nullptr))); }
+void transaction::commit() {
+  check("mdb_txn_commit", mdb_txn_commit(std::exchange(txn_, nullptr)));
+}
 
-std::uint64_t transaction::id() const noexcept { return mdb_txn_id(txn_); }
+std::uint64_t transaction::id() const noexcept {
+  return mdb_txn_id(txn_);
+}
 
 std::optional<dbi> transaction::find_database(const char* name) {
   dbi out = 0;
@@ -209,13 +224,16 @@ char* transaction::reserve(dbi db, std::string_view key, std::size_t size) {
   return static_cast<char*>(v.mv_data);
 }
 
-// cursor --------------------------------------------------------------------------------------------------------------
+// cursor
+// --------------------------------------------------------------------------------------------------------------
 
 cursor::cursor(transaction& txn, dbi db) {
   check("mdb_cursor_open", mdb_cursor_open(txn.get(), db, &cursor_));
 }
 
-cursor::~cursor() { mdb_cursor_close(cursor_); }
+cursor::~cursor() {
+  mdb_cursor_close(cursor_);
+}
 
 std::optional<entry> cursor::move(int operation, std::string_view key) {
   auto k = to_val(key);
@@ -227,10 +245,18 @@ std::optional<entry> cursor::move(int operation, std::string_view key) {
   return entry{to_view(k), to_view(v)};
 }
 
-std::optional<entry> cursor::first() { return move(MDB_FIRST); }
-std::optional<entry> cursor::last() { return move(MDB_LAST); }
-std::optional<entry> cursor::next() { return move(MDB_NEXT); }
-std::optional<entry> cursor::seek(std::string_view key) { return move(MDB_SET_RANGE, key); }
+std::optional<entry> cursor::first() {
+  return move(MDB_FIRST);
+}
+std::optional<entry> cursor::last() {
+  return move(MDB_LAST);
+}
+std::optional<entry> cursor::next() {
+  return move(MDB_NEXT);
+}
+std::optional<entry> cursor::seek(std::string_view key) {
+  return move(MDB_SET_RANGE, key);
+}
 
 char* cursor::append(std::string_view key, std::size_t size) {
   auto k = to_val(key);

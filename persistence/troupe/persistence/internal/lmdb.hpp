@@ -12,12 +12,14 @@ struct MDB_cursor;
 struct MDB_env;
 struct MDB_txn;
 
-/// LMDB's handles, each closed by its destructor; the only file that includes lmdb.h is lmdb.cpp. One thread at a time.
-/// Every call throws `failure`; `journal_store` turns it into an `error` at its border.
+/// LMDB's handles, each closed by its destructor; the only file that includes lmdb.h is lmdb.cpp.
+/// One thread at a time. Every call throws `failure`; `journal_store` turns it into an `error` at
+/// its border.
 namespace troupe::lmdb {
 
 enum class failure_kind {
-  full,   ///< no room in the map, on the disk or in the quota: the transaction is gone, the environment goes on
+  full,   ///< no room in the map, on the disk or in the quota: the transaction is gone, the
+          ///< environment goes on
   fatal,  ///< an I/O error or a broken file: nothing may be acknowledged any more
   other,  ///< this call failed and no more
 };
@@ -26,12 +28,12 @@ enum class failure_kind {
 [[nodiscard]] failure_kind classify(int code) noexcept;
 
 class failure : public std::runtime_error {
- public:
+public:
   failure(std::string_view call, int code);
   [[nodiscard]] failure_kind kind() const noexcept { return classify(code_); }
   [[nodiscard]] int code() const noexcept { return code_; }
 
- private:
+private:
   int code_;
 };
 
@@ -44,25 +46,27 @@ struct entry {
 };
 
 class environment {
- public:
-  /// Opens the directory with the safe flags only (a map that is read, writes by system calls, both syncs). The map
-  /// is halved while the address space does not hold it.
+public:
+  /// Opens the directory with the safe flags only (a map that is read, writes by system calls, both
+  /// syncs). The map is halved while the address space does not hold it.
   static environment open(const std::filesystem::path& directory, std::uint64_t map_bytes);
 
   environment(environment&& other) noexcept;
   environment& operator=(environment&& other) noexcept;
   ~environment();
 
-  /// Reserves disk space for a transaction that writes about `bytes`, so that a full disk is met before it and the
-  /// file is never shorter than its meta pages say: only then is a shorter file certainly a truncated one.
+  /// Reserves disk space for a transaction that writes about `bytes`, so that a full disk is met
+  /// before it and the file is never shorter than its meta pages say: only then is a shorter file
+  /// certainly a truncated one.
   void reserve(std::uint64_t bytes);
 
-  /// Whether a failed commit is certain to have written nothing: the last committed transaction is still `before`.
+  /// Whether a failed commit is certain to have written nothing: the last committed transaction is
+  /// still `before`.
   [[nodiscard]] bool still_at(std::uint64_t before) noexcept;
 
   [[nodiscard]] MDB_env* get() const noexcept { return env_; }
 
- private:
+private:
   explicit environment(MDB_env* env) : env_{env} {}
 
   MDB_env* env_ = nullptr;
@@ -71,7 +75,7 @@ class environment {
 
 /// Aborts unless it was committed.
 class transaction {
- public:
+public:
   static transaction read(environment& env);
   static transaction write(environment& env);
 
@@ -92,7 +96,7 @@ class transaction {
 
   [[nodiscard]] MDB_txn* get() const noexcept { return txn_; }
 
- private:
+private:
   explicit transaction(MDB_txn* txn) : txn_{txn} {}
 
   MDB_txn* txn_;
@@ -100,7 +104,7 @@ class transaction {
 
 /// Closed before its transaction ends.
 class cursor {
- public:
+public:
   cursor(transaction& txn, dbi db);
   cursor(const cursor&) = delete;
   cursor& operator=(const cursor&) = delete;
@@ -114,7 +118,7 @@ class cursor {
   /// Room for a value behind the last key, to be written in place before the next call.
   [[nodiscard]] char* append(std::string_view key, std::size_t size);
 
- private:
+private:
   std::optional<entry> move(int operation, std::string_view key = {});
 
   MDB_cursor* cursor_ = nullptr;

@@ -1,7 +1,6 @@
-#include <troupe/persistence/internal/record.hpp>
-
 #include <troupe/persistence/internal/bytes.hpp>
 #include <troupe/persistence/internal/crc32c.hpp>
+#include <troupe/persistence/internal/record.hpp>
 
 #include <openssl/evp.h>
 
@@ -15,8 +14,8 @@ namespace {
 
 constexpr std::string_view magic = "TRPE";
 
-// Offsets in the header. The first 16 bytes keep their place in every version, so that a checksum can be verified
-// before the version is believed.
+// Offsets in the header. The first 16 bytes keep their place in every version, so that a checksum
+// can be verified before the version is believed.
 constexpr std::size_t at_version = 4;
 constexpr std::size_t at_type = 5;
 constexpr std::size_t at_flags = 6;
@@ -89,9 +88,9 @@ expected<record> decode_record(std::string_view key, std::string_view bytes, rec
   if (depth == verify::checksum && get_le<std::uint32_t>(in + at_checksum) != checksum(key, bytes))
     return fail(errc::damaged, "its checksum does not match");
   if (const auto version = get_le<std::uint8_t>(in + at_version); version > current_record_version)
-    return fail(errc::newer_format,
-                "its format version is " + std::to_string(version) + "; this build reads up to "
-                    + std::to_string(current_record_version));
+    return fail(errc::newer_format, "its format version is " + std::to_string(version)
+                                        + "; this build reads up to "
+                                        + std::to_string(current_record_version));
   else if (version < oldest_record_version)
     return fail(errc::damaged, "its format version is 0");
 
@@ -113,8 +112,8 @@ expected<record> decode_record(std::string_view key, std::string_view bytes, rec
   out.kind = static_cast<entity_kind>(kind);
   const std::size_t id_bytes = get_le<std::uint16_t>(in + at_id_bytes);
   const std::size_t payload_bytes = get_le<std::uint32_t>(in + at_payload_bytes);
-  const bool zero = std::all_of(in + at_zero, in + record_header_bytes,
-                                [](char byte) { return byte == 0; });
+  const bool zero =
+      std::all_of(in + at_zero, in + record_header_bytes, [](char byte) { return byte == 0; });
   if (id_bytes == 0 || id_bytes > max_id_bytes || !zero || out.sequence == 0
       || bytes.size() != record_header_bytes + id_bytes + payload_bytes)
     return fail(errc::damaged, "its lengths do not match");

@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-/// The bytes of one record, in the journal or among the snapshots. Layout: docs/on-disk-format.md, held by a golden
-/// test. All functions are pure.
+/// The bytes of one record, in the journal or among the snapshots. Layout: docs/on-disk-format.md,
+/// held by a golden test. All functions are pure.
 namespace troupe::internal {
 
 inline constexpr std::uint8_t oldest_record_version = 1;
@@ -17,7 +17,8 @@ inline constexpr std::uint8_t current_record_version = 1;
 /// Numbers stand on disk.
 enum class record_type : std::uint8_t { change = 1, snapshot = 2 };
 
-/// Bits of the flags, on disk. None is written yet, and a record with a bit this version does not read is refused.
+/// Bits of the flags, on disk. None is written yet, and a record with a bit this version does not
+/// read is refused.
 inline constexpr std::uint16_t record_flag_zstd = 1;  // reserved: the payload is compressed
 inline constexpr std::uint16_t known_record_flags = 0;
 
@@ -48,9 +49,9 @@ struct record {
 
 [[nodiscard]] std::size_t encoded_size(const record& what) noexcept;
 
-/// Writes `encoded_size(what)` bytes. The checksum covers `key`, under which the record is stored, so that a record in
-/// another's place is found out.
-/// REQUIRES: the id has at most `max_id_bytes`, the payload at most `max_payload_bytes`.
+/// Writes `encoded_size(what)` bytes. The checksum covers `key`, under which the record is stored,
+/// so that a record in another's place is found out. REQUIRES: the id has at most `max_id_bytes`,
+/// the payload at most `max_payload_bytes`.
 void encode_record(char* out, std::string_view key, const record& what) noexcept;
 
 enum class verify : bool { header, checksum };

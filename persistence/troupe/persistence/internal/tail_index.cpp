@@ -41,7 +41,9 @@ void tail_index::take_back(node& entry) {
     drop(entry);
 }
 
-void tail_index::materialised(node& entry) { drop(entry); }
+void tail_index::materialised(node& entry) {
+  drop(entry);
+}
 
 void tail_index::remember(std::string_view key, std::uint64_t sequence) {
   if (const auto found = old_.find(key); found != old_.end())
@@ -58,7 +60,8 @@ std::vector<const tail_index::node*> tail_index::sorted() const {
   out.reserve(tails_.size());
   for (const auto& entry : tails_)
     out.push_back(&entry);
-  std::sort(out.begin(), out.end(), [](const node* a, const node* b) { return a->first < b->first; });
+  std::sort(out.begin(), out.end(),
+            [](const node* a, const node* b) { return a->first < b->first; });
   return out;
 }
 

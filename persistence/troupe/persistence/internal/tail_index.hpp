@@ -11,23 +11,26 @@ namespace troupe::internal {
 
 /// What the journal holds of one entity beyond its snapshot.
 struct tail_entry {
-  std::uint64_t sequence = 0;            ///< of the newest change
-  std::vector<std::uint64_t> positions;  ///< of the changes that no snapshot covers, ascending, never empty
+  std::uint64_t sequence = 0;  ///< of the newest change
+  std::vector<std::uint64_t>
+      positions;  ///< of the changes that no snapshot covers, ascending, never empty
 };
 
-/// Where the un-materialised changes of each entity are, so that appending one costs no look-up on disk. Three tiers:
-/// an entity with a tail is always here; one without was loaded, written or materialised lately and its sequence is
-/// remembered in one of two generations of bounded size (when the young one is full it becomes the old one, and the
-/// old one goes); every other costs nothing, and its sequence stands in its snapshot. So memory is bounded by the
-/// tail and a constant, and the disk is asked for a sequence at most once after each start, materialisation or long
-/// silence of an entity. A forgotten sequence is never a wrong one: forgetting is only a miss.
+/// Where the un-materialised changes of each entity are, so that appending one costs no look-up on
+/// disk. Three tiers: an entity with a tail is always here; one without was loaded, written or
+/// materialised lately and its sequence is remembered in one of two generations of bounded size
+/// (when the young one is full it becomes the old one, and the old one goes); every other costs
+/// nothing, and its sequence stands in its snapshot. So memory is bounded by the tail and a
+/// constant, and the disk is asked for a sequence at most once after each start, materialisation or
+/// long silence of an entity. A forgotten sequence is never a wrong one: forgetting is only a miss.
 class tail_index {
- public:
+public:
   explicit tail_index(std::size_t clean_entries) : generation_{clean_entries / 2 + 1} {}
 
   using node = std::pair<const std::string, tail_entry>;
 
-  /// Null when the entity has no tail. The node stays where it is until `materialised` or `take_back`.
+  /// Null when the entity has no tail. The node stays where it is until `materialised` or
+  /// `take_back`.
   [[nodiscard]] node* find(std::string_view key) noexcept;
 
   /// The newest sequence of an entity, when it is known here.
@@ -51,7 +54,7 @@ class tail_index {
   /// The keys of all entities with a tail, sorted; valid until the index changes.
   [[nodiscard]] std::vector<const node*> sorted() const;
 
- private:
+private:
   struct hash {
     using is_transparent = void;
     std::size_t operator()(std::string_view key) const noexcept {

@@ -1,0 +1,200 @@
+#include "troupe/inspect.hpp"
+
+#include <troupe/messages/messages.hpp>
+#include <troupe/persistence/journal_store.hpp>
+#include <troupe/state/codec.hpp>
+#include <troupe/state/json.hpp>
+
+#include "troupe/exit_status.hpp"
+#include "troupe/inspect_text.hpp"
+#include "troupe/serve.hpp"
+#include "troupe/store_directory.hpp"
+#include "troupe/table.hpp"
+#include "troupe/text.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <utility>
+
+namespace troupe::cli {
+
+namespace {
+
+int report(const std::string& what, int status) {
+  std::fprintf(stderr, "error: %s\n", escape_controls(what).c_str());
+  return status;
+}
+
+int report(const error& why) {
+  return report(why.message, exit_status::of_request(why.code));
+}
+
+void print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+}
+
+/// One object of one line: names and raw JSON.
+std::string json_line(std::initializer_list<std::pair<const char*, std::string>> members) {
+  std::string out = "{";
+  for (const auto& [name, json] : members)
+    out += (out.size() == 1 ? "\"" : ",\"") + std::string{name} + "\":" + json;
+  return escape_json_controls(out) + "}\n";
+}
+
+std::string json_string(std::string_view text) {
+  std::string out;
+  append_json_string(out, text);
+  return out;
+}
+
+/// "default/session/a": what the plain outputs call an entity.
+std::string plain_name(const entity_ref& entity) {
+  return escape_controls(to_string(entity));
+}
+
+/// One command over an open store.
+struct inspection {
+  journal_store& store;
+  const inspect_options& options;
+
+  int operator()(const inspect_list&) {
+    std::uint64_t count = 0;
+    const auto done = store.for_each_entity([&](const entity_ref& entity, std::uint64_t revision) {
+      ++count;
+      if (options.json) {
+        print(json_line({{"namespace", json_string(entity.name_space)},
+                         {"kind", json_string(to_string(entity.kind))},
+                         {"id", json_string(entity.id)},
+                         {"revision", std::to_string(revision)}}));
+        return true;
+      }
+      if (count == 1)
+        std::printf("%10s  entity\n", "revision");
+      std::printf("%10llu  %s\n", static_cast<unsigned long long>(revision),
+                  plain_name(entity).c_str());
+      return true;
+    });
+    if (!done)
+      return report(done.error());
+    if (count == 0 && !options.json)
+      std::puts("the store is empty");
+    return exit_status::ok;
+  }
+
+  int operator()(const inspect_show& what) {
+    const entity_ref entity{what.name_space, entity_kind::session, what.id};
+    const auto stored = store.load(entity);
+    if (!stored)
+      return report(stored.error());
+    if (stored->sequence == 0)
+      return report("no session " + what.id + " in the namespace " + what.name_space
+                        + "; `troupe inspect --data " + options.data.string()
+                        + " list` shows what is there",
+                    exit_status::failed);
+    const auto session = restore_session(stored->snapshot, stored->changes);
+    if (!session)
+      return report(session.error());
+    print(session_json(entity, *session, options.json ? json_layout::compact : json_layout::lines)
+          + '\n');
+    return exit_status::ok;
+  }
+
+  int operator()(const inspect_journal& what) {
+    std::uint64_t count = 0;
+    int status = exit_status::ok;
+    const auto done = store.for_each_record(what.from, what.to, [&](const journal_record& record) {
+      if (count++ == 0 && !options.json)
+        std::printf("%10s  %-24s  %8s  %8s  entity: events\n", "position", "at", "revision",
+                    "bytes");
+      const auto change = decode_change(record.payload);
+      if (change)
+        print_record(record, *change);
+      else
+        status = report(
+            "journal record " + std::to_string(record.position) + ": " + change.error().message,
+            exit_status::damaged_store);
+      return true;
+    });
+    return done ? status : report(done.error());
+  }
+
+  int operator()(const inspect_stats&) {
+    std::map<std::string_view, std::uint64_t> kinds;
+    std::uint64_t entities = 0;
+    const auto done = store.for_each_entity([&](const entity_ref& entity, std::uint64_t) {
+      ++entities;
+      ++kinds[to_string(entity.kind)];
+      return true;
+    });
+    if (!done)
+      return report(done.error());
+    std::error_code ec;
+    const auto size = std::filesystem::file_size(options.data / "data.mdb", ec);
+    const auto file_bytes = ec ? 0 : static_cast<std::uint64_t>(size);
+    const auto stats = store.stats();
+    if (options.json) {
+      print(stats_json(stats, kinds, entities, file_bytes));
+      return exit_status::ok;
+    }
+    table out{{align::left, align::left}};
+    out.add({"entities", group_digits(entities)});
+    for (const auto& [kind, count] : kinds)
+      out.add({"  " + std::string{kind}, group_digits(count)});
+    out.add({"changes", group_digits(stats.position)});
+    out.add({"in snapshots", "up to change " + group_digits(stats.materialised)});
+    out.add({"to replay at start", human_bytes(stats.tail_bytes)});
+    out.add({"data file", human_bytes(file_bytes)});
+    print(out.render());
+    return exit_status::ok;
+  }
+
+  void print_record(const journal_record& record, const change& what) const {
+    if (options.json)
+      return print(json_line({{"position", std::to_string(record.position)},
+                              {"at", json_string(to_rfc3339(what.at))},
+                              {"namespace", json_string(record.entity.name_space)},
+                              {"kind", json_string(to_string(record.entity.kind))},
+                              {"id", json_string(record.entity.id)},
+                              {"revision", std::to_string(record.sequence)},
+                              {"epoch", std::to_string(record.epoch)},
+                              {"shard", std::to_string(record.shard)},
+                              {"events", events_json(what)},
+                              {"bytes", std::to_string(record.payload.size())}}));
+    std::printf("%10llu  %-24s  %8llu  %8zu  %s: %s\n",
+                static_cast<unsigned long long>(record.position), to_rfc3339(what.at).c_str(),
+                static_cast<unsigned long long>(record.sequence), record.payload.size(),
+                plain_name(record.entity).c_str(), describe_events(what).c_str());
+  }
+
+  static std::string stats_json(const store_stats& stats,
+                                const std::map<std::string_view, std::uint64_t>& kinds,
+                                std::uint64_t entities, std::uint64_t file_bytes) {
+    std::string by_kind = "{";
+    for (const auto& [kind, count] : kinds)
+      by_kind += (by_kind.size() == 1 ? "" : ",") + json_string(kind) + ':' + std::to_string(count);
+    return json_line({{"entities", std::to_string(entities)},
+                      {"kinds", by_kind + '}'},
+                      {"changes", std::to_string(stats.position)},
+                      {"materialised", std::to_string(stats.materialised)},
+                      {"tail_bytes", std::to_string(stats.tail_bytes)},
+                      {"file_bytes", std::to_string(file_bytes)}});
+  }
+};
+
+}  // namespace
+
+int inspect(const inspect_options& options) {
+  if (!holds_store(options.data))
+    return report(options.data.string() + " holds no store of Troupe", exit_status::damaged_store);
+  const auto fold = [](entity_kind, std::string_view snapshot,
+                       const std::vector<std::string>& changes) {
+    return fold_session(snapshot, changes);
+  };
+  auto store = journal_store::open(options.data, journal_options{}, fold);
+  if (!store)
+    return report(store.error().message, exit_code(store.error().code));
+  return std::visit(inspection{*store, options}, options.what);
+}
+
+}  // namespace troupe::cli

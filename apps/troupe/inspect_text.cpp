@@ -1,0 +1,153 @@
+#include "troupe/inspect_text.hpp"
+
+#include <troupe/state/json.hpp>
+
+#include "troupe/text.hpp"
+
+#include <string_view>
+
+namespace troupe::cli {
+
+namespace {
+
+constexpr std::size_t key_columns = 30;
+
+const char* name_of(lifecycle status) {
+  switch (status) {
+    case lifecycle::absent:
+      return "absent";
+    case lifecycle::live:
+      return "live";
+    case lifecycle::deleted:
+      return "deleted";
+  }
+  return "unknown";
+}
+
+struct event_words {
+  std::string operator()(const session_created&) const { return "create"; }
+  std::string operator()(const session_deleted&) const { return "delete"; }
+  std::string operator()(const items_appended& e) const {
+    return "append " + std::to_string(e.items.size());
+  }
+  std::string operator()(const key_set& e) const { return "set " + one_line(e.key, key_columns); }
+  std::string operator()(const key_deleted& e) const {
+    return "unset " + one_line(e.key, key_columns);
+  }
+};
+
+struct event_name {
+  const char* operator()(const session_created&) const { return "session_created"; }
+  const char* operator()(const session_deleted&) const { return "session_deleted"; }
+  const char* operator()(const items_appended&) const { return "items_appended"; }
+  const char* operator()(const key_set&) const { return "key_set"; }
+  const char* operator()(const key_deleted&) const { return "key_deleted"; }
+};
+
+/// Members and elements, each with the separator of the layout in front.
+class json_text {
+public:
+  explicit json_text(json_layout layout) : lines_{layout == json_layout::lines} {}
+
+  void open(char bracket) {
+    out_ += bracket;
+    ++depth_;
+    first_ = true;
+  }
+  void close(char bracket) {
+    --depth_;
+    if (!first_)
+      new_line();
+    out_ += bracket;
+    first_ = false;
+  }
+  void element() {
+    out_ += first_ ? "" : ",";
+    first_ = false;
+    new_line();
+  }
+  void key(std::string_view name) {
+    element();
+    append_json_string(out_, name);
+    out_ += lines_ ? ": " : ":";
+  }
+  void member(std::string_view name, const value& x) {
+    key(name);
+    append_json(out_, x);
+  }
+  std::string& out() { return out_; }
+
+private:
+  void new_line() {
+    if (lines_)
+      out_ += '\n' + std::string(depth_ * 2, ' ');
+  }
+
+  std::string out_;
+  bool lines_;
+  std::size_t depth_ = 0;
+  bool first_ = true;
+};
+
+void append_item(std::string& out, const history_item& item) {
+  out += "{\"seq\":" + std::to_string(item.seq) + ",\"at\":\"" + to_rfc3339(item.at) + '"';
+  for (auto field = item.fields.view().children(); field.next();) {
+    out += ',';
+    append_json_string(out, field.key());
+    out += ':';
+    append_json(out, field.item());
+  }
+  out += '}';
+}
+
+}  // namespace
+
+std::string session_json(const entity_ref& entity, const session_state& session,
+                         json_layout layout) {
+  json_text text{layout};
+  text.open('{');
+  text.member("namespace", entity.name_space);
+  text.member("kind", to_string(entity.kind));
+  text.member("id", entity.id);
+  text.member("status", name_of(session.status));
+  text.member("revision", session.revision);
+  text.member("created", to_rfc3339(session.created));
+  text.member("last_activity", to_rfc3339(session.last_activity));
+  text.member("user", session.user);
+  text.member("metadata", session.metadata);
+  text.member("item_count", session.items.size());
+  text.member("bytes", session.bytes);
+  text.key("state");
+  text.open('{');
+  for (const auto& [key, entry] : session.entries)
+    text.member(key, entry.data);
+  text.close('}');
+  text.key("items");
+  text.open('[');
+  for (const auto& item : session.items) {
+    text.element();
+    append_item(text.out(), item);
+  }
+  text.close(']');
+  text.close('}');
+  return escape_json_controls(text.out());
+}
+
+std::string describe_events(const change& what) {
+  std::string out;
+  for (const auto& event : what.events)
+    out += (out.empty() ? "" : ", ") + std::visit(event_words{}, event);
+  return out;
+}
+
+std::string events_json(const change& what) {
+  std::string out = "[";
+  for (const auto& event : what.events) {
+    out += out.size() == 1 ? "\"" : ",\"";
+    out += std::visit(event_name{}, event);
+    out += '"';
+  }
+  return out + ']';
+}
+
+}  // namespace troupe::cli

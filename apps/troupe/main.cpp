@@ -1,0 +1,62 @@
+#include "troupe/exit_status.hpp"
+#include "troupe/options.hpp"
+#include "troupe/text.hpp"
+#include "troupe/versions.hpp"
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+#include <exception>
+#include <string>
+
+namespace {
+
+using namespace troupe;
+
+struct runner {
+  int operator()(const serve_options& options) const { return serve(options); }
+  int operator()(const cli::replay_options& options) const { return cli::replay(options); }
+  int operator()(const cli::demo_options& options) const { return cli::demo(options); }
+  int operator()(const cli::inspect_options& options) const { return cli::inspect(options); }
+  int operator()(const cli::demo_writer_options& options) const {
+    return cli::demo_writer(options);
+  }
+  int operator()(const cli::version_options&) const {
+    std::puts(cli::version_text().c_str());
+    return cli::exit_status::ok;
+  }
+};
+
+void set_up_logging(const std::string& level) {
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("troupe"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
+  spdlog::set_level(spdlog::level::from_str(level));
+}
+
+int run(int argc, char** argv) {
+  const auto read = cli::read_command_line(argc, argv);
+  if (const auto* none = std::get_if<cli::no_command>(&read)) {
+    std::fputs(none->text.c_str(), none->status == cli::exit_status::ok ? stdout : stderr);
+    return none->status;
+  }
+  const auto& line = std::get<cli::command_line>(read);
+  set_up_logging(line.log_level);
+  return std::visit(runner{}, line.what);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int status = cli::exit_status::failed;
+  try {
+    status = run(argc, argv);
+  } catch (const std::exception& what) {
+    std::fprintf(stderr, "error: %s\n", cli::escape_controls(what.what()).c_str());
+  }
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (!written && status == cli::exit_status::ok) {
+    std::fputs("error: standard output cannot be written\n", stderr);
+    return cli::exit_status::io_failure;
+  }
+  return status;
+}

@@ -1,0 +1,307 @@
+#include "troupe/options.hpp"
+
+#include "troupe/exit_status.hpp"
+#include "troupe/text.hpp"
+#include "troupe/versions.hpp"
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <functional>
+#include <utility>
+
+namespace troupe::cli {
+
+namespace {
+
+constexpr const char* default_listen = "127.0.0.1:7717";
+
+constexpr const char* overview =
+    R"(Keeps the state of AI agents: conversations that outlive their process.
+
+Start with `troupe demo`. `troupe COMMAND --help` has the details of each command.)";
+
+std::string unknown_word(const std::string& word) {
+  return std::string{"there is no "} + (word.starts_with('-') ? "option" : "command") + " '" + word
+         + '\'';
+}
+
+constexpr const char* exit_codes =
+    R"(Exit codes: 0 done, 1 failed or not equal, 2 command line, 65 damaged or foreign store,
+73 data directory in use, 75 disk, network or not now, 130 interrupted)";
+
+std::string footer(const char* examples) {
+  return "Examples:\n" + std::string{examples} + '\n' + exit_codes;
+}
+
+/// The command line as CLI11 fills it: strings first, what they mean afterwards.
+class parser {
+public:
+  parser() {
+    app_.require_subcommand(1);
+    app_.set_version_flag("--version", version_text());
+    app_.set_help_flag("-h,--help", "Show this text");
+    app_.failure_message(CLI::FailureMessage::simple);
+    app_.add_option("--log-level", log_level_,
+                    "trace, debug, info, warn, err or off; logs go to standard error")
+        ->check(CLI::IsMember({"trace", "debug", "info", "warn", "err", "off"}))
+        ->type_name("LEVEL");
+    app_.fallthrough();
+    app_.footer(exit_codes);
+    add_demo();
+    add_serve();
+    add_replay();
+    add_inspect();
+    add_version();
+    add_demo_writer();
+  }
+
+  std::variant<command_line, no_command> run(int argc, const char* const* argv) {
+    if (argc < 2)
+      return no_command{exit_status::usage, app_.help()};
+    try {
+      app_.parse(argc, argv);
+      return command_line{chosen_(), log_level_};
+    } catch (const CLI::CallForHelp&) {
+      return no_command{exit_status::ok, asked()->help(asked() == &app_ ? "" : "troupe")};
+    } catch (const CLI::CallForVersion&) {
+      return no_command{exit_status::ok, version_text() + '\n'};
+    } catch (const CLI::Error& fault) {
+      const auto unknown =
+          app_.get_subcommands().empty() ? app_.remaining() : std::vector<std::string>{};
+      const auto what = unknown.empty() ? fault.what() : unknown_word(unknown.front());
+      return no_command{exit_status::usage,
+                        "error: " + escape_controls(what) + "\nTry: " + help_call() + '\n'};
+    }
+  }
+
+private:
+  /// The innermost command that was named.
+  const CLI::App* asked() const {
+    const CLI::App* at = &app_;
+    for (auto inner = at->get_subcommands(); !inner.empty(); inner = at->get_subcommands())
+      at = inner.front();
+    return at;
+  }
+
+  std::string help_call() const {
+    std::string out = "troupe";
+    const CLI::App* at = &app_;
+    for (auto inner = at->get_subcommands(); !inner.empty(); inner = at->get_subcommands()) {
+      at = inner.front();
+      out += ' ' + at->get_name();
+    }
+    return out + " --help";
+  }
+
+  CLI::App* add_command(const char* name, const char* what, std::function<command()> make) {
+    auto* sub = app_.add_subcommand(name, what);
+    sub->parse_complete_callback([this, make = std::move(make)] { chosen_ = make; });
+    return sub;
+  }
+
+  void add_listen(CLI::App* sub) {
+    sub->add_option("--listen", listen_, "Address to listen on; port 0 picks a free one")
+        ->type_name("HOST:PORT")
+        ->default_str(default_listen)
+        ->check([](const std::string& text) {
+          const auto read = parse_listen_address(text);
+          return read ? std::string{} : read.error().message;
+        });
+  }
+
+  CLI::Option* add_data(CLI::App* sub, const char* what) {
+    return sub->add_option("--data", data_, what)
+        ->type_name("DIR")
+        ->check([](const std::string& text) {
+          return text.empty() ? std::string{"a directory has a name"} : std::string{};
+        });
+  }
+
+  void add_demo() {
+    auto* sub = add_command(
+        "demo",
+        "Show what Troupe is for, in a few seconds: another process writes conversations and is\n"
+        "killed; this one opens the store, compares every item, and goes on serving them",
+        [this] {
+          const auto at = *parse_listen_address(listen_);
+          return demo_options{
+              .data = optional_data(), .host = at.host, .port = at.port, .once = once_};
+        });
+    add_data(sub,
+             "Where the store goes; default: $XDG_STATE_HOME or ~/.local/state, then troupe/demo");
+    add_listen(sub);
+    sub->add_flag("--once", once_, "End when everything was compared, instead of serving");
+    sub->footer(footer("  troupe demo\n  troupe demo --data /tmp/show --once\n"));
+  }
+
+  void add_serve() {
+    auto* sub = add_command(
+        "serve", "Run a node: the HTTP API over a store, until Ctrl-C or SIGTERM", [this] {
+          const auto at = *parse_listen_address(listen_);
+          return serve_options{.data = data_, .host = at.host, .port = at.port};
+        });
+    add_data(sub, "Directory of the store; made when it is not there")->required();
+    add_listen(sub);
+    sub->footer(
+        footer("  troupe serve --data /var/lib/troupe\n"
+               "  troupe serve --data state --listen [::1]:0     # prints the port it picked\n"));
+  }
+
+  void add_replay() {
+    auto* sub = add_command(
+        "replay",
+        "Write recorded conversations, every message one durable append, then read everything "
+        "back\n"
+        "and compare it item by item. An embedded store is closed and opened again in between.\n"
+        "FILE has one JSON object a line: {\"id\", \"user\"?, \"messages\": [{...}, ...]}",
+        [this] { return chosen_replay(); });
+    sub->add_option("FILE", file_, "Recorded conversations")->required()->type_name(" ");
+    auto* data =
+        add_data(sub, "Directory of the store; default: a temporary one, removed afterwards");
+    sub->add_option("--url", url_, "A node to replay to over HTTP, instead of an embedded store")
+        ->type_name("http://HOST:PORT")
+        ->excludes(data)
+        ->check([](const std::string& text) {
+          const auto read = http::parse_url(text);
+          return read ? std::string{} : read.error().message;
+        });
+    sub->add_option("--prefix", prefix_, "Put in front of every session's id")->type_name("TEXT");
+    sub->add_option("--parallel", parallel_, "Conversations in flight; each is strictly sequential")
+        ->type_name("N")
+        ->check(CLI::Range(1, 4096))
+        ->default_str(std::to_string(default_parallel));
+    sub->add_flag("--verify-only", verify_only_,
+                  "Write nothing: compare what is there; needs --data or --url");
+    sub->add_flag("--json", json_, "Print the table as one JSON object");
+    sub->footer(
+        footer("  troupe replay calls.jsonl\n"
+               "  troupe replay calls.jsonl --data state && troupe replay calls.jsonl --data state "
+               "--verify-only\n"
+               "  troupe replay calls.jsonl --url http://127.0.0.1:7717 --prefix today-\n"));
+  }
+
+  void add_inspect() {
+    auto* sub = add_command(
+        "inspect",
+        "Look into a store that no process has open, and change nothing. Without a further word: "
+        "list",
+        [this] { return inspect_options{.data = data_, .what = inspected_, .json = json_}; });
+    add_data(sub, "Directory of the store")->required();
+    sub->add_flag("--json", json_, "For programs: one JSON object a line");
+    sub->require_subcommand(0, 1);
+    sub->fallthrough();
+    sub->footer(
+        footer("  troupe inspect --data state\n  troupe inspect --data state show demo-hello\n"
+               "  troupe inspect --data state journal --from 100 --to 120 --json\n"));
+    const auto add = [&](const char* name, const char* what, auto make) {
+      auto* inner = sub->add_subcommand(name, what);
+      inner->parse_complete_callback([this, make] { inspected_ = make(); });
+      return inner;
+    };
+    add("list", "Every entity with its revision, deleted ones too", [] { return inspect_list{}; });
+    auto* show = add("show", "One session as JSON: what it is, its state, its history", [this] {
+      return inspect_show{shown_, name_space_};
+    });
+    show->add_option("ID", shown_, "The session's id")->required()->type_name(" ");
+    show->add_option("--namespace", name_space_, "The namespace it is in")
+        ->type_name("NAME")
+        ->capture_default_str();
+    auto* journal =
+        add("journal",
+            "Every change in the order of commits: position, time, revision, bytes, what it did",
+            [this] {
+              return inspect_journal{from_, to_};
+            });
+    journal->add_option("--from", from_, "First position")->type_name("N");
+    journal->add_option("--to", to_, "Last position")->type_name("N");
+    add("stats", "Counts and sizes", [] { return inspect_stats{}; });
+  }
+
+  void add_version() {
+    add_command("version", "The versions of Troupe, of what it was built with, and of its format",
+                [] { return version_options{}; });
+  }
+
+  void add_demo_writer() {
+    auto* sub = add_command("demo-writer", "", [this] {
+      return demo_writer_options{data_, parent_};
+    });
+    sub->group("");  // hidden
+    add_data(sub, "")->required();
+    sub->add_option("--parent", parent_)->required();
+  }
+
+  [[nodiscard]] std::optional<std::filesystem::path> optional_data() const {
+    return data_.empty() ? std::nullopt : std::optional<std::filesystem::path>{data_};
+  }
+
+  command chosen_replay() const {
+    if (verify_only_ && data_.empty() && url_.empty())
+      throw CLI::ValidationError("--verify-only",
+                                 "it compares what is there, so it needs --data or --url");
+    replay_options out{.file = file_, .data = optional_data()};
+    if (!url_.empty())
+      out.node = *http::parse_url(url_);
+    out.prefix = prefix_;
+    out.parallel = parallel_;
+    out.verify_only = verify_only_;
+    out.json = json_;
+    return out;
+  }
+
+  CLI::App app_{overview, "troupe"};
+  std::function<command()> chosen_;
+  std::string log_level_ = "info";
+  std::string data_;
+  std::string listen_ = default_listen;
+  std::string file_;
+  std::string url_;
+  std::string prefix_;
+  std::size_t parallel_ = default_parallel;
+  bool once_ = false;
+  bool verify_only_ = false;
+  bool json_ = false;
+  std::string shown_;
+  std::string name_space_ = "default";
+  std::uint64_t from_ = 1;
+  std::uint64_t to_ = inspect_journal{}.to;
+  pid_t parent_ = 0;
+  std::variant<inspect_list, inspect_show, inspect_journal, inspect_stats> inspected_;
+};
+
+}  // namespace
+
+std::variant<command_line, no_command> read_command_line(int argc, const char* const* argv) {
+  return parser{}.run(argc, argv);
+}
+
+expected<listen_address> parse_listen_address(std::string_view text) {
+  const auto colon = text.rfind(':');
+  const auto malformed = [](std::string why) {
+    return fail(errc::malformed,
+                std::move(why) + "; write HOST:PORT, e.g. 127.0.0.1:7717 or [::1]:7717");
+  };
+  if (colon == std::string_view::npos)
+    return malformed("the address has no port");
+  auto host = text.substr(0, colon);
+  const auto digits = text.substr(colon + 1);
+  const bool bracketed = host.starts_with('[') && host.ends_with(']') && host.size() > 2;
+  if (bracketed)
+    host = host.substr(1, host.size() - 2);
+  else if (host.find(':') != std::string_view::npos)
+    return malformed("an IPv6 address stands in brackets");
+  const bool host_ok = !host.empty() && std::ranges::all_of(host, [](char c) {
+    return c > 0x20 && c < 0x7f && std::string_view{"[]/?#@"}.find(c) == std::string_view::npos;
+  });
+  if (!host_ok)
+    return malformed("the address has no host");
+  listen_address out{std::string{host}, 0};
+  const auto* last = digits.data() + digits.size();
+  const auto [end, ec] = std::from_chars(digits.data(), last, out.port);
+  if (digits.empty() || ec != std::errc{} || end != last)
+    return malformed("a port is a number from 0 to 65535");
+  return out;
+}
+
+}  // namespace troupe::cli

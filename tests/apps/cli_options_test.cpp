@@ -1,0 +1,129 @@
+#include "troupe/exit_status.hpp"
+#include "troupe/options.hpp"
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+using namespace troupe;
+using namespace troupe::cli;
+
+namespace {
+
+std::variant<command_line, no_command> read(std::vector<const char*> words) {
+  words.insert(words.begin(), "troupe");
+  return read_command_line(static_cast<int>(words.size()), words.data());
+}
+
+template <class Options>
+Options options_of(std::vector<const char*> words) {
+  const auto read_line = read(std::move(words));
+  const auto* line = std::get_if<command_line>(&read_line);
+  REQUIRE(line != nullptr);
+  const auto* options = std::get_if<Options>(&line->what);
+  REQUIRE(options != nullptr);
+  return *options;
+}
+
+no_command refusal(std::vector<const char*> words) {
+  const auto read_line = read(std::move(words));
+  const auto* none = std::get_if<no_command>(&read_line);
+  REQUIRE(none != nullptr);
+  return *none;
+}
+
+bool is_address(const char* text, const char* host, std::uint16_t port) {
+  return parse_listen_address(text) == listen_address{host, port};
+}
+
+}  // namespace
+
+TEST_CASE("an address has a host and a port") {
+  CHECK(is_address("127.0.0.1:7717", "127.0.0.1", 7717));
+  CHECK(is_address("[::1]:0", "::1", 0));
+  CHECK(is_address("localhost:65535", "localhost", 65535));
+  for (const char* bad : {"", ":", ":80", "a", "a:", "a:x", "a:65536", "a:-1", "a:+1", "a: 1",
+                          "::1:80", "[::1]", "[]:1", "[::1:80", "a b:1", "http://a:1", "a\x1b:1"})
+    CHECK_MESSAGE(!parse_listen_address(bad), bad);
+}
+
+TEST_CASE("serve listens on loopback unless it is told otherwise") {
+  const auto plain = options_of<serve_options>({"serve", "--data", "d"});
+  CHECK(plain.data == "d");
+  CHECK(plain.host == "127.0.0.1");
+  CHECK(plain.port == 7717);
+  const auto v6 = options_of<serve_options>({"serve", "--data", "d", "--listen", "[::1]:0"});
+  CHECK(v6.host == "::1");
+  CHECK(v6.port == 0);
+}
+
+TEST_CASE("replay takes its file and one target and its numbers") {
+  const auto plain = options_of<replay_options>({"replay", "f"});
+  CHECK(plain.file == "f");
+  CHECK_FALSE(plain.data.has_value());
+  CHECK_FALSE(plain.node.has_value());
+  CHECK(plain.parallel == 64);
+  const auto full = options_of<replay_options>({"replay", "--url", "http://h:1", "--prefix", "p",
+                                                "--parallel", "3", "--verify-only", "--json", "f"});
+  REQUIRE(full.node.has_value());
+  CHECK(full.node->port == 1);
+  CHECK(full.prefix == "p");
+  CHECK(full.parallel == 3);
+  CHECK(full.verify_only);
+  CHECK(full.json);
+}
+
+TEST_CASE("inspect lists unless it is told otherwise and takes its options in any place") {
+  CHECK(std::holds_alternative<inspect_list>(
+      options_of<inspect_options>({"inspect", "--data", "d"}).what));
+  const auto show = options_of<inspect_options>({"inspect", "show", "x", "--data", "d", "--json"});
+  CHECK(show.json);
+  REQUIRE(std::holds_alternative<inspect_show>(show.what));
+  CHECK(std::get<inspect_show>(show.what).id == "x");
+  CHECK(std::get<inspect_show>(show.what).name_space == "default");
+  const auto journal = options_of<inspect_options>(
+      {"inspect", "--data", "d", "journal", "--from", "3", "--to", "9"});
+  REQUIRE(std::holds_alternative<inspect_journal>(journal.what));
+  CHECK(std::get<inspect_journal>(journal.what).from == 3);
+  CHECK(std::get<inspect_journal>(journal.what).to == 9);
+}
+
+TEST_CASE("a fault of the command line has status 2 and names the help") {
+  const std::vector<std::vector<const char*>> faults{
+      {"bogus"},
+      {"--bogus"},
+      {"serve"},
+      {"serve", "--data", ""},
+      {"serve", "--data", "d", "--listen", "7717"},
+      {"replay"},
+      {"replay", "f", "--verify-only"},
+      {"replay", "f", "--data", "d", "--url", "http://h:1"},
+      {"replay", "f", "--url", "https://h"},
+      {"replay", "f", "--parallel", "0"},
+      {"replay", "f", "g"},
+      {"inspect", "list"},
+      {"inspect", "--data", "d", "show"},
+      {"inspect", "--data", "d", "journal", "--from", "x"},
+      {"version", "x"},
+      {"--log-level", "loud", "version"}};
+  for (const auto& words : faults) {
+    const auto none = refusal(words);
+    CHECK(none.status == exit_status::usage);
+    CHECK_MESSAGE(none.text.starts_with("error: "), none.text);
+    CHECK_MESSAGE(none.text.find("--help\n") != std::string::npos, none.text);
+  }
+  CHECK(refusal({}).status == exit_status::usage);
+  CHECK(refusal({"a\x1b[31m"}).text.find('\x1b') == std::string::npos);
+}
+
+TEST_CASE("every command has help with its exit codes") {
+  for (const char* command : {"demo", "serve", "replay", "inspect"}) {
+    const auto help = refusal({command, "--help"});
+    CHECK(help.status == exit_status::ok);
+    CHECK_MESSAGE(help.text.find("Exit codes:") != std::string::npos, help.text);
+    CHECK_MESSAGE(help.text.find("Examples:") != std::string::npos, help.text);
+  }
+  CHECK(refusal({"--help"}).text.find("demo-writer") == std::string::npos);
+  CHECK(refusal({"--version"}).text.starts_with("troupe "));
+  CHECK(refusal({"--version"}).status == exit_status::ok);
+}

@@ -1,0 +1,65 @@
+#include "support/api_node.hpp"
+
+#include <doctest/doctest.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+
+using namespace troupe;
+
+namespace {
+
+struct example {
+  http::request request;
+  int status = 0;
+  std::string body;
+};
+
+/// A block: the request line, headers, body, an empty line, the status, the answer's body.
+example parse_example(const std::string& block) {
+  std::istringstream in{block};
+  example out;
+  std::string line;
+  std::getline(in, line);
+  const auto space = line.find(' ');
+  out.request.method = line.substr(0, space);
+  out.request.target = line.substr(space + 1);
+  while (std::getline(in, line) && !line.empty()) {
+    if (line.front() == '{') {
+      out.request.body = line;
+    } else {
+      const auto colon = line.find(": ");
+      out.request.headers.push_back({line.substr(0, colon), line.substr(colon + 2)});
+    }
+  }
+  std::getline(in, line);
+  out.status = std::stoi(line);
+  std::getline(in, out.body);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("every example of docs/http.md is what a node answers") {
+  std::ifstream file{TROUPE_TEST_DIR "/../docs/http.md"};
+  REQUIRE(file);
+  std::ostringstream text;
+  text << file.rdbuf();
+  const auto doc = text.str();
+  testing::api_node n;
+  int examples = 0;
+  const std::string open = "```http\n", close = "```";
+  for (auto at = doc.find(open); at != std::string::npos; at = doc.find(open, at)) {
+    at += open.size();
+    const auto block = doc.substr(at, doc.find(close, at) - at);
+    CAPTURE(block);
+    const auto wanted = parse_example(block);
+    const auto& r = wanted.request;
+    const auto got = n.send(r.method, r.target, r.body, r.headers);
+    CHECK(got.status == wanted.status);
+    CHECK(got.body == wanted.body);
+    ++examples;
+  }
+  CHECK(examples >= 9);
+}
