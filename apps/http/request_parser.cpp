@@ -125,8 +125,8 @@ private:
   void on_line() {
     const bool blank = line_ == "\r\n";
     if (state_ == state::chunk_line) {
-      if (blank && !request_.body.empty())
-        return;           // Beast wants it together with the next size
+      if (blank)
+        return;           // the end of a chunk: Beast wants the next size with it
       give_line("\r\n");  // so the last chunk ends the body, and trailers do not become headers
     } else if ((head_bytes_ += line_.size()) > limits_.head) {
       headers_too_large("request line and headers may have at most " + std::to_string(limits_.head)

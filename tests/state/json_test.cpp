@@ -101,6 +101,10 @@ TEST_CASE("a string keeps every character") {
     all += static_cast<char>(c);
   CHECK(read(to_json(value{all})).view().as_string() == all);
   CHECK(to_json(value{"\"\\\n\r\t\b\f\x1f\x7f/"s}) == "\"\\\"\\\\\\n\\r\\t\\u0008\\u000c\\u001f\x7f/\"");
+  for (char c = ' '; c < 0x7f; ++c) {
+    if (c != '"' && c != '\\')
+      CHECK(to_json(value{std::string(2, c)}) == '"' + std::string(2, c) + '"');
+  }
   std::string out = "before ";
   append_json_string(out, "x\ny");
   append_json(out, value{1});
@@ -221,12 +225,12 @@ TEST_CASE("half of a surrogate pair is refused with its path") {
 }
 
 TEST_CASE("text that is not UTF-8 is refused with its path") {
-  refuses("\"\xff\"", errc::malformed, "");
-  refuses("[\"ok\",\"\xc3\"]", errc::malformed, "/1");
-  refuses("{\"a\":{\"b\":\"\xed\xa0\x80\"}}", errc::malformed, "/a/b");
-  refuses("{\"a\":{\"\xff\":1}}", errc::malformed, "/a/?");
-  refuses("[\"\xc0\x80\"]", errc::malformed, "/0");
-  refuses("[\"\xf4\x90\x80\x80\"]", errc::malformed, "/0");
+  refuses("\"\xff\"", errc::invalid_value, "");
+  refuses("[\"ok\",\"\xc3\"]", errc::invalid_value, "/1");
+  refuses("{\"a\":{\"b\":\"\xed\xa0\x80\"}}", errc::invalid_value, "/a/b");
+  refuses("{\"a\":{\"\xff\":1}}", errc::invalid_value, "/a/?");
+  refuses("[\"\xc0\x80\"]", errc::invalid_value, "/0");
+  refuses("[\"\xf4\x90\x80\x80\"]", errc::invalid_value, "/0");
   refuses("[1,\xff]", errc::malformed, "");
 }
 

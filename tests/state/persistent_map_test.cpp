@@ -317,6 +317,22 @@ TEST_SUITE("persistent_map") {
     CHECK(before != after);
   }
 
+  TEST_CASE("the difference of neighbouring versions looks at few keys also where the tree grew") {
+    persistent_map<counted, counted> m;
+    long most = 0;
+    for (int i = 0; i != 5000; ++i) {
+      const auto before = m;
+      m.set(i * 7919 % 5000, i);
+      const auto comparisons = counted::comparisons;
+      int changed = 0;
+      for_each_difference(before, m, [&](auto&&, auto*, auto*) { ++changed; });
+      for_each_difference(m, before, [&](auto&&, auto*, auto*) { ++changed; });
+      REQUIRE(changed == 2);
+      most = std::max(most, counted::comparisons - comparisons);
+    }
+    CHECK(most < 200);
+  }
+
   TEST_CASE("a map and a copy of it differ in nothing and nothing is looked at") {
     const auto m = first_keys(1000);
     const auto copy = m;

@@ -352,7 +352,7 @@ TEST_SUITE("persistent_vector") {
   }
 
   TEST_CASE("of two threads that append to the same version each sees only its own element") {
-    constexpr int rounds = 4000;
+    constexpr int rounds = 10000;
     std::vector<persistent_vector<int>> bases(rounds);
     for (auto& base : bases)
       for (int i = 0; i != 5; ++i)
@@ -360,10 +360,13 @@ TEST_SUITE("persistent_vector") {
     std::atomic<int> arrived = 0;
     std::atomic<int> wrong = 0;
     const auto append = [&](int mine) {
-      ++arrived;
-      while (arrived != 2)
-        std::this_thread::yield();
+      int round = 0;
       for (const auto& base : bases) {
+        round += 2;
+        ++arrived;
+        for (int spins = 0; arrived < round; ++spins)
+          if (spins > 1000)  // the other has no processor now
+            std::this_thread::yield();
         auto fork = base;
         fork.push_back(mine);
         auto second = fork;

@@ -177,6 +177,9 @@ TEST_CASE("an integer is given as int64 or uint64 exactly where it fits") {
       const auto x = (1ull << shift) + static_cast<std::uint64_t>(delta);
       CHECK(value{x}.view().as_uint64() == x);
       CHECK(value{static_cast<std::int64_t>(x)}.view().as_int64() == static_cast<std::int64_t>(x));
+      const auto negative = static_cast<std::int64_t>(-x);
+      CHECK(value{negative}.view().as_int64() == negative);
+      CHECK(value{negative}.view().as_uint64().has_value() == (negative >= 0));
     }
   }
 }

@@ -9,8 +9,8 @@ namespace troupe {
 
 /// Reads one JSON document (RFC 8259) without loss: 1 stays an integer and 1.0 a real, all integers of 64 bits are
 /// exact, the order of keys is kept, a NUL in a string is a character like any other.
-/// Errors: `malformed` (syntax, invalid UTF-8), `too_large`, `too_deep`, `too_many_elements`; `invalid_value` with
-/// its path for a duplicate key, an integer beyond 64 bits, a number beyond a finite double or a lone surrogate.
+/// Errors: `malformed` (syntax), `too_large`, `too_deep`, `too_many_elements`; `invalid_value` with its path for a
+/// duplicate key, an integer beyond 64 bits, a number beyond a finite double, invalid UTF-8 or a lone surrogate.
 expected<value> value_from_json(std::string_view text, const limits& budget = {});
 
 /// Compact JSON. A real always shows that it is one ("1.0"), so that reading it back gives the same value. Bytes

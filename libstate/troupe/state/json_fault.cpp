@@ -98,8 +98,8 @@ class fault_finder {
     }
     if (!is_utf8(body)) {
       if (is_key)
-        open_.back().key = "?";  // an answer is UTF-8 even where the input is not
-      return at_path(errc::malformed, "a string is not UTF-8");
+        open_.back().key.assign(1, '?');  // an answer is UTF-8 even where the input is not
+      return at_path(errc::invalid_value, "a string is not UTF-8");
     }
     if (lone)
       return at_path(errc::invalid_value, "a string has half of a surrogate pair");
@@ -110,7 +110,9 @@ class fault_finder {
   static std::string unescaped(std::string_view body) {
     if (body.find('\\') == std::string_view::npos)
       return std::string{body};
-    const auto key = value_from_json('"' + std::string{body} + '"');
+    std::string quoted;
+    quoted.append(1, '"').append(body).append(1, '"');
+    const auto key = value_from_json(quoted);
     return std::string{key ? *key->view().as_string() : body};
   }
 

@@ -117,9 +117,9 @@ public:
     });
   }
 
-  /// Skips what both share.
-  friend bool operator==(const persistent_map& a,
-                         const persistent_map& b) requires std::equality_comparable<T> {
+  /// Skips what both share. Needs a T with ==.
+  friend bool operator==(const persistent_map& a, const persistent_map& b) {
+    static_assert(std::equality_comparable<T>);
     return a.size_ == b.size_
            && walk_differences(a, b, [](const Key&, const T*, const T*) { return false; });
   }
@@ -219,8 +219,6 @@ private:
   static std::strong_ordering compare(const cursor& a, const cursor& b) noexcept {
     if (a.done() || b.done())
       return a.done() <=> b.done();
-    if (a.smallest() == b.smallest())
-      return std::strong_ordering::equal;
     return key_of(a.smallest()) <=> key_of(b.smallest());
   }
 
@@ -233,31 +231,33 @@ private:
     cursor left(a.root_);
     cursor right(b.root_);
     while (!left.done() || !right.done()) {
+      if (!left.done() && !right.done() && left.height() == right.height()
+          && left.target() == right.target()) {
+        left.skip();
+        right.skip();
+        continue;
+      }
       const auto order = compare(left, right);
       const bool in_left = order <= 0;
       const bool in_right = order >= 0;
       const auto left_height = in_left ? left.height() : 0;
       const auto right_height = in_right ? right.height() : 0;
-      const bool shared =
-          order == 0 && left_height == right_height && left.target() == right.target();
-      if (!shared && (left_height != 0 || right_height != 0)) {
+      if (left_height != 0 || right_height != 0) {
         if (left_height >= right_height)
           left.enter();
         if (right_height >= left_height)
           right.enter();
         continue;
       }
-      if (!shared) {
-        const value_type* const before = in_left ? &left.smallest()->item : nullptr;
-        const value_type* const after = in_right ? &right.smallest()->item : nullptr;
-        bool same = false;
-        if constexpr (std::equality_comparable<T>)
-          same = in_left && in_right && before->second == after->second;
-        if (!same
-            && !fn(in_left ? before->first : after->first, in_left ? &before->second : nullptr,
-                   in_right ? &after->second : nullptr))
-          return false;
-      }
+      const value_type* const before = in_left ? &left.smallest()->item : nullptr;
+      const value_type* const after = in_right ? &right.smallest()->item : nullptr;
+      bool same = false;
+      if constexpr (std::equality_comparable<T>)
+        same = in_left && in_right && before->second == after->second;
+      if (!same
+          && !fn(in_left ? before->first : after->first, in_left ? &before->second : nullptr,
+                 in_right ? &after->second : nullptr))
+        return false;
       if (in_left)
         left.skip();
       if (in_right)
@@ -513,7 +513,7 @@ bool persistent_map<Key, T, MaxSlots>::erase(key_view key) {
     n = n->children()[slot];
   }
   const auto slot = slot_for(n, key);
-  entry* gone = n->entries()[slot];
+  release(n->entries()[slot]);  // `key` may look into it and is not used below
   move_slots(n, slot + 1, n->count, n, slot);
   --n->count;
   --size_;
@@ -526,7 +526,6 @@ bool persistent_map<Key, T, MaxSlots>::erase(key_view key) {
   }
   if (root_->count == 0)
     release(std::exchange(root_, nullptr));
-  release(gone);  // last: `key` may look into it
   return true;
 }
 
