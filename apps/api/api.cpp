@@ -15,7 +15,8 @@ namespace troupe::api {
 
 namespace {
 
-/// One request on its way through: what was asked, of whom, and who waits for the answer. Shared by the callbacks.
+/// One request on its way through: what was asked, of whom, and who waits for the answer. Shared by
+/// the callbacks.
 struct call {
   http::request request;
   http::parsed_target target;
@@ -42,17 +43,20 @@ void read(runtime& backend, const call_ptr& c, Shape shape) {
 template <class Shape>
 void execute(runtime& backend, const call_ptr& c, session_command command, Shape shape) {
   if (c->request.find_header("Idempotency-Key"))
-    return c->refuse({errc::not_supported, "this version does not remember idempotency keys yet; send the request without"});
+    return c->refuse(
+        {errc::not_supported,
+         "this version does not remember idempotency keys yet; send the request without"});
   const auto expected_revision = decode_if_match(c->request);
   if (!expected_revision)
     return c->refuse(expected_revision.error());
-  backend.execute({.entity = c->entity, .command = std::move(command), .expected_revision = *expected_revision},
-                  [c, shape](expected<outcome> answer) {
-                    if (answer)
-                      shape(*answer);
-                    else
-                      c->refuse(answer.error());
-                  });
+  backend.execute(
+      {.entity = c->entity, .command = std::move(command), .expected_revision = *expected_revision},
+      [c, shape](expected<outcome> answer) {
+        if (answer)
+          shape(*answer);
+        else
+          c->refuse(answer.error());
+      });
 }
 
 // Routes -----------------------------------------------------------------------------------------
@@ -78,7 +82,8 @@ void put_session(runtime& backend, const call_ptr& c) {
 void get_session(runtime& backend, const call_ptr& c) {
   if (auto ok = no_query(c->target); !ok)
     return c->refuse(ok.error());
-  read(backend, c, [c](const session_state& state) { return info_answer(state, c->entity.id, 200); });
+  read(backend, c,
+       [c](const session_state& state) { return info_answer(state, c->entity.id, 200); });
 }
 
 void delete_one(runtime& backend, const call_ptr& c) {
@@ -93,14 +98,16 @@ void post_items(runtime& backend, const call_ptr& c) {
   auto command = decode_append(c->request);
   if (!command)
     return c->refuse(command.error());
-  execute(backend, c, *std::move(command), [c](const outcome& answer) { c->respond(append_answer(answer)); });
+  execute(backend, c, *std::move(command),
+          [c](const outcome& answer) { c->respond(append_answer(answer)); });
 }
 
 void get_items(runtime& backend, const call_ptr& c) {
   const auto page = decode_item_page(c->target);
   if (!page)
     return c->refuse(page.error());
-  read(backend, c, [page = *page](const session_state& state) { return items_answer(state, page); });
+  read(backend, c,
+       [page = *page](const session_state& state) { return items_answer(state, page); });
 }
 
 void get_state(runtime& backend, const call_ptr& c) {
@@ -115,7 +122,8 @@ void patch_keys(runtime& backend, const call_ptr& c) {
   auto command = decode_patch(c->request);
   if (!command)
     return c->refuse(command.error());
-  execute(backend, c, *std::move(command), [c](const outcome& answer) { c->respond(revision_answer(answer)); });
+  execute(backend, c, *std::move(command),
+          [c](const outcome& answer) { c->respond(revision_answer(answer)); });
 }
 
 // The table --------------------------------------------------------------------------------------
@@ -127,9 +135,9 @@ struct route {
 };
 
 constexpr route session_routes[] = {
-    {"PUT", "", put_session},       {"GET", "", get_session},     {"DELETE", "", delete_one},
-    {"POST", "items", post_items},  {"GET", "items", get_items},
-    {"GET", "state", get_state},    {"PATCH", "state", patch_keys},
+    {"PUT", "", put_session},       {"GET", "", get_session},    {"DELETE", "", delete_one},
+    {"POST", "items", post_items},  {"GET", "items", get_items}, {"GET", "state", get_state},
+    {"PATCH", "state", patch_keys},
 };
 
 http::response not_allowed(std::string allowed) {
@@ -138,7 +146,9 @@ http::response not_allowed(std::string allowed) {
   return out;
 }
 
-http::response no_route() { return to_response({errc::not_found, "no such route; see docs/http.md"}); }
+http::response no_route() {
+  return to_response({errc::not_found, "no such route; see docs/http.md"});
+}
 
 /// HEAD is GET whose body the server leaves out.
 std::string_view route_method(const http::request& request) {
@@ -146,7 +156,8 @@ std::string_view route_method(const http::request& request) {
 }
 
 void run_session_route(runtime& backend, const call_ptr& c) {
-  const std::string_view part = c->target.segments.size() == 4 ? std::string_view{c->target.segments[3]} : "";
+  const std::string_view part =
+      c->target.segments.size() == 4 ? std::string_view{c->target.segments[3]} : "";
   std::string allowed;
   for (const auto& r : session_routes) {
     if (r.part != part)
@@ -161,7 +172,8 @@ void run_session_route(runtime& backend, const call_ptr& c) {
 }  // namespace
 
 service::service(runtime& backend, std::function<std::array<std::uint64_t, 2>()> random)
-    : backend_{backend}, random_{std::move(random)} {}
+    : backend_{backend},
+      random_{std::move(random)} {}
 
 void service::operator()(http::request request, http::responder respond) {
   auto target = http::parse_target(request.target);
@@ -176,7 +188,8 @@ void service::operator()(http::request request, http::responder respond) {
       return respond(to_response({errc::draining, "the node is shutting down"}));
     return respond({.body = R"({"status":"ok"})"});
   }
-  if (path.size() < 2 || path.size() > 4 || path[0] != "v1" || path[1] != "sessions" || (path.size() == 4 && path[3].empty()))
+  if (path.size() < 2 || path.size() > 4 || path[0] != "v1" || path[1] != "sessions"
+      || (path.size() == 4 && path[3].empty()))
     return respond(no_route());
 
   auto c = std::make_shared<call>(call{std::move(request), *std::move(target), std::move(respond)});

@@ -43,14 +43,17 @@ std::string escaped_at(std::string_view parent, std::string_view key) {
   return out;
 }
 
-expected<void> check_fields(value_view map, std::string_view path, std::initializer_list<std::string_view> known,
+expected<void> check_fields(value_view map, std::string_view path,
+                            std::initializer_list<std::string_view> known,
                             std::initializer_list<std::string_view> not_yet = {}) {
   if (map.type() != value_type::map)
-    return fail(errc::wrong_type, "expected an object, got " + std::string{to_string(map.type())}, std::string{path});
+    return fail(errc::wrong_type, "expected an object, got " + std::string{to_string(map.type())},
+                std::string{path});
   for (auto member = map.children(); member.next();) {
     const auto is = [&](std::string_view name) { return name == member.key(); };
     if (std::any_of(not_yet.begin(), not_yet.end(), is))
-      return fail(errc::not_supported, "this version does not have this field yet", escaped_at(path, member.key()));
+      return fail(errc::not_supported, "this version does not have this field yet",
+                  escaped_at(path, member.key()));
     if (std::none_of(known.begin(), known.end(), is))
       return fail(errc::unknown_field, "no such field here", escaped_at(path, member.key()));
   }
@@ -77,11 +80,13 @@ expected<state_op> decode_op(value_view op, const std::string& path) {
   if (!set && *name != "delete") {
     for (const auto* known : {"add", "union", "append", "cas"}) {
       if (*name == known)
-        return fail(errc::not_supported, "this version has `set` and `delete` only", at(path, "op"));
+        return fail(errc::not_supported, "this version has `set` and `delete` only",
+                    at(path, "op"));
     }
     return fail(errc::invalid_value, "no such operation", at(path, "op"));
   }
-  auto fields = set ? check_fields(op, path, {"op", "key", "value"}) : check_fields(op, path, {"op", "key"});
+  auto fields =
+      set ? check_fields(op, path, {"op", "key", "value"}) : check_fields(op, path, {"op", "key"});
   if (!fields)
     return tl::unexpected(fields.error());
   auto key = text_field(op, path, "key");
@@ -100,7 +105,8 @@ expected<std::uint64_t> number(const http::query_parameter& parameter) {
   const auto& text = parameter.value;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), out);
   if (code != std::errc{} || end != text.data() + text.size())
-    return fail(errc::invalid_value, "`" + parameter.name + "` is a whole number from 0 to 18446744073709551615",
+    return fail(errc::invalid_value,
+                "`" + parameter.name + "` is a whole number from 0 to 18446744073709551615",
                 parameter.name);
   return out;
 }
@@ -110,10 +116,13 @@ expected<std::uint64_t> number(const http::query_parameter& parameter) {
 expected<value> json_body(const http::request& request, std::string_view also) {
   const auto type = media_type(request);
   if (!http::iequals(type, "application/json") && (also.empty() || !http::iequals(type, also)))
-    return fail(errc::unsupported_media_type, "send application/json" + (also.empty() ? std::string{} : " or " + std::string{also}));
+    return fail(
+        errc::unsupported_media_type,
+        "send application/json" + (also.empty() ? std::string{} : " or " + std::string{also}));
   if (request.body.empty())
     return value{};
-  return value_from_json(request.body, {.bytes = request.body.size()});  // the server bounded the body already
+  return value_from_json(request.body,
+                         {.bytes = request.body.size()});  // the server bounded the body already
 }
 
 expected<create_session> decode_create(const http::request& request) {
@@ -123,7 +132,9 @@ expected<create_session> decode_create(const http::request& request) {
   create_session out;
   if (request.body.empty())
     return out;
-  if (auto ok = check_fields(*body, "", {"user", "metadata"}, {"team", "workflow", "ttl_s", "schema"}); !ok)
+  if (auto ok =
+          check_fields(*body, "", {"user", "metadata"}, {"team", "workflow", "ttl_s", "schema"});
+      !ok)
     return tl::unexpected(ok.error());
   if (body->view().find("user")) {
     auto user = text_field(*body, "", "user");
@@ -191,7 +202,8 @@ expected<std::optional<std::uint64_t>> decode_if_match(const http::request& requ
     if (code == std::errc{} && end == tag.data() + tag.size() - 1)
       return revision;
   }
-  return fail(errc::malformed, "If-Match is one revision in quotes, as the ETag header gave it: \"42\"");
+  return fail(errc::malformed,
+              "If-Match is one revision in quotes, as the ETag header gave it: \"42\"");
 }
 
 expected<item_page> decode_item_page(const http::parsed_target& target) {
@@ -203,7 +215,8 @@ expected<item_page> decode_item_page(const http::parsed_target& target) {
     if (!cursor && !limit && parameter.name != "last" && parameter.name != "before") {
       for (const auto* known : {"max_bytes", "pair_safe", "q"}) {
         if (parameter.name == known)
-          return fail(errc::not_supported, "this version does not have this parameter yet", parameter.name);
+          return fail(errc::not_supported, "this version does not have this parameter yet",
+                      parameter.name);
       }
       return fail(errc::unknown_field, "no such query parameter here", parameter.name);
     }

@@ -1,18 +1,19 @@
 #pragma once
 
-#include "http/message.hpp"
-
 #include <troupe/state/session.hpp>
+
+#include "http/message.hpp"
 
 #include <optional>
 #include <string_view>
 
-/// From what a client sent to typed commands: strict, so that a misspelt field is an answer and not a surprise.
-/// Errors name their path as a JSON pointer into the body.
+/// From what a client sent to typed commands: strict, so that a misspelt field is an answer and not
+/// a surprise. Errors name their path as a JSON pointer into the body.
 namespace troupe::api {
 
 /// The body of `request` as JSON. An absent body is null.
-/// Errors: `unsupported_media_type` (neither `application/json` nor `also`), and those of `value_from_json`.
+/// Errors: `unsupported_media_type` (neither `application/json` nor `also`), and those of
+/// `value_from_json`.
 expected<value> json_body(const http::request& request, std::string_view also = {});
 
 /// PUT {S}: `{user?, metadata?}`.
@@ -37,7 +38,8 @@ struct item_page {
 
 inline constexpr std::uint64_t max_page_items = 1'000;  // then: invalid_value
 
-/// `?last=N`, `?after=SEQ&limit=N` (also `cursor=`), `?before=SEQ&limit=N`. Errors: `unknown_field`, `invalid_value`.
+/// `?last=N`, `?after=SEQ&limit=N` (also `cursor=`), `?before=SEQ&limit=N`. Errors:
+/// `unknown_field`, `invalid_value`.
 expected<item_page> decode_item_page(const http::parsed_target& target);
 
 /// Errors: `unknown_field` for any query parameter at all.

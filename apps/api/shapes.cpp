@@ -9,12 +9,14 @@ namespace troupe::api {
 namespace {
 
 http::response with_revision(std::uint64_t revision, std::string body, int status = 200) {
-  return {.status = status, .headers = {{"ETag", '"' + std::to_string(revision) + '"'}}, .body = std::move(body)};
+  return {.status = status,
+          .headers = {{"ETag", '"' + std::to_string(revision) + '"'}},
+          .body = std::move(body)};
 }
 
 /// `{"a":1,"b":...}` piece by piece; names need no escapes.
 class object_writer {
- public:
+public:
   object_writer() : out_{"{"} {}
 
   object_writer& number(std::string_view name, std::uint64_t x) {
@@ -38,7 +40,7 @@ class object_writer {
   }
   std::string finish() { return std::move(out_ += '}'); }
 
- private:
+private:
   void member(std::string_view name) {
     if (out_.size() > 1)
       out_ += ',';
@@ -70,7 +72,8 @@ struct range {
   std::size_t begin, end;
 };
 
-/// Where a page stands in the history. Sequence numbers are without gaps, so an item is found by arithmetic.
+/// Where a page stands in the history. Sequence numbers are without gaps, so an item is found by
+/// arithmetic.
 range page_range(const session_state& state, const item_page& page) {
   const std::size_t size = state.items.size();
   if (size == 0)
@@ -144,7 +147,8 @@ http::response items_answer(const session_state& state, const item_page& page) {
 }
 
 http::response revision_answer(const outcome& answer) {
-  return with_revision(answer.revision, object_writer{}.number("revision", answer.revision).finish());
+  return with_revision(answer.revision,
+                       object_writer{}.number("revision", answer.revision).finish());
 }
 
 http::response append_answer(const outcome& answer) {
@@ -157,6 +161,8 @@ http::response append_answer(const outcome& answer) {
                        201);
 }
 
-http::response deleted_answer() { return {.status = 204}; }
+http::response deleted_answer() {
+  return {.status = 204};
+}
 
 }  // namespace troupe::api

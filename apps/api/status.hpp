@@ -1,15 +1,16 @@
 #pragma once
 
-#include "http/message.hpp"
-
 #include <troupe/state/error.hpp>
+
+#include "http/message.hpp"
 
 namespace troupe::api {
 
 /// The HTTP status of each error: the one table of its kind.
 [[nodiscard]] int http_status(errc code) noexcept;
 
-/// The error as problem+json, with what helps to act: `path`, `current_revision`, `limit`, `retry_after_ms`.
+/// The error as problem+json, with what helps to act: `path`, `current_revision`, `limit`,
+/// `retry_after_ms`.
 [[nodiscard]] http::response to_response(const error& what);
 
 }  // namespace troupe::api

@@ -279,12 +279,9 @@ inline void connection::on_deadline() {
     }
     case phase::idle:
     case phase::writing:
-    case phase::lingering:
-      close();
-      break;
+    case phase::lingering: close(); break;
     case phase::handling:
-    case phase::closed:
-      break;
+    case phase::closed: break;
   }
 }
 

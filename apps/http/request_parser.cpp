@@ -210,8 +210,7 @@ private:
       case beast::field::expect:
         (iequals(value, "100-continue") ? expects_continue_ : unknown_expectation_) = true;
         break;
-      default:
-        break;
+      default: break;
     }
   }
 

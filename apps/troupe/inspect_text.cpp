@@ -14,12 +14,9 @@ constexpr std::size_t key_columns = 30;
 
 const char* name_of(lifecycle status) {
   switch (status) {
-    case lifecycle::absent:
-      return "absent";
-    case lifecycle::live:
-      return "live";
-    case lifecycle::deleted:
-      return "deleted";
+    case lifecycle::absent: return "absent";
+    case lifecycle::live: return "live";
+    case lifecycle::deleted: return "deleted";
   }
   return "unknown";
 }

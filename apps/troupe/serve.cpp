@@ -1,12 +1,10 @@
 #include "troupe/serve.hpp"
 
-#include "api/api.hpp"
-#include "http/server.hpp"
-
 #include <troupe/runtime/runtime.hpp>
 
+#include "api/api.hpp"
+#include "http/server.hpp"
 #include <spdlog/spdlog.h>
-
 #include <sys/random.h>
 
 #include <array>
@@ -19,7 +17,8 @@ namespace troupe {
 
 namespace {
 
-constexpr std::chrono::seconds drain_deadline{10};  // then: connections are cut; what is in flight is still committed
+constexpr std::chrono::seconds drain_deadline{
+    10};  // then: connections are cut; what is in flight is still committed
 
 /// Ids must not be guessable, so their bits come from the kernel.
 std::array<std::uint64_t, 2> kernel_random() {
@@ -34,7 +33,8 @@ bool is_loopback(std::string_view host) {
 }
 
 int report(std::string_view what, const error& why) {
-  std::fprintf(stderr, "error: %.*s: %s\n", static_cast<int>(what.size()), what.data(), why.message.c_str());
+  std::fprintf(stderr, "error: %.*s: %s\n", static_cast<int>(what.size()), what.data(),
+               why.message.c_str());
   return exit_code(why.code);
 }
 
@@ -53,7 +53,9 @@ int exit_code(errc code) noexcept {
 
 int serve(const serve_options& options) {
   if (!is_loopback(options.host)) {
-    std::fprintf(stderr, "error: without access tokens a node listens on a loopback address only, not on %s; use 127.0.0.1 or [::1]\n",
+    std::fprintf(stderr,
+                 "error: without access tokens a node listens on a loopback address only, not on "
+                 "%s; use 127.0.0.1 or [::1]\n",
                  options.host.c_str());
     return 2;
   }
@@ -78,7 +80,8 @@ int serve(const serve_options& options) {
 
   int signal = 0;
   sigwait(&stop_signals, &signal);
-  spdlog::info("stopping on {}: finishing what is in flight", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  spdlog::info("stopping on {}: finishing what is in flight",
+               signal == SIGTERM ? "SIGTERM" : "SIGINT");
   service.set_draining();
   if (!(*server)->drain(std::chrono::steady_clock::now() + drain_deadline))
     spdlog::warn("some connections did not finish within {} s and are cut", drain_deadline.count());

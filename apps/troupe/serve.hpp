@@ -14,14 +14,16 @@ struct serve_options {
   std::uint16_t port = 7717;       ///< 0 picks a free one
 };
 
-/// Runs a node until SIGTERM or SIGINT: prints `listening on http://HOST:PORT` on standard output, then answers.
-/// On the signal it stops accepting, finishes what is in flight, folds the journal and answers 0. Else the exit code
-/// of the error, which is printed.
+/// Runs a node until SIGTERM or SIGINT: prints `listening on http://HOST:PORT` on standard output,
+/// then answers. On the signal it stops accepting, finishes what is in flight, folds the journal
+/// and answers 0. Else the exit code of the error, which is printed.
 ///
-/// REQUIRES: called on the main thread while no other runs, since it blocks both signals for all threads to come.
+/// REQUIRES: called on the main thread while no other runs, since it blocks both signals for all
+/// threads to come.
 int serve(const serve_options& options);
 
-/// The process exit code that stands for a failed start: 73 directory in use, 65 damaged or newer store, 75 I/O.
+/// The process exit code that stands for a failed start: 73 directory in use, 65 damaged or newer
+/// store, 75 I/O.
 [[nodiscard]] int exit_code(errc code) noexcept;
 
 }  // namespace troupe

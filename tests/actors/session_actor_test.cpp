@@ -1,11 +1,10 @@
-#include "support/deterministic.hpp"
-#include "support/fake_store.hpp"
-#include "support/printing.hpp"
-
 #include <troupe/actors/gateway.hpp>
 #include <troupe/actors/supervisor.hpp>
 #include <troupe/state/codec.hpp>
 
+#include "support/deterministic.hpp"
+#include "support/fake_store.hpp"
+#include "support/printing.hpp"
 #include <doctest/doctest.h>
 
 #include <stdexcept>
@@ -22,8 +21,9 @@ struct node {
     disk->hold = false;
     release_all();
     drained();
-    for (const auto& actor : {caf::actor_cast<caf::actor>(gateway), caf::actor_cast<caf::actor>(supervisor),
-                              caf::actor_cast<caf::actor>(store)})
+    for (const auto& actor :
+         {caf::actor_cast<caf::actor>(gateway), caf::actor_cast<caf::actor>(supervisor),
+          caf::actor_cast<caf::actor>(store)})
       caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
     world.run();
   }
@@ -31,18 +31,22 @@ struct node {
   template <class T>
   using answer = std::shared_ptr<std::optional<expected<T>>>;
 
-  answer<outcome> send(session_command command, std::string id = "s", std::optional<std::uint64_t> revision = {}) {
+  answer<outcome> send(session_command command, std::string id = "s",
+                       std::optional<std::uint64_t> revision = {}) {
     auto out = std::make_shared<std::optional<expected<outcome>>>();
-    compat::anon_send(gateway, host_command{{session_ref(std::move(id)), "", revision, std::move(command)},
-                                            completion<outcome>{[out](expected<outcome> x) { *out = std::move(x); }}});
+    compat::anon_send(
+        gateway,
+        host_command{{session_ref(std::move(id)), "", revision, std::move(command)},
+                     completion<outcome>{[out](expected<outcome> x) { *out = std::move(x); }}});
     return out;
   }
 
   answer<state_snapshot> read(std::string id = "s") {
     auto out = std::make_shared<std::optional<expected<state_snapshot>>>();
-    compat::anon_send(gateway, host_read{{session_ref(std::move(id))}, completion<state_snapshot>{[out](expected<state_snapshot> x) {
-                                           *out = std::move(x);
-                                         }}});
+    compat::anon_send(gateway,
+                      host_read{{session_ref(std::move(id))},
+                                completion<state_snapshot>{
+                                    [out](expected<state_snapshot> x) { *out = std::move(x); }}});
     return out;
   }
 
@@ -74,7 +78,8 @@ struct node {
   std::shared_ptr<bool> drained() {
     auto done = std::make_shared<bool>(false);
     auto waiter = world.system().spawn([this, done](caf::event_based_actor* self) {
-      compat::request(self, supervisor, drain{}).then([done] { *done = true; }, [](const caf::error&) {});
+      compat::request(self, supervisor, drain{})
+          .then([done] { *done = true; }, [](const caf::error&) {});
     });
     world.run();
     return done;
@@ -96,7 +101,9 @@ struct node {
   gateway_actor gateway = spawn_gateway(world.system(), supervisor);
 };
 
-append_items item(std::string text) { return {{value::map({{"content", value{text}}})}}; }
+append_items item(std::string text) {
+  return {{value::map({{"content", value{text}}})}};
+}
 
 std::vector<std::string> texts(const session_state& state) {
   std::vector<std::string> out;
@@ -286,7 +293,7 @@ TEST_CASE("an id that was only asked for leaves no actor behind") {
 
 TEST_CASE("a command that meets a retiring actor reaches its successor") {
   node n;
-  const auto read = n.read();            // wakes an actor that will offer to retire
+  const auto read = n.read();  // wakes an actor that will offer to retire
   const auto created = n.send(create_session{});
   const auto a = n.send(item("a"));
   n.world.run();

@@ -1,5 +1,4 @@
 #include "support/api_node.hpp"
-
 #include <doctest/doctest.h>
 
 #include <string>
@@ -11,7 +10,9 @@ using node = testing::api_node;
 
 namespace {
 
-http::header if_match(std::string revision) { return {"If-Match", '"' + revision + '"'}; }
+http::header if_match(std::string revision) {
+  return {"If-Match", '"' + revision + '"'};
+}
 const http::header ops{"Content-Type", "application/vnd.troupe.ops+json"};
 
 std::string etag(const http::response& r) {
@@ -20,25 +21,28 @@ std::string etag(const http::response& r) {
 }
 
 /// Status, type and the whole body of an error.
-#define CHECK_PROBLEM(answer, code, expected_body)                                      \
-  do {                                                                                   \
-    const auto got = (answer);                                                           \
-    CHECK(got.status == (code));                                                         \
-    CHECK(got.content_type == "application/problem+json");                               \
-    CHECK(got.body == std::string{R"({"type":"about:blank",)"} + (expected_body));        \
+#define CHECK_PROBLEM(answer, code, expected_body)                                 \
+  do {                                                                             \
+    const auto got = (answer);                                                     \
+    CHECK(got.status == (code));                                                   \
+    CHECK(got.content_type == "application/problem+json");                         \
+    CHECK(got.body == std::string{R"({"type":"about:blank",)"} + (expected_body)); \
   } while (false)
 
 }  // namespace
 
-// The happy path -----------------------------------------------------------------------------------------------------
+// The happy path
+// -----------------------------------------------------------------------------------------------------
 
 TEST_CASE("PUT creates a session once and finds it afterwards") {
   node n;
   const auto created = n.send("PUT", "/v1/sessions/a", R"({"user":"ann","metadata":{"k":1.0}})");
   CHECK(created.status == 201);
   CHECK(etag(created) == "\"1\"");
-  CHECK(created.body == R"({"id":"a","status":"active","revision":1,"created":"2026-01-02T12:00:00.123Z",)"
-                        R"("last_activity":"2026-01-02T12:00:00.123Z","user":"ann","metadata":{"k":1.0},"items":0,"keys":0,"bytes":0})");
+  CHECK(
+      created.body
+      == R"({"id":"a","status":"active","revision":1,"created":"2026-01-02T12:00:00.123Z",)"
+         R"("last_activity":"2026-01-02T12:00:00.123Z","user":"ann","metadata":{"k":1.0},"items":0,"keys":0,"bytes":0})");
   const auto found = n.send("PUT", "/v1/sessions/a", R"({"user":"bob"})");
   CHECK(found.status == 200);
   CHECK(found.body == created.body);
@@ -52,17 +56,21 @@ TEST_CASE("POST on the collection makes an id of 128 bits") {
   CHECK(created.body.starts_with(R"({"id":"00000000000000010000000000000002",)"));
 }
 
-TEST_CASE("appended items come back with their sequence numbers and times and nothing else changed") {
+TEST_CASE(
+    "appended items come back with their sequence numbers and times and nothing else changed") {
   node n;
   n.send("PUT", "/v1/sessions/a");
-  const auto appended = n.send("POST", "/v1/sessions/a/items", R"({"items":[{"role":"user","content":"h\u00e9\u0000"},{},{"n":[1,1.0,18446744073709551615,null]}]})");
+  const auto appended = n.send(
+      "POST", "/v1/sessions/a/items",
+      R"({"items":[{"role":"user","content":"h\u00e9\u0000"},{},{"n":[1,1.0,18446744073709551615,null]}]})");
   CHECK(appended.status == 201);
   CHECK(appended.body == R"({"revision":2,"first_seq":1,"last_seq":3})");
   CHECK(etag(appended) == "\"2\"");
-  CHECK(n.send("GET", "/v1/sessions/a/items").body
-        == R"({"items":[{"seq":1,"at":"2026-01-02T12:00:00.123Z","role":"user","content":"hé\u0000"},)"
-           R"({"seq":2,"at":"2026-01-02T12:00:00.123Z"},)"
-           R"({"seq":3,"at":"2026-01-02T12:00:00.123Z","n":[1,1.0,18446744073709551615,null]}],"next_cursor":null})");
+  CHECK(
+      n.send("GET", "/v1/sessions/a/items").body
+      == R"({"items":[{"seq":1,"at":"2026-01-02T12:00:00.123Z","role":"user","content":"hé\u0000"},)"
+         R"({"seq":2,"at":"2026-01-02T12:00:00.123Z"},)"
+         R"({"seq":3,"at":"2026-01-02T12:00:00.123Z","n":[1,1.0,18446744073709551615,null]}],"next_cursor":null})");
 }
 
 TEST_CASE("pages of items have the newest or follow a cursor without gap or repeat") {
@@ -93,21 +101,32 @@ TEST_CASE("pages of items have the newest or follow a cursor without gap or repe
 TEST_CASE("state is patched by merge and by operations and keeps its types") {
   node n;
   n.send("PUT", "/v1/sessions/a");
-  CHECK(n.send("PATCH", "/v1/sessions/a/state", R"({"a":1,"b":{"c":1.0,"d":null},"__proto__":[]})").body == R"({"revision":2})");
-  CHECK(n.send("GET", "/v1/sessions/a/state").body == R"({"revision":2,"state":{"__proto__":[],"a":1,"b":{"c":1.0}}})");
-  CHECK(n.send("PATCH", "/v1/sessions/a/state", R"({"b":{"c":null,"e":true},"a":null})").status == 200);
-  CHECK(n.send("GET", "/v1/sessions/a/state").body == R"({"revision":3,"state":{"__proto__":[],"b":{"e":true}}})");
-  CHECK(n.send("PATCH", "/v1/sessions/a/state",
-               R"({"ops":[{"op":"set","key":"a","value":null},{"op":"delete","key":"b"},{"op":"delete","key":"zz"}]})", {ops})
-            .body == R"({"revision":4})");
-  CHECK(n.send("GET", "/v1/sessions/a/state").body == R"({"revision":4,"state":{"__proto__":[],"a":null}})");
+  CHECK(n.send("PATCH", "/v1/sessions/a/state", R"({"a":1,"b":{"c":1.0,"d":null},"__proto__":[]})")
+            .body
+        == R"({"revision":2})");
+  CHECK(n.send("GET", "/v1/sessions/a/state").body
+        == R"({"revision":2,"state":{"__proto__":[],"a":1,"b":{"c":1.0}}})");
+  CHECK(n.send("PATCH", "/v1/sessions/a/state", R"({"b":{"c":null,"e":true},"a":null})").status
+        == 200);
+  CHECK(n.send("GET", "/v1/sessions/a/state").body
+        == R"({"revision":3,"state":{"__proto__":[],"b":{"e":true}}})");
+  CHECK(
+      n.send(
+           "PATCH", "/v1/sessions/a/state",
+           R"({"ops":[{"op":"set","key":"a","value":null},{"op":"delete","key":"b"},{"op":"delete","key":"zz"}]})",
+           {ops})
+          .body
+      == R"({"revision":4})");
+  CHECK(n.send("GET", "/v1/sessions/a/state").body
+        == R"({"revision":4,"state":{"__proto__":[],"a":null}})");
 }
 
 TEST_CASE("a patch that changes nothing spends no revision") {
   node n;
   n.send("PUT", "/v1/sessions/a");
   n.send("PATCH", "/v1/sessions/a/state", R"({"a":1})");
-  CHECK(n.send("PATCH", "/v1/sessions/a/state", R"({"a":1,"zz":null})").body == R"({"revision":2})");
+  CHECK(n.send("PATCH", "/v1/sessions/a/state", R"({"a":1,"zz":null})").body
+        == R"({"revision":2})");
   CHECK(n.send("PATCH", "/v1/sessions/a/state", R"({"a":1.0})").body == R"({"revision":3})");
 }
 
@@ -129,7 +148,8 @@ TEST_CASE("everything that was answered is there after a restart") {
   n.send("PUT", "/v1/sessions/a", R"({"user":"ann"})");
   n.send("POST", "/v1/sessions/a/items", R"({"items":[{"content":"x"}]})");
   n.send("PATCH", "/v1/sessions/a/state", R"({"k":[1]})");
-  const auto info = n.send("GET", "/v1/sessions/a").body, items = n.send("GET", "/v1/sessions/a/items").body,
+  const auto info = n.send("GET", "/v1/sessions/a").body,
+             items = n.send("GET", "/v1/sessions/a/items").body,
              state = n.send("GET", "/v1/sessions/a/state").body;
   n.stop();
   n.start();
@@ -140,7 +160,8 @@ TEST_CASE("everything that was answered is there after a restart") {
 
 TEST_CASE("an id is data whatever it looks like") {
   node n;
-  for (const auto* id : {"..%2F..%2Fetc", "__proto__", "a%20b", "%E6%97%A5%E6%9C%AC", "%25", "a%2Fb", "..", "."}) {
+  for (const auto* id :
+       {"..%2F..%2Fetc", "__proto__", "a%20b", "%E6%97%A5%E6%9C%AC", "%25", "a%2Fb", "..", "."}) {
     CAPTURE(id);
     const auto target = std::string{"/v1/sessions/"} + id;
     CHECK(n.send("PUT", target).status == 201);
@@ -166,7 +187,8 @@ TEST_CASE("HEAD answers as GET without the body") {
   CHECK(head.body.empty());
 }
 
-// Refusals ----------------------------------------------------------------------------------------------------------
+// Refusals
+// ----------------------------------------------------------------------------------------------------------
 
 TEST_CASE("malformed JSON is refused with 400") {
   node n;
@@ -174,75 +196,100 @@ TEST_CASE("malformed JSON is refused with 400") {
   const auto answer = n.send("POST", "/v1/sessions/a/items", R"({"items":[)");
   CHECK(answer.status == 400);
   CHECK(answer.content_type == "application/problem+json");
-  CHECK(answer.body.starts_with(R"({"type":"about:blank","title":"Bad Request","status":400,"detail":"not JSON: )"));
+  CHECK(answer.body.starts_with(
+      R"({"type":"about:blank","title":"Bad Request","status":400,"detail":"not JSON: )"));
   CHECK(answer.body.ends_with(R"(","code":"malformed"})"));
 }
 
 TEST_CASE("values that cannot be kept exactly are refused with their path") {
   node n;
   n.send("PUT", "/v1/sessions/a");
-  CHECK_PROBLEM(n.send("POST", "/v1/sessions/a/items", R"({"items":[{"n":18446744073709551616}]})"), 422,
-                R"("title":"Unprocessable Content","status":422,"detail":"an integer is beyond 64 bits","code":"invalid_value","path":"/items/0/n"})");
-  CHECK_PROBLEM(n.send("PATCH", "/v1/sessions/a/state", R"({"a":{"b":1e999}})"), 422,
-                R"("title":"Unprocessable Content","status":422,"detail":"a number is beyond a finite double","code":"invalid_value","path":"/a/b"})");
-  CHECK_PROBLEM(n.send("PATCH", "/v1/sessions/a/state", R"({"a":1,"a":2})"), 422,
-                R"("title":"Unprocessable Content","status":422,"detail":"a key occurs twice","code":"invalid_value","path":"/a"})");
-  CHECK_PROBLEM(n.send("PATCH", "/v1/sessions/a/state", R"({"a":"\ud800"})"), 422,
-                R"("title":"Unprocessable Content","status":422,"detail":"a string has half of a surrogate pair","code":"invalid_value","path":"/a"})");
-  CHECK_PROBLEM(n.send("PATCH", "/v1/sessions/a/state", "{\"a\":\"\xff\"}"), 422,
-                R"("title":"Unprocessable Content","status":422,"detail":"a string is not UTF-8","code":"invalid_value","path":"/a"})");
+  CHECK_PROBLEM(
+      n.send("POST", "/v1/sessions/a/items", R"({"items":[{"n":18446744073709551616}]})"), 422,
+      R"("title":"Unprocessable Content","status":422,"detail":"an integer is beyond 64 bits","code":"invalid_value","path":"/items/0/n"})");
+  CHECK_PROBLEM(
+      n.send("PATCH", "/v1/sessions/a/state", R"({"a":{"b":1e999}})"), 422,
+      R"("title":"Unprocessable Content","status":422,"detail":"a number is beyond a finite double","code":"invalid_value","path":"/a/b"})");
+  CHECK_PROBLEM(
+      n.send("PATCH", "/v1/sessions/a/state", R"({"a":1,"a":2})"), 422,
+      R"("title":"Unprocessable Content","status":422,"detail":"a key occurs twice","code":"invalid_value","path":"/a"})");
+  CHECK_PROBLEM(
+      n.send("PATCH", "/v1/sessions/a/state", R"({"a":"\ud800"})"), 422,
+      R"("title":"Unprocessable Content","status":422,"detail":"a string has half of a surrogate pair","code":"invalid_value","path":"/a"})");
+  CHECK_PROBLEM(
+      n.send("PATCH", "/v1/sessions/a/state", "{\"a\":\"\xff\"}"), 422,
+      R"("title":"Unprocessable Content","status":422,"detail":"a string is not UTF-8","code":"invalid_value","path":"/a"})");
   CHECK(etag(n.send("GET", "/v1/sessions/a")) == "\"1\"");
 }
 
 TEST_CASE("a depth bomb and a million elements are refused with 400 and the limit") {
   node n;
   n.send("PUT", "/v1/sessions/a");
-  CHECK_PROBLEM(n.send("PATCH", "/v1/sessions/a/state", "{\"a\":" + std::string(100'000, '[')), 400,
-                R"("title":"Bad Request","status":400,"detail":"arrays and maps nest deeper than 64","code":"too_deep","limit":64})");
+  CHECK_PROBLEM(
+      n.send("PATCH", "/v1/sessions/a/state", "{\"a\":" + std::string(100'000, '[')), 400,
+      R"("title":"Bad Request","status":400,"detail":"arrays and maps nest deeper than 64","code":"too_deep","limit":64})");
   std::string many = "{\"a\":[0";
   for (int i = 0; i < 400'000; ++i)
     many += ",0";
-  CHECK_PROBLEM(n.send("PATCH", "/v1/sessions/a/state", many + "]}"), 400,
-                R"("title":"Bad Request","status":400,"detail":"more than 200000 values and keys","code":"too_many_elements","path":"/a","limit":200000})");
+  CHECK_PROBLEM(
+      n.send("PATCH", "/v1/sessions/a/state", many + "]}"), 400,
+      R"("title":"Bad Request","status":400,"detail":"more than 200000 values and keys","code":"too_many_elements","path":"/a","limit":200000})");
 }
 
 TEST_CASE("wrong types are refused with their path") {
   node n;
   n.send("PUT", "/v1/sessions/a");
-  CHECK_PROBLEM(n.send("POST", "/v1/sessions/a/items", R"({"items":{}})"), 422,
-                R"("title":"Unprocessable Content","status":422,"detail":"`items` is an array of objects","code":"wrong_type","path":"/items"})");
-  CHECK_PROBLEM(n.send("POST", "/v1/sessions/a/items", R"({"items":[{},7]})"), 422,
-                R"("title":"Unprocessable Content","status":422,"detail":"an item is an object","code":"wrong_type","path":"/items/1"})");
-  CHECK_PROBLEM(n.send("POST", "/v1/sessions/a/items", "[]"), 422,
-                R"("title":"Unprocessable Content","status":422,"detail":"expected an object, got array","code":"wrong_type"})");
-  CHECK_PROBLEM(n.send("PATCH", "/v1/sessions/a/state", "7"), 422,
-                R"("title":"Unprocessable Content","status":422,"detail":"a merge patch of the state is an object","code":"wrong_type"})");
-  CHECK_PROBLEM(n.send("PUT", "/v1/sessions/b", R"({"user":7})"), 422,
-                R"("title":"Unprocessable Content","status":422,"detail":"expected a string","code":"wrong_type","path":"/user"})");
-  CHECK_PROBLEM(n.send("PUT", "/v1/sessions/b", R"({"metadata":[]})"), 422,
-                R"("title":"Unprocessable Content","status":422,"detail":"metadata is an object","code":"wrong_type","path":"/metadata"})");
+  CHECK_PROBLEM(
+      n.send("POST", "/v1/sessions/a/items", R"({"items":{}})"), 422,
+      R"("title":"Unprocessable Content","status":422,"detail":"`items` is an array of objects","code":"wrong_type","path":"/items"})");
+  CHECK_PROBLEM(
+      n.send("POST", "/v1/sessions/a/items", R"({"items":[{},7]})"), 422,
+      R"("title":"Unprocessable Content","status":422,"detail":"an item is an object","code":"wrong_type","path":"/items/1"})");
+  CHECK_PROBLEM(
+      n.send("POST", "/v1/sessions/a/items", "[]"), 422,
+      R"("title":"Unprocessable Content","status":422,"detail":"expected an object, got array","code":"wrong_type"})");
+  CHECK_PROBLEM(
+      n.send("PATCH", "/v1/sessions/a/state", "7"), 422,
+      R"("title":"Unprocessable Content","status":422,"detail":"a merge patch of the state is an object","code":"wrong_type"})");
+  CHECK_PROBLEM(
+      n.send("PUT", "/v1/sessions/b", R"({"user":7})"), 422,
+      R"("title":"Unprocessable Content","status":422,"detail":"expected a string","code":"wrong_type","path":"/user"})");
+  CHECK_PROBLEM(
+      n.send("PUT", "/v1/sessions/b", R"({"metadata":[]})"), 422,
+      R"("title":"Unprocessable Content","status":422,"detail":"metadata is an object","code":"wrong_type","path":"/metadata"})");
 }
 
 TEST_CASE("unknown fields and parameters are refused with their name") {
   node n;
   n.send("PUT", "/v1/sessions/a");
-  CHECK_PROBLEM(n.send("PUT", "/v1/sessions/b", R"({"usr":"ann"})"), 422,
-                R"("title":"Unprocessable Content","status":422,"detail":"no such field here","code":"unknown_field","path":"/usr"})");
-  CHECK_PROBLEM(n.send("POST", "/v1/sessions/a/items", R"({"items":[{}],"x/y":1})"), 422,
-                R"("title":"Unprocessable Content","status":422,"detail":"no such field here","code":"unknown_field","path":"/x~1y"})");
-  CHECK_PROBLEM(n.send("PATCH", "/v1/sessions/a/state", R"({"ops":[{"op":"set","key":"a","value":1,"ttl":2}]})", {ops}), 422,
-                R"("title":"Unprocessable Content","status":422,"detail":"no such field here","code":"unknown_field","path":"/ops/0/ttl"})");
-  CHECK_PROBLEM(n.send("GET", "/v1/sessions/a?x=1"), 422,
-                R"("title":"Unprocessable Content","status":422,"detail":"no such query parameter here","code":"unknown_field","path":"x"})");
+  CHECK_PROBLEM(
+      n.send("PUT", "/v1/sessions/b", R"({"usr":"ann"})"), 422,
+      R"("title":"Unprocessable Content","status":422,"detail":"no such field here","code":"unknown_field","path":"/usr"})");
+  CHECK_PROBLEM(
+      n.send("POST", "/v1/sessions/a/items", R"({"items":[{}],"x/y":1})"), 422,
+      R"("title":"Unprocessable Content","status":422,"detail":"no such field here","code":"unknown_field","path":"/x~1y"})");
+  CHECK_PROBLEM(
+      n.send("PATCH", "/v1/sessions/a/state",
+             R"({"ops":[{"op":"set","key":"a","value":1,"ttl":2}]})", {ops}),
+      422,
+      R"("title":"Unprocessable Content","status":422,"detail":"no such field here","code":"unknown_field","path":"/ops/0/ttl"})");
+  CHECK_PROBLEM(
+      n.send("GET", "/v1/sessions/a?x=1"), 422,
+      R"("title":"Unprocessable Content","status":422,"detail":"no such query parameter here","code":"unknown_field","path":"x"})");
 }
 
 TEST_CASE("fields of the contract that this version lacks are refused and not ignored") {
   node n;
   n.send("PUT", "/v1/sessions/a");
-  CHECK_PROBLEM(n.send("PUT", "/v1/sessions/b", R"({"ttl_s":60})"), 501,
-                R"("title":"Not Implemented","status":501,"detail":"this version does not have this field yet","code":"not_supported","path":"/ttl_s"})");
-  CHECK(n.send("PATCH", "/v1/sessions/a/state", R"({"ops":[{"op":"add","key":"a","by":1}]})", {ops}).status == 501);
-  CHECK(n.send("POST", "/v1/sessions/a/items", R"({"items":[{}]})", {{"Idempotency-Key", "k"}}).status == 501);
+  CHECK_PROBLEM(
+      n.send("PUT", "/v1/sessions/b", R"({"ttl_s":60})"), 501,
+      R"("title":"Not Implemented","status":501,"detail":"this version does not have this field yet","code":"not_supported","path":"/ttl_s"})");
+  CHECK(n.send("PATCH", "/v1/sessions/a/state", R"({"ops":[{"op":"add","key":"a","by":1}]})", {ops})
+            .status
+        == 501);
+  CHECK(
+      n.send("POST", "/v1/sessions/a/items", R"({"items":[{}]})", {{"Idempotency-Key", "k"}}).status
+      == 501);
   CHECK(n.send("GET", "/v1/sessions/a/items?q=x").status == 501);
   CHECK(etag(n.send("GET", "/v1/sessions/a")) == "\"1\"");
 }
@@ -250,15 +297,17 @@ TEST_CASE("fields of the contract that this version lacks are refused and not ig
 TEST_CASE("an item cannot bring its own sequence number or time") {
   node n;
   n.send("PUT", "/v1/sessions/a");
-  CHECK_PROBLEM(n.send("POST", "/v1/sessions/a/items", R"({"items":[{},{"seq":9}]})"), 422,
-                R"("title":"Unprocessable Content","status":422,"detail":"'seq' belongs to Troupe","code":"reserved_field","path":"/items/1/seq"})");
+  CHECK_PROBLEM(
+      n.send("POST", "/v1/sessions/a/items", R"({"items":[{},{"seq":9}]})"), 422,
+      R"("title":"Unprocessable Content","status":422,"detail":"'seq' belongs to Troupe","code":"reserved_field","path":"/items/1/seq"})");
   CHECK(n.send("GET", "/v1/sessions/a/items").body == R"({"items":[],"next_cursor":null})");
 }
 
 TEST_CASE("a body beyond the limit is refused with 413") {
   node n;
   n.send("PUT", "/v1/sessions/a");
-  const auto answer = n.send("POST", "/v1/sessions/a/items", "{\"items\":[{\"c\":\"" + std::string(2 << 20, 'x') + "\"}]}");
+  const auto answer = n.send("POST", "/v1/sessions/a/items",
+                             "{\"items\":[{\"c\":\"" + std::string(2 << 20, 'x') + "\"}]}");
   CHECK(answer.status == 413);
   CHECK(answer.content_type == "application/problem+json");
   CHECK(n.send("GET", "/healthz").status == 200);
@@ -268,10 +317,12 @@ TEST_CASE("an item or a value beyond 256 KiB is refused with 413 and its path") 
   node n;
   n.send("PUT", "/v1/sessions/a");
   const std::string big(300'000, 'x');
-  CHECK_PROBLEM(n.send("POST", "/v1/sessions/a/items", R"({"items":[{"c":")" + big + R"("}]})"), 413,
-                R"("title":"Content Too Large","status":413,"detail":"an item is at most 256 KiB of msgpack","code":"too_large","path":"/items/0","limit":262144})");
-  CHECK_PROBLEM(n.send("PATCH", "/v1/sessions/a/state", R"({"k":")" + big + R"("})"), 413,
-                R"("title":"Content Too Large","status":413,"detail":"a state value is at most 256 KiB of msgpack","code":"too_large","path":"/k","limit":262144})");
+  CHECK_PROBLEM(
+      n.send("POST", "/v1/sessions/a/items", R"({"items":[{"c":")" + big + R"("}]})"), 413,
+      R"("title":"Content Too Large","status":413,"detail":"an item is at most 256 KiB of msgpack","code":"too_large","path":"/items/0","limit":262144})");
+  CHECK_PROBLEM(
+      n.send("PATCH", "/v1/sessions/a/state", R"({"k":")" + big + R"("})"), 413,
+      R"("title":"Content Too Large","status":413,"detail":"a state value is at most 256 KiB of msgpack","code":"too_large","path":"/k","limit":262144})");
 }
 
 TEST_CASE("bad ids are refused with 400") {
@@ -282,22 +333,27 @@ TEST_CASE("bad ids are refused with 400") {
     CHECK(answer.status == 400);
     CHECK(answer.body.find(R"("code":"bad_id")") != std::string::npos);
   }
-  CHECK_PROBLEM(n.send("PUT", "/v1/sessions/" + std::string(257, 'a')), 400,
-                R"("title":"Bad Request","status":400,"detail":"an id is at most 256 bytes long","code":"bad_id","limit":256})");
+  CHECK_PROBLEM(
+      n.send("PUT", "/v1/sessions/" + std::string(257, 'a')), 400,
+      R"("title":"Bad Request","status":400,"detail":"an id is at most 256 bytes long","code":"bad_id","limit":256})");
   CHECK(n.send("PUT", "/v1/sessions/" + std::string(256, 'a')).status == 201);
   CHECK(n.send("PUT", "/v1/sessions/%zz").status == 400);
 }
 
 TEST_CASE("an unknown session is 404 on every route of it") {
   node n;
-  const std::pair<const char*, const char*> routes[] = {
-      {"GET", ""}, {"DELETE", ""}, {"GET", "/items"}, {"POST", "/items"}, {"GET", "/state"}, {"PATCH", "/state"}};
+  const std::pair<const char*, const char*> routes[] = {{"GET", ""},       {"DELETE", ""},
+                                                        {"GET", "/items"}, {"POST", "/items"},
+                                                        {"GET", "/state"}, {"PATCH", "/state"}};
   for (const auto& [method, part] : routes) {
     CAPTURE(method);
     CAPTURE(part);
-    const std::string body = std::string{method} == "POST" ? R"({"items":[{}]})" : std::string{method} == "PATCH" ? "{}" : "";
-    CHECK_PROBLEM(n.send(method, std::string{"/v1/sessions/nobody"} + part, body), 404,
-                  R"("title":"Not Found","status":404,"detail":"no such session","code":"not_found"})");
+    const std::string body = std::string{method} == "POST"    ? R"({"items":[{}]})"
+                             : std::string{method} == "PATCH" ? "{}"
+                                                              : "";
+    CHECK_PROBLEM(
+        n.send(method, std::string{"/v1/sessions/nobody"} + part, body), 404,
+        R"("title":"Not Found","status":404,"detail":"no such session","code":"not_found"})");
   }
 }
 
@@ -305,10 +361,12 @@ TEST_CASE("an expected revision that is no longer current is 412 with the curren
   node n;
   n.send("PUT", "/v1/sessions/a");
   CHECK(n.send("POST", "/v1/sessions/a/items", R"({"items":[{}]})", {if_match("1")}).status == 201);
-  CHECK_PROBLEM(n.send("POST", "/v1/sessions/a/items", R"({"items":[{}]})", {if_match("1")}), 412,
-                R"("title":"Precondition Failed","status":412,"detail":"expected revision 1, found 2","code":"revision_conflict","current_revision":2})");
-  CHECK_PROBLEM(n.send("PUT", "/v1/sessions/a", "", {{"If-None-Match", "*"}}), 409,
-                R"("title":"Conflict","status":409,"detail":"the session is there already","code":"already_exists","current_revision":2})");
+  CHECK_PROBLEM(
+      n.send("POST", "/v1/sessions/a/items", R"({"items":[{}]})", {if_match("1")}), 412,
+      R"("title":"Precondition Failed","status":412,"detail":"expected revision 1, found 2","code":"revision_conflict","current_revision":2})");
+  CHECK_PROBLEM(
+      n.send("PUT", "/v1/sessions/a", "", {{"If-None-Match", "*"}}), 409,
+      R"("title":"Conflict","status":409,"detail":"the session is there already","code":"already_exists","current_revision":2})");
   CHECK(n.send("DELETE", "/v1/sessions/a", "", {{"If-Match", "W/\"2\""}}).status == 400);
 }
 
@@ -320,15 +378,16 @@ TEST_CASE("an append needs 1 to 1000 items") {
   for (int i = 0; i < 999; ++i)
     items += ",{}";
   CHECK(n.send("POST", "/v1/sessions/a/items", "{\"items\":[" + items + "]}").status == 201);
-  CHECK_PROBLEM(n.send("POST", "/v1/sessions/a/items", "{\"items\":[{}," + items + "]}"), 400,
-                R"("title":"Bad Request","status":400,"detail":"an append has at most 1,000 items","code":"too_many_elements","path":"/items","limit":1000})");
+  CHECK_PROBLEM(
+      n.send("POST", "/v1/sessions/a/items", "{\"items\":[{}," + items + "]}"), 400,
+      R"("title":"Bad Request","status":400,"detail":"an append has at most 1,000 items","code":"too_many_elements","path":"/items","limit":1000})");
 }
 
 TEST_CASE("pages beyond the limit and numbers that are none are 422") {
   node n;
   n.send("PUT", "/v1/sessions/a");
-  for (const auto* query : {"last=0", "last=1001", "limit=1001", "after=-1", "after=x", "after=", "after=18446744073709551616",
-                            "last=1&after=2"}) {
+  for (const auto* query : {"last=0", "last=1001", "limit=1001", "after=-1", "after=x",
+                            "after=", "after=18446744073709551616", "last=1&after=2"}) {
     CAPTURE(query);
     CHECK(n.send("GET", std::string{"/v1/sessions/a/items?"} + query).status == 422);
   }
@@ -341,7 +400,8 @@ TEST_CASE("other methods are 405 with the allowed ones and other paths are 404")
   REQUIRE(answer.find_header("Allow"));
   CHECK(*answer.find_header("Allow") == "GET, PATCH");
   CHECK(n.send("GET", "/v1/sessions").status == 405);
-  for (const auto* path : {"/", "/v1", "/v1/session/a", "/v1/sessions/a/b", "/v1/sessions/a/items/1", "/v1/sessions/a/"}) {
+  for (const auto* path : {"/", "/v1", "/v1/session/a", "/v1/sessions/a/b",
+                           "/v1/sessions/a/items/1", "/v1/sessions/a/"}) {
     CAPTURE(path);
     CHECK(n.send("GET", path).status == 404);
   }
@@ -350,7 +410,11 @@ TEST_CASE("other methods are 405 with the allowed ones and other paths are 404")
 TEST_CASE("a body of another type is 415") {
   node n;
   n.send("PUT", "/v1/sessions/a");
-  CHECK_PROBLEM(n.send("POST", "/v1/sessions/a/items", "x", {{"Content-Type", "text/plain"}}), 415,
-                R"("title":"Unsupported Media Type","status":415,"detail":"send application/json","code":"unsupported_media_type"})");
-  CHECK(n.send("POST", "/v1/sessions/a/items", R"({"items":[{}]})", {{"Content-Type", "Application/JSON; charset=utf-8"}}).status == 201);
+  CHECK_PROBLEM(
+      n.send("POST", "/v1/sessions/a/items", "x", {{"Content-Type", "text/plain"}}), 415,
+      R"("title":"Unsupported Media Type","status":415,"detail":"send application/json","code":"unsupported_media_type"})");
+  CHECK(n.send("POST", "/v1/sessions/a/items", R"({"items":[{}]})",
+               {{"Content-Type", "Application/JSON; charset=utf-8"}})
+            .status
+        == 201);
 }

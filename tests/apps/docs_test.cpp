@@ -1,5 +1,4 @@
 #include "support/api_node.hpp"
-
 #include <doctest/doctest.h>
 
 #include <fstream>

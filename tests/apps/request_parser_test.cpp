@@ -258,18 +258,10 @@ TEST_CASE("no bytes crash the parser or give a body beyond its limit") {
       for (auto changes = 1 + below(4); changes > 0; --changes) {
         const auto at = below(bytes.size());
         switch (below(4)) {
-          case 0:
-            bytes[at] = static_cast<char>(random());
-            break;
-          case 1:
-            bytes.insert(at, words[below(words.size())]);
-            break;
-          case 2:
-            bytes.erase(at, 1 + below(6));
-            break;
-          default:
-            bytes.insert(at, bytes.substr(below(bytes.size()), below(40)));
-            break;
+          case 0: bytes[at] = static_cast<char>(random()); break;
+          case 1: bytes.insert(at, words[below(words.size())]); break;
+          case 2: bytes.erase(at, 1 + below(6)); break;
+          default: bytes.insert(at, bytes.substr(below(bytes.size()), below(40))); break;
         }
       }
     }

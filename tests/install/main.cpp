@@ -15,7 +15,8 @@ int main(int argc, char** argv) {
 
   runtime.execute({session, troupe::create_session{.user = "ann"}});
   const auto appended = runtime.execute(
-      {session, troupe::append_items{{troupe::value::map({{"role", "user"}, {"content", "Hello!"}})}}});
+      {session,
+       troupe::append_items{{troupe::value::map({{"role", "user"}, {"content", "Hello!"}})}}});
   if (!appended) {
     std::cerr << appended.error().message << '\n';
     return 1;

@@ -1,8 +1,7 @@
-#include "../support/golden.hpp"
-#include "../support/sessions.hpp"
-
 #include <troupe/state/codec.hpp>
 
+#include "../support/golden.hpp"
+#include "../support/sessions.hpp"
 #include <doctest/doctest.h>
 
 #include <limits>
@@ -20,12 +19,15 @@ constexpr timestamp at{1'767'323'045'678};  // 2026-01-02T03:04:05.678Z
 /// One change of each kind of event, by the name of its golden file.
 std::vector<std::pair<std::string, change>> one_of_each() {
   return {
-      {"change_session_created.hex", {1, at, {session_created{"ann", json(R"({"tags":["x"],"n":1})")}}}},
+      {"change_session_created.hex",
+       {1, at, {session_created{"ann", json(R"({"tags":["x"],"n":1})")}}}},
       {"change_session_deleted.hex", {300, at, {session_deleted{}}}},
-      {"change_items_appended.hex", {2, at, {items_appended{7, {json(R"({"role":"user","content":"h\u00e4"})"), json("{}")}}}}},
+      {"change_items_appended.hex",
+       {2, at, {items_appended{7, {json(R"({"role":"user","content":"h\u00e4"})"), json("{}")}}}}},
       {"change_key_set.hex", {70'000, at, {key_set{"k", json(R"([1,1.0,-1,null,true,"",{}])")}}}},
       {"change_key_deleted.hex", {5'000'000'000, {-1}, {key_deleted{""}}}},
-      {"change_several_events.hex", {6, at, {key_set{"a", value::binary("\x00\xff")}, key_deleted{"b"}, key_set{"a", 2}}}},
+      {"change_several_events.hex",
+       {6, at, {key_set{"a", value::binary("\x00\xff")}, key_deleted{"b"}, key_set{"a", 2}}}},
       {"change_without_events.hex", {0, {0}, {}}},
   };
 }
@@ -69,7 +71,8 @@ void refuses_session(std::string_view bytes, errc code) {
 
 /// Looks at everything, so that a sanitizer sees what a reader would touch.
 void look_through(const session_state& x) {
-  auto size = to_json(x.metadata).size() + to_rfc3339(x.created).size() + to_rfc3339(x.last_activity).size();
+  auto size = to_json(x.metadata).size() + to_rfc3339(x.created).size()
+              + to_rfc3339(x.last_activity).size();
   for (const auto& item : x.items)
     size += to_json(item.fields).size() + to_rfc3339(item.at).size();
   for (const auto& [key, entry] : x.entries)
@@ -85,7 +88,9 @@ void look_through(const change& x) {
   RC_ASSERT(encode(decode_change(encode(x)).value()) == encode(x));
 }
 
-std::string exact(std::string_view bytes, std::size_t size) { return std::string{bytes.substr(0, size)}; }
+std::string exact(std::string_view bytes, std::size_t size) {
+  return std::string{bytes.substr(0, size)};
+}
 
 }  // namespace
 
@@ -133,7 +138,10 @@ TEST_CASE("the numbers of events and of lifecycles stand on disk") {
 }
 
 TEST_CASE("a document of a newer version is refused as newer_format") {
-  refuses_change("94020100" "90", errc::newer_format);
+  refuses_change(
+      "94020100"
+      "90",
+      errc::newer_format);
   refuses_change("9102", errc::newer_format);
   refuses_change("91cd0100", errc::newer_format);
   refuses_change("91cfffffffffffffffff", errc::newer_format);
@@ -143,7 +151,8 @@ TEST_CASE("a document of a newer version is refused as newer_format") {
   auto session = encode(sample_session());
   session[1] = 2;
   refuses_session(session, errc::newer_format);
-  CHECK(decode_session(session).error().message == "a session has version 2; this build reads up to 1");
+  CHECK(decode_session(session).error().message
+        == "a session has version 2; this build reads up to 1");
   CHECK(restore_session(session, {}).error().code == errc::newer_format);
   CHECK(fold_session(session, {}).error().code == errc::newer_format);
   CHECK(restore_session("", {from_hex("9402010090")}).error().code == errc::newer_format);
@@ -151,40 +160,122 @@ TEST_CASE("a document of a newer version is refused as newer_format") {
 }
 
 TEST_CASE("a document without a version is damaged") {
-  for (const char* hex : {"", "c0", "01", "80", "90", "a0", "9100", "91c0", "91ff", "91a101", "91cb3ff0000000000000", "81a0c0", "c1"}) {
+  for (const char* hex : {"", "c0", "01", "80", "90", "a0", "9100", "91c0", "91ff", "91a101",
+                          "91cb3ff0000000000000", "81a0c0", "c1"}) {
     refuses_change(hex, errc::damaged);
     refuses_session(from_hex(hex), errc::damaged);
   }
+  refuses_change("9400010090", errc::damaged);  // whole, but for its version 0
+  auto session = encode(sample_session());
+  session[1] = 0;
+  refuses_session(session, errc::damaged);
 }
 
 TEST_CASE("a change that lacks a field or has one of another type is damaged") {
-  REQUIRE(decode_change(from_hex("94010100" "90")));
-  for (const char* hex : {"9101", "920101", "93010100", "9401ff0090", "9401a00090", "940101c090", "940101a090", "94010100c0", "9401010080",
-                          "94010100" "91c0", "94010100" "9190", "94010100" "9100", "94010100" "9180",
-                          "94010100" "9191c0", "94010100" "9191a0",
-                          "94010100" "919100", "94010100" "919106", "94010100" "9191cd0101",          // no such event
-                          "94010100" "919101", "94010100" "919201a0", "94010100" "919301c080", "94010100" "919301a090", "94010100" "919301a0c0",
-                          "94010100" "919103", "94010100" "91920301", "94010100" "91930301c0", "94010100" "91930301" "80", "94010100" "919303a090", "94010100" "9193030191c0", "94010100" "919303019280" "05",
-                          "94010100" "919104", "94010100" "919204a0", "94010100" "919304c0c0",
-                          "94010100" "919105", "94010100" "919205c0", "94010100" "92" "9102" "9106", "94010100" "90" "00"})
+  REQUIRE(
+      decode_change(from_hex("94010100"
+                             "90")));
+  for (const char* hex : {"9101",
+                          "920101",
+                          "93010100",
+                          "9401ff0090",
+                          "9401a00090",
+                          "940101c090",
+                          "940101a090",
+                          "94010100c0",
+                          "9401010080",
+                          "94010100"
+                          "91c0",
+                          "94010100"
+                          "9190",
+                          "94010100"
+                          "9100",
+                          "94010100"
+                          "9180",
+                          "94010100"
+                          "9191c0",
+                          "94010100"
+                          "9191a0",
+                          "94010100"
+                          "919100",
+                          "94010100"
+                          "919106",
+                          "94010100"
+                          "9191cd0101",  // no such event
+                          "94010100"
+                          "919101",
+                          "94010100"
+                          "919201a0",
+                          "94010100"
+                          "919301c080",
+                          "94010100"
+                          "919301a090",
+                          "94010100"
+                          "919301a0c0",
+                          "94010100"
+                          "919103",
+                          "94010100"
+                          "91920301",
+                          "94010100"
+                          "91930301c0",
+                          "94010100"
+                          "91930301"
+                          "80",
+                          "94010100"
+                          "919303a090",
+                          "94010100"
+                          "9193030191c0",
+                          "94010100"
+                          "919303019280"
+                          "05",
+                          "94010100"
+                          "919104",
+                          "94010100"
+                          "919204a0",
+                          "94010100"
+                          "919304c0c0",
+                          "94010100"
+                          "919105",
+                          "94010100"
+                          "919205c0",
+                          "94010100"
+                          "92"
+                          "9102"
+                          "9106",
+                          "94010100"
+                          "90"
+                          "00"})
     refuses_change(hex, errc::damaged);
 }
 
 TEST_CASE("fields behind the known ones are skipped") {
-  CHECK(describe(*decode_change(from_hex("95010200" "91" "9402" "c0c0c0" "a3616263"))) == "2 @ 0: deleted");
-  CHECK(describe(*decode_change(from_hex("94010200" "91" "9305a161" "81a0c0"))) == "2 @ 0: delete a");
+  CHECK(describe(*decode_change(from_hex("95010200"
+                                         "91"
+                                         "9402"
+                                         "c0c0c0"
+                                         "a3616263")))
+        == "2 @ 0: deleted");
+  CHECK(describe(*decode_change(from_hex("94010200"
+                                         "91"
+                                         "9305a161"
+                                         "81a0c0")))
+        == "2 @ 0: delete a");
   auto session = encode(deleted_session());
   session[0] = '\x9b';
   CHECK(decode_session(session + '\x07') == deleted_session());
 }
 
 TEST_CASE("a session that lacks a field or has one of another type is damaged") {
-  const auto session = [](const std::vector<value>& fields) { return std::string{array_of(fields).bytes()}; };
+  const auto session = [](const std::vector<value>& fields) {
+    return std::string{array_of(fields).bytes()};
+  };
   const auto item = value::array({1, 2, value::map({})}), entry = value::array({"k", 1, 2});
-  const std::vector<value> good{1, 1, 3, 1000, 2000, "ann", value::map({}), 1, value::array({item}), value::array({entry})};
+  const std::vector<value> good{
+      1, 1, 3, 1000, 2000, "ann", value::map({}), 1, value::array({item}), value::array({entry})};
   REQUIRE(decode_session(session(good)));
   for (std::size_t size = 0; size < good.size(); ++size)
-    refuses_session(session({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size)}), errc::damaged);
+    refuses_session(session({good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size)}),
+                    errc::damaged);
   const auto with = [&](std::size_t i, const value& x) {
     auto fields = good;
     fields[i] = x;
@@ -203,13 +294,16 @@ TEST_CASE("a session that lacks a field or has one of another type is damaged") 
   refuses_session(with(7, -1), errc::damaged);
   refuses_session(with(8, value::map({})), errc::damaged);
   refuses_session(with(9, value::map({})), errc::damaged);
-  for (const value& bad : {value{}, value{1}, value::array({}), value::array({1}), value::array({1, 2}), value::array({-1, 2, value::map({})}),
-                           value::array({1, "2", value::map({})}), value::array({1, 2, 3}), value::array({1, 2, value::array({})})}) {
+  for (const value& bad :
+       {value{}, value{1}, value::array({}), value::array({1}), value::array({1, 2}),
+        value::array({-1, 2, value::map({})}), value::array({1, "2", value::map({})}),
+        value::array({1, 2, 3}), value::array({1, 2, value::array({})})}) {
     refuses_session(with(8, value::array({bad})), errc::damaged);
     refuses_session(with(8, value::array({item, bad})), errc::damaged);
   }
-  for (const value& bad : {value{}, value{1}, value::array({}), value::array({"k"}), value::array({"k", 1}), value::array({1, 1, 1}),
-                           value::array({"k", -1, 1}), value::array({"k", "1", 1})}) {
+  for (const value& bad :
+       {value{}, value{1}, value::array({}), value::array({"k"}), value::array({"k", 1}),
+        value::array({1, 1, 1}), value::array({"k", -1, 1}), value::array({"k", "1", 1})}) {
     refuses_session(with(9, value::array({bad})), errc::damaged);
     refuses_session(with(9, value::array({entry, bad})), errc::damaged);
   }
@@ -297,7 +391,9 @@ TEST_CASE("a document with a flipped byte is read or refused and never crashes t
       ++flips;
       return bytes;
     };
-    const auto plain = [](errc code) { return code == errc::damaged || code == errc::newer_format; };
+    const auto plain = [](errc code) {
+      return code == errc::damaged || code == errc::newer_format;
+    };
     static const auto session = encode(sample_session());
     static const auto changes = one_of_each();
     for (int i = 0; i < 100; ++i) {
@@ -323,8 +419,10 @@ TEST_CASE("a document with a flipped byte is read or refused and never crashes t
 TEST_CASE("random bytes are no document") {
   holds("random bytes", [](const std::string& bytes) {
     const auto x = decode_change(bytes);
-    RC_ASSERT(x.has_value() || x.error().code == errc::damaged || x.error().code == errc::newer_format);
+    RC_ASSERT(x.has_value() || x.error().code == errc::damaged
+              || x.error().code == errc::newer_format);
     const auto y = decode_session(bytes);
-    RC_ASSERT(y.has_value() || y.error().code == errc::damaged || y.error().code == errc::newer_format);
+    RC_ASSERT(y.has_value() || y.error().code == errc::damaged
+              || y.error().code == errc::newer_format);
   });
 }

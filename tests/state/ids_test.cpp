@@ -1,8 +1,7 @@
-#include "../support/generate.hpp"
-#include "../support/printing.hpp"
-
 #include <troupe/state/ids.hpp>
 
+#include "../support/generate.hpp"
+#include "../support/printing.hpp"
 #include <doctest/doctest.h>
 
 #include <set>
@@ -27,8 +26,10 @@ void refuses(const std::string& text, std::optional<std::uint64_t> limit = {}) {
 }  // namespace
 
 TEST_CASE("an id is any text of 1 to 256 bytes without control characters") {
-  for (const std::string& text : {"a"s, "../../etc/passwd"s, "/"s, "."s, " "s, "%2e"s, "\xc3\xa4"s, "\xc2\xa0"s, "\xf0\x9f\x98\x80"s,
-                                  "~"s, "__proto__"s, std::string(256, 'x'), "a\"b\\c"s, "\xe2\x80\xa8"s, "\xc3\x80\xc3\x9f"s}) {
+  for (const std::string& text :
+       {"a"s, "../../etc/passwd"s, "/"s, "."s, " "s, "%2e"s, "\xc3\xa4"s, "\xc2\xa0"s,
+        "\xf0\x9f\x98\x80"s, "~"s, "__proto__"s, std::string(256, 'x'), "a\"b\\c"s, "\xe2\x80\xa8"s,
+        "\xc3\x80\xc3\x9f"s}) {
     CAPTURE(text);
     const auto id = checked_id(text);
     REQUIRE(id);
@@ -60,7 +61,10 @@ TEST_CASE("an id with a control character is refused wherever it stands") {
 TEST_CASE("an entity is told apart by each of its parts and equal ones hash equally") {
   const auto a = session_ref("x");
   CHECK(a == entity_ref{"default", entity_kind::session, "x"});
-  const std::set<entity_ref> all{a, {"other", entity_kind::session, "x"}, {"default", entity_kind::user, "x"}, session_ref("y")};
+  const std::set<entity_ref> all{a,
+                                 {"other", entity_kind::session, "x"},
+                                 {"default", entity_kind::user, "x"},
+                                 session_ref("y")};
   CHECK(all.size() == 4);
   const std::unordered_set<entity_ref> hashed(all.begin(), all.end());
   CHECK(hashed.size() == 4);
@@ -69,7 +73,8 @@ TEST_CASE("an entity is told apart by each of its parts and equal ones hash equa
   for (const auto& ref : all)
     hashes.insert(std::hash<entity_ref>{}(ref));
   CHECK(hashes.size() == 4);
-  CHECK(std::hash<entity_ref>{}({"a", entity_kind::session, "b"}) != std::hash<entity_ref>{}({"b", entity_kind::session, "a"}));
+  CHECK(std::hash<entity_ref>{}({"a", entity_kind::session, "b"})
+        != std::hash<entity_ref>{}({"b", entity_kind::session, "a"}));
   CHECK(entity_ref{"a", entity_kind::session, "z"} < entity_ref{"b", entity_kind::session, "a"});
   CHECK(entity_ref{"a", entity_kind::session, "z"} < entity_ref{"a", entity_kind::workflow, "a"});
 }
@@ -94,7 +99,8 @@ TEST_CASE("the numbers of entity kinds stand on disk and never change") {
 
 TEST_CASE("a random id shows all 128 bits as 32 hexadecimal digits") {
   CHECK(id_from_random({0, 0}) == std::string(32, '0'));
-  CHECK(id_from_random({0x0123456789abcdefull, 0xfedcba9876543210ull}) == "0123456789abcdeffedcba9876543210");
+  CHECK(id_from_random({0x0123456789abcdefull, 0xfedcba9876543210ull})
+        == "0123456789abcdeffedcba9876543210");
   CHECK(id_from_random({~0ull, 1}) == "ffffffffffffffff0000000000000001");
 }
 

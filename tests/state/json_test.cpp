@@ -1,10 +1,9 @@
+#include <troupe/state/json.hpp>
+
 #include "../support/allocations.hpp"
 #include "../support/generate.hpp"
 #include "../support/naive.hpp"
 #include "../support/printing.hpp"
-
-#include <troupe/state/json.hpp>
-
 #include <doctest/doctest.h>
 
 #include <charconv>
@@ -42,17 +41,45 @@ void refuses(std::string_view text, errc code, std::string_view path) {
   CHECK(is_utf8(fault.path));
 }
 
-std::string nested(std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); }
+std::string nested(std::size_t depth) {
+  return std::string(depth, '[') + std::string(depth, ']');
+}
 
 }  // namespace
 
 TEST_CASE("JSON of a plain value is read and printed as it stood") {
-  for (const char* text :
-       {"null", "true", "false", "0", "1", "-1", "1.0", "-0.0", "0.1", "1e+300", "5e-324", "1.7976931348623157e+308",
-        "\"\"", "[]", "{}", "[[]]", "[{}]", "{\"a\":[]}", "[1,1.0,\"1\",true,null]", "{\"a\":{\"b\":{\"c\":[1,2,3]}}}",
-        "9223372036854775807", "9223372036854775808", "18446744073709551615", "-9223372036854775808",
-        "{\"__proto__\":1,\"constructor\":{\"prototype\":null}}", "\"\xf0\x9f\x98\x80\"", "\"\\u0000\"",
-        "{\"b\":1,\"a\":2,\"\":3}", "[1,[2,[3,{\"x\":[]}],4],5]", "\"/~\"", "[{},[],{},\"\"]", "{\"a\":{},\"b\":[],\"c\":0}"}) {
+  for (const char* text : {"null",
+                           "true",
+                           "false",
+                           "0",
+                           "1",
+                           "-1",
+                           "1.0",
+                           "-0.0",
+                           "0.1",
+                           "1e+300",
+                           "5e-324",
+                           "1.7976931348623157e+308",
+                           "\"\"",
+                           "[]",
+                           "{}",
+                           "[[]]",
+                           "[{}]",
+                           "{\"a\":[]}",
+                           "[1,1.0,\"1\",true,null]",
+                           "{\"a\":{\"b\":{\"c\":[1,2,3]}}}",
+                           "9223372036854775807",
+                           "9223372036854775808",
+                           "18446744073709551615",
+                           "-9223372036854775808",
+                           "{\"__proto__\":1,\"constructor\":{\"prototype\":null}}",
+                           "\"\xf0\x9f\x98\x80\"",
+                           "\"\\u0000\"",
+                           "{\"b\":1,\"a\":2,\"\":3}",
+                           "[1,[2,[3,{\"x\":[]}],4],5]",
+                           "\"/~\"",
+                           "[{},[],{},\"\"]",
+                           "{\"a\":{},\"b\":[],\"c\":0}"}) {
     CAPTURE(text);
     CHECK(to_json(read(text)) == text);
   }
@@ -100,7 +127,8 @@ TEST_CASE("a string keeps every character") {
   for (int c = 0; c < 0x80; ++c)
     all += static_cast<char>(c);
   CHECK(read(to_json(value{all})).view().as_string() == all);
-  CHECK(to_json(value{"\"\\\n\r\t\b\f\x1f\x7f/"s}) == "\"\\\"\\\\\\n\\r\\t\\u0008\\u000c\\u001f\x7f/\"");
+  CHECK(to_json(value{"\"\\\n\r\t\b\f\x1f\x7f/"s})
+        == "\"\\\"\\\\\\n\\r\\t\\u0008\\u000c\\u001f\x7f/\"");
   for (char c = ' '; c < 0x7f; ++c) {
     if (c != '"' && c != '\\')
       CHECK(to_json(value{std::string(2, c)}) == '"' + std::string(2, c) + '"');
@@ -160,7 +188,8 @@ TEST_CASE("a real prints as briefly as any text that reads back to it") {
       if (std::strtod(shorter, nullptr) == x) {
         const auto e = std::string{shorter}.find('e');
         const auto exponent = std::abs(std::atoi(shorter + e + 1));
-        RC_ASSERT(digits <= static_cast<std::size_t>(precision) + 2 + static_cast<std::size_t>(exponent < 22 ? exponent : 0));
+        RC_ASSERT(digits <= static_cast<std::size_t>(precision) + 2
+                                + static_cast<std::size_t>(exponent < 22 ? exponent : 0));
         break;
       }
     }
@@ -235,13 +264,74 @@ TEST_CASE("text that is not UTF-8 is refused with its path") {
 }
 
 TEST_CASE("what is no JSON is malformed") {
-  for (const std::string& text :
-       {""s, " "s, "\n"s, "\0"s, "{"s, "["s, "}"s, "]"s, "[1"s, "[1,"s, "[1,]"s, "[,1]"s, "[1 2]"s, "{\"a\"}"s, "{\"a\":}"s,
-        "{\"a\":1,}"s, "{a:1}"s, "{'a':1}"s, "{1:2}"s, "tru"s, "True"s, "nul"s, "NaN"s, "Infinity"s, "-"s, "-Infinity"s, "+1"s, "01"s,
-        "-01"s, "1."s, ".5"s, "1e"s, "1e+"s, "0x10"s, "1_000"s, "\"a"s, "\"\\x\""s, "\"\\u12\""s, "\"\\u12g4\""s, "\"\n\""s,
-        "\"\t\""s, "\"a\0b\""s, "[1]]"s, "1 1"s, "null null"s, "{} x"s, "[1]\0"s, "\xef\xbb\xbf""1"s, "[1}"s, "{\"a\":1]"s, "// c\n1"s,
-        "/**/1"s, "[1,/**/2]"s, "[\"a\" \"b\"]"s, "{\"a\" 1}"s, "{\"a\"::1}"s, "[[]"s, "{\"a\":[}"s, "\\u0031"s, "1e5.5"s, "--1"s,
-        "1-"s, "\""s, "\"\\"s, "\"\\\""s, "\"\\u"s, "[\"\\ud8"s}) {
+  for (const std::string& text : {""s,
+                                  " "s,
+                                  "\n"s,
+                                  "\0"s,
+                                  "{"s,
+                                  "["s,
+                                  "}"s,
+                                  "]"s,
+                                  "[1"s,
+                                  "[1,"s,
+                                  "[1,]"s,
+                                  "[,1]"s,
+                                  "[1 2]"s,
+                                  "{\"a\"}"s,
+                                  "{\"a\":}"s,
+                                  "{\"a\":1,}"s,
+                                  "{a:1}"s,
+                                  "{'a':1}"s,
+                                  "{1:2}"s,
+                                  "tru"s,
+                                  "True"s,
+                                  "nul"s,
+                                  "NaN"s,
+                                  "Infinity"s,
+                                  "-"s,
+                                  "-Infinity"s,
+                                  "+1"s,
+                                  "01"s,
+                                  "-01"s,
+                                  "1."s,
+                                  ".5"s,
+                                  "1e"s,
+                                  "1e+"s,
+                                  "0x10"s,
+                                  "1_000"s,
+                                  "\"a"s,
+                                  "\"\\x\""s,
+                                  "\"\\u12\""s,
+                                  "\"\\u12g4\""s,
+                                  "\"\n\""s,
+                                  "\"\t\""s,
+                                  "\"a\0b\""s,
+                                  "[1]]"s,
+                                  "1 1"s,
+                                  "null null"s,
+                                  "{} x"s,
+                                  "[1]\0"s,
+                                  "\xef\xbb\xbf"
+                                  "1"s,
+                                  "[1}"s,
+                                  "{\"a\":1]"s,
+                                  "// c\n1"s,
+                                  "/**/1"s,
+                                  "[1,/**/2]"s,
+                                  "[\"a\" \"b\"]"s,
+                                  "{\"a\" 1}"s,
+                                  "{\"a\"::1}"s,
+                                  "[[]"s,
+                                  "{\"a\":[}"s,
+                                  "\\u0031"s,
+                                  "1e5.5"s,
+                                  "--1"s,
+                                  "1-"s,
+                                  "\""s,
+                                  "\"\\"s,
+                                  "\"\\\""s,
+                                  "\"\\u"s,
+                                  "[\"\\ud8"s}) {
     CAPTURE(text);
     refuses(text, errc::malformed, "");
   }
@@ -274,14 +364,16 @@ TEST_CASE("nesting is refused beyond 64 and not before") {
 }
 
 TEST_CASE("a bomb of 100000 brackets is refused and takes no more than a few times its size") {
-  for (const auto& text : {std::string(100'000, '['), nested(100'000), std::string(100'000, '{'), std::string(100'000, ']'),
-                           [] {
-                             std::string out;
-                             for (int i = 0; i < 100'000; ++i)
-                               out += "{\"a\":";
-                             return out;
-                           }(),
-                           std::string(100'000, '[') + "1e999", std::string(100'000, '[') + "\"\xff\""}) {
+  for (const auto& text :
+       {std::string(100'000, '['), nested(100'000), std::string(100'000, '{'),
+        std::string(100'000, ']'),
+        [] {
+          std::string out;
+          for (int i = 0; i < 100'000; ++i)
+            out += "{\"a\":";
+          return out;
+        }(),
+        std::string(100'000, '[') + "1e999", std::string(100'000, '[') + "\"\xff\""}) {
     read("1");  // the parser that is kept is there
     allocation_watch watch;
     const auto fault = refusal(text);
@@ -361,9 +453,10 @@ TEST_CASE("a document after a refused one is read as if nothing had been") {
 
 TEST_CASE("any text is read or refused and what is read prints to itself") {
   holds("random text", [] {
-    const auto text = *rc::gen::container<std::string>(rc::gen::oneOf(
-        rc::gen::element('{', '}', '[', ']', ',', ':', '"', '\\', 'u', 'd', '8', '0', '1', 'e', '-', '.', ' ', 'n', 'a'),
-        rc::gen::arbitrary<char>()));
+    const auto text = *rc::gen::container<std::string>(
+        rc::gen::oneOf(rc::gen::element('{', '}', '[', ']', ',', ':', '"', '\\', 'u', 'd', '8', '0',
+                                        '1', 'e', '-', '.', ' ', 'n', 'a'),
+                       rc::gen::arbitrary<char>()));
     const auto x = value_from_json(text);
     if (!x) {
       RC_ASSERT(is_utf8(x.error().path));
@@ -372,14 +465,15 @@ TEST_CASE("any text is read or refused and what is read prints to itself") {
       RC_ASSERT(value_from_json(to_json(*x))->bytes() == x->bytes());
     }
   });
-  holds("a document cut short or with one byte changed", [](const value& x, std::uint32_t at, char c) {
-    const auto text = to_json(x);
-    RC_ASSERT(value_from_json(text).has_value());
-    auto changed = text;
-    changed[at % text.size()] = c;
-    if (const auto y = value_from_json(changed))
-      RC_ASSERT(value_from_json(to_json(*y))->bytes() == y->bytes());
-    if (text.front() == '[' || text.front() == '{' || text.front() == '"')
-      RC_ASSERT(!value_from_json(text.substr(0, at % text.size())).has_value());
-  });
+  holds("a document cut short or with one byte changed",
+        [](const value& x, std::uint32_t at, char c) {
+          const auto text = to_json(x);
+          RC_ASSERT(value_from_json(text).has_value());
+          auto changed = text;
+          changed[at % text.size()] = c;
+          if (const auto y = value_from_json(changed))
+            RC_ASSERT(value_from_json(to_json(*y))->bytes() == y->bytes());
+          if (text.front() == '[' || text.front() == '{' || text.front() == '"')
+            RC_ASSERT(!value_from_json(text.substr(0, at % text.size())).has_value());
+        });
 }

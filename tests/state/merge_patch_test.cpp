@@ -1,12 +1,10 @@
-#include "../support/generate.hpp"
-#include "../support/naive.hpp"
-#include "../support/printing.hpp"
-
 #include <troupe/state/json.hpp>
 #include <troupe/state/merge_patch.hpp>
 
+#include "../support/generate.hpp"
+#include "../support/naive.hpp"
+#include "../support/printing.hpp"
 #include <doctest/doctest.h>
-
 #include <pthread.h>
 
 #include <string>
@@ -50,8 +48,10 @@ TEST_CASE("a merge gives what RFC 7396 appendix A says") {
 }
 
 TEST_CASE("a merge keeps the order of keys and puts new ones behind") {
-  CHECK(merged(R"({"z":1,"a":2,"m":3})", R"({"b":9,"a":8,"z":7})") == R"({"z":7,"a":8,"m":3,"b":9})");
-  CHECK(merged(R"({"z":1,"a":2,"m":3})", R"({"q":1,"a":null,"p":2})") == R"({"z":1,"m":3,"q":1,"p":2})");
+  CHECK(merged(R"({"z":1,"a":2,"m":3})", R"({"b":9,"a":8,"z":7})")
+        == R"({"z":7,"a":8,"m":3,"b":9})");
+  CHECK(merged(R"({"z":1,"a":2,"m":3})", R"({"q":1,"a":null,"p":2})")
+        == R"({"z":1,"m":3,"q":1,"p":2})");
 }
 
 TEST_CASE("a null deletes only in a map and stays in an array and in the target") {
@@ -94,11 +94,13 @@ TEST_CASE("a merge of maps with 1000 keys finds each one") {
     if (i % 10 == 0)
       patch.emplace_back("new" + std::to_string(i), value{i});
   }
-  CHECK(merge_patch(map_of(target), map_of(patch)).bytes() == naive_merge(map_of(target), map_of(patch)).bytes());
+  CHECK(merge_patch(map_of(target), map_of(patch)).bytes()
+        == naive_merge(map_of(target), map_of(patch)).bytes());
 }
 
 TEST_CASE("comparing and merging deep values needs no more than a small stack") {
-  // A frame for each level would need many times the 256 KiB, and a pass over the rest for each many minutes.
+  // A frame for each level would need many times the 256 KiB, and a pass over the rest for each
+  // many minutes.
   struct work {
     bool ok = false;
     static void* run(void* self) {
@@ -109,7 +111,8 @@ TEST_CASE("comparing and merging deep values needs no more than a small stack") 
         return out.raw(innermost).finish();
       };
       const auto old = value::map({{"x", 1}, {"y", 2}}), merged = value::map({{"x", 3}, {"y", 2}});
-      const auto result = merge_patch(nested(100'000, old), nested(100'000, value::map({{"x", 3}})));
+      const auto result =
+          merge_patch(nested(100'000, old), nested(100'000, value::map({{"x", 3}})));
       const bool merges = result.bytes() == nested(100'000, merged).bytes();
       const bool compares = nested(20'000, merged) == nested(20'000, with_reversed_keys(merged))
                             && !(nested(20'000, merged) == nested(20'000, old));

@@ -1,10 +1,9 @@
+#include <troupe/state/value.hpp>
+
 #include "../support/allocations.hpp"
 #include "../support/generate.hpp"
 #include "../support/naive.hpp"
 #include "../support/printing.hpp"
-
-#include <troupe/state/value.hpp>
-
 #include <doctest/doctest.h>
 
 #include <bit>
@@ -54,7 +53,7 @@ std::string times(std::size_t n, std::string_view bytes) {
 
 /// Writes a value in some encoding that is allowed, whatever its length.
 class wasteful_writer {
- public:
+public:
   explicit wasteful_writer(std::uint64_t seed) : random_{seed} {}
 
   std::string write(value_view x) {
@@ -63,15 +62,19 @@ class wasteful_writer {
     return out_;
   }
 
- private:
+private:
   void any(value_view x) {
     switch (x.type()) {
       case value_type::null: out_ += '\xc0'; break;
       case value_type::boolean: out_ += *x.as_bool() ? '\xc3' : '\xc2'; break;
       case value_type::integer: integer(x); break;
       case value_type::real: real(*x.as_real()); break;
-      case value_type::string: length(x.as_string()->size(), 31, 0xa0, 0xd9), out_ += *x.as_string(); break;
-      case value_type::binary: length(x.as_binary()->size(), 0, 0, 0xc4), out_ += *x.as_binary(); break;
+      case value_type::string:
+        length(x.as_string()->size(), 31, 0xa0, 0xd9), out_ += *x.as_string();
+        break;
+      case value_type::binary:
+        length(x.as_binary()->size(), 0, 0, 0xc4), out_ += *x.as_binary();
+        break;
       case value_type::array:
         length(x.size(), 15, 0x90, 0xdb);
         for (auto c = x.children(); c.next();)
@@ -97,7 +100,8 @@ class wasteful_writer {
     for (unsigned width = 1, tag = 0; width <= 8; width *= 2, ++tag) {
       const auto shift = 64 - 8 * width;
       const bool fits_unsigned = positive && (bits << shift) >> shift == bits;
-      const bool fits_signed = x.as_int64() && static_cast<std::int64_t>(bits << shift) >> shift == *x.as_int64();
+      const bool fits_signed =
+          x.as_int64() && static_cast<std::int64_t>(bits << shift) >> shift == *x.as_int64();
       if (fits_unsigned && random_() % 3 == 0)
         return number(0xcc + static_cast<int>(tag), bits, width);
       if (fits_signed && random_() % 3 == 0)
@@ -108,7 +112,8 @@ class wasteful_writer {
 
   void real(double x) {
     const auto narrow = static_cast<float>(x);
-    if (std::bit_cast<std::uint64_t>(static_cast<double>(narrow)) == std::bit_cast<std::uint64_t>(x) && random_() % 2 == 0)
+    if (std::bit_cast<std::uint64_t>(static_cast<double>(narrow)) == std::bit_cast<std::uint64_t>(x)
+        && random_() % 2 == 0)
       number(0xca, std::bit_cast<std::uint32_t>(narrow), 4);
     else
       number(0xcb, std::bit_cast<std::uint64_t>(x), 8);
@@ -116,7 +121,8 @@ class wasteful_writer {
 
   /// `tag8` is the tag with one byte of length, if there is one; the next two have two and four.
   void length(std::size_t size, std::size_t fix_max, int fix, int tag8) {
-    const bool has_fix = fix != 0 && size <= fix_max, has_8 = tag8 != 0xdb && tag8 != 0xdd && size < 256;
+    const bool has_fix = fix != 0 && size <= fix_max,
+               has_8 = tag8 != 0xdb && tag8 != 0xdd && size < 256;
     if (has_fix && random_() % 4 == 0)
       out_ += static_cast<char>(fix | static_cast<int>(size));
     else if (has_8 && random_() % 3 == 0)
@@ -139,14 +145,15 @@ TEST_CASE("every canonical value is read as it is") {
     RC_ASSERT(again.has_value());
     RC_ASSERT(again->bytes() == x.bytes());
   });
-  for (const char* hex : {"c0", "c2", "c3", "00", "7f", "ff", "e0", "a0", "90", "80", "c400", "c40200ff", "cb0000000000000000",
-                          "81a0c0", "82a161c0a162c0", "cfffffffffffffffff", "d38000000000000000", "a20000"})
+  for (const char* hex : {"c0", "c2", "c3", "00", "7f", "ff", "e0", "a0", "90", "80", "c400",
+                          "c40200ff", "cb0000000000000000", "81a0c0", "82a161c0a162c0",
+                          "cfffffffffffffffff", "d38000000000000000", "a20000"})
     CHECK(canonical(hex) == hex);
 }
 
 TEST_CASE("a value in a longer encoding becomes the same canonical bytes") {
-  for (const char* five : {"05", "cc05", "cd0005", "ce00000005", "cf0000000000000005", "d005", "d10005", "d200000005",
-                           "d30000000000000005"})
+  for (const char* five : {"05", "cc05", "cd0005", "ce00000005", "cf0000000000000005", "d005",
+                           "d10005", "d200000005", "d30000000000000005"})
     CHECK(canonical(five) == "05");
   for (const char* minus_one : {"ff", "d0ff", "d1ffff", "d2ffffffff", "d3ffffffffffffffff"})
     CHECK(canonical(minus_one) == "ff");
@@ -177,9 +184,30 @@ TEST_CASE("a value in a longer encoding becomes the same canonical bytes") {
 }
 
 TEST_CASE("a length that lies is malformed and takes no memory") {
-  for (const char* hex : {"dd7fffffff", "ddffffffff", "dfffffffff", "df7fffffff", "dbffffffff", "c6ffffffff", "dcffff", "deffff", "daffff",
-                          "c5ffff", "d9ff", "c4ff", "bf", "9f", "8f", "dd00000002c0", "81a161", "dd7fffffffc0c0c0", "dfffffffffa161c0",
-                          "91dd7fffffff", "c7ff01", "c8ffff01", "c9ffffffff01", "ddffffffffddffffffff"}) {
+  for (const char* hex : {"dd7fffffff",
+                          "ddffffffff",
+                          "dfffffffff",
+                          "df7fffffff",
+                          "dbffffffff",
+                          "c6ffffffff",
+                          "dcffff",
+                          "deffff",
+                          "daffff",
+                          "c5ffff",
+                          "d9ff",
+                          "c4ff",
+                          "bf",
+                          "9f",
+                          "8f",
+                          "dd00000002c0",
+                          "81a161",
+                          "dd7fffffffc0c0c0",
+                          "dfffffffffa161c0",
+                          "91dd7fffffff",
+                          "c7ff01",
+                          "c8ffff01",
+                          "c9ffffffff01",
+                          "ddffffffffddffffffff"}) {
     CAPTURE(hex);
     const auto fault = refusal(from_hex(hex));
     CHECK(fault.code == errc::malformed);
@@ -194,14 +222,21 @@ TEST_CASE("a chain of arrays that promise more than there is ends at a budget") 
   CHECK(refusal(times(100'000, "\x91")).code == errc::too_deep);
   CHECK(refusal(times(100'000, from_hex("81a161"))).code == errc::too_deep);
   CHECK(refusal(times(200'000, from_hex("dd00000001"))).code == errc::too_deep);
-  CHECK(value_from_msgpack(times(1 << 20, "\x91"), {.depth = 2'000'000}).error().code == errc::too_many_elements);
+  CHECK(value_from_msgpack(times(1 << 20, "\x91"), {.depth = 2'000'000}).error().code
+        == errc::too_many_elements);
 }
 
 TEST_CASE("an extension type is refused with its path") {
-  for (const char* hex : {"d40100", "d5010000", "d60100000000", "d7010000000000000000", "c7000100", "c7010100", "c800010100", "c90000000101"
+  for (const char* hex : {"d40100", "d5010000", "d60100000000", "d7010000000000000000", "c7000100",
+                          "c7010100", "c800010100",
+                          "c90000000101"
                           "00"})
     CHECK(refusal(from_hex(hex)).code == errc::invalid_value);
-  CHECK(refusal(from_hex("d8" "01" + std::string(32, '0'))).code == errc::invalid_value);
+  CHECK(refusal(from_hex("d8"
+                         "01"
+                         + std::string(32, '0')))
+            .code
+        == errc::invalid_value);
   refuses("d6ff00000000", errc::invalid_value);
   refuses("9201d6ff00000000", errc::invalid_value, "/1");
   refuses("81a16192c0d40000", errc::invalid_value, "/a/1");
@@ -222,13 +257,20 @@ TEST_CASE("bytes behind the value are malformed") {
   refuses("81a161c000", errc::malformed);
 }
 
-TEST_CASE("no bytes are malformed") { refuses("", errc::malformed); }
+TEST_CASE("no bytes are malformed") {
+  refuses("", errc::malformed);
+}
 
 TEST_CASE("a key that is no string is refused at the path of its map") {
-  for (const char* key : {"00", "ff", "c0", "c2", "cb3ff0000000000000", "c40161", "90", "80", "9101", "cf0000000000000001"}) {
+  for (const char* key : {"00", "ff", "c0", "c2", "cb3ff0000000000000", "c40161", "90", "80",
+                          "9101", "cf0000000000000001"}) {
     refuses("81" + std::string{key} + "c0", errc::invalid_value);
     refuses("82a161c0" + std::string{key} + "c0", errc::invalid_value);
-    refuses("9201" "81a16d82a161c0" + std::string{key} + "c0", errc::invalid_value, "/1/m");
+    refuses(
+        "9201"
+        "81a16d82a161c0"
+            + std::string{key} + "c0",
+        errc::invalid_value, "/1/m");
   }
   refuses("81d40100c0", errc::invalid_value);
 }
@@ -237,14 +279,21 @@ TEST_CASE("a key that occurs twice is refused with its path") {
   refuses("82a161c0a161c0", errc::invalid_value, "/a");
   refuses("82a161c0d90161c0", errc::invalid_value, "/a");
   refuses("83a161c0a162c0a161c3", errc::invalid_value, "/a");
-  refuses("9201" "81a16d82a0c0a0c0", errc::invalid_value, "/1/m/");
-  refuses("82a161c0a161" "90", errc::invalid_value, "/a");
+  refuses(
+      "9201"
+      "81a16d82a0c0a0c0",
+      errc::invalid_value, "/1/m/");
+  refuses(
+      "82a161c0a161"
+      "90",
+      errc::invalid_value, "/a");
   CHECK(canonical("82a16181a161c0a16282a161c0a162c0") == "82a16181a161c0a16282a161c0a162c0");
 }
 
 TEST_CASE("NaN and infinities are refused with their path") {
-  for (const char* hex : {"cb7ff0000000000000", "cbfff0000000000000", "cb7ff8000000000000", "cbfff8000000000001", "cb7ff0000000000001",
-                          "ca7f800000", "caff800000", "ca7fc00000"}) {
+  for (const char* hex :
+       {"cb7ff0000000000000", "cbfff0000000000000", "cb7ff8000000000000", "cbfff8000000000001",
+        "cb7ff0000000000001", "ca7f800000", "caff800000", "ca7fc00000"}) {
     refuses(hex, errc::invalid_value);
     refuses("92c0" + std::string{hex}, errc::invalid_value, "/1");
     refuses("81a16192c0" + std::string{hex}, errc::invalid_value, "/a/1");
@@ -263,14 +312,15 @@ TEST_CASE("text that is not UTF-8 is refused with its path") {
 }
 
 TEST_CASE("a value cut short anywhere is malformed") {
-  const auto whole = value::map({{"null", value{}},
-                                 {"integers", value::array({1, 300, 70000, std::int64_t{1} << 40, -1, -100, -1000, -100000,
-                                                            -(std::int64_t{1} << 40)})},
-                                 {"real", 0.5},
-                                 {"text", std::string(300, 'x')},
-                                 {"short", "\xc3\xa4"},
-                                 {"bytes", value::binary(std::string(300, '\xff'))},
-                                 {"map", value::map({{"a", value::array({})}, {"b", value::map({})}})}});
+  const auto whole =
+      value::map({{"null", value{}},
+                  {"integers", value::array({1, 300, 70000, std::int64_t{1} << 40, -1, -100, -1000,
+                                             -100000, -(std::int64_t{1} << 40)})},
+                  {"real", 0.5},
+                  {"text", std::string(300, 'x')},
+                  {"short", "\xc3\xa4"},
+                  {"bytes", value::binary(std::string(300, '\xff'))},
+                  {"map", value::map({{"a", value::array({})}, {"b", value::map({})}})}});
   const std::string bytes{whole.bytes()};
   const auto wasteful = wasteful_writer{7}.write(whole);
   REQUIRE(value_from_msgpack(bytes) == whole);

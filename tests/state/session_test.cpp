@@ -1,8 +1,7 @@
-#include "../support/allocations.hpp"
-#include "../support/sessions.hpp"
-
 #include <troupe/state/session.hpp>
 
+#include "../support/allocations.hpp"
+#include "../support/sessions.hpp"
 #include <doctest/doctest.h>
 
 #include <array>
@@ -22,11 +21,14 @@ value deep(std::size_t arrays) {
 }
 
 /// A map of exactly `size` bytes.
-value map_of_bytes(std::size_t size) { return value::map({{"t", std::string(size - 8, 'x')}}); }
+value map_of_bytes(std::size_t size) {
+  return value::map({{"t", std::string(size - 8, 'x')}});
+}
 
 }  // namespace
 
-// Create and delete ----------------------------------------------------------------------------------------------
+// Create and delete
+// ----------------------------------------------------------------------------------------------
 
 TEST_CASE("a session that was never created is absent and empty") {
   const session_state state;
@@ -56,7 +58,8 @@ TEST_CASE("every command but create is not_found where there is no session") {
 
 TEST_CASE("a create makes revision 1 with user and metadata and times") {
   session_fixture s;
-  CHECK(s.does(create_session{"ann", json(R"({"tag":"x"})")}) == outcome{.revision = 1, .changed = true, .created = true});
+  CHECK(s.does(create_session{"ann", json(R"({"tag":"x"})")})
+        == outcome{.revision = 1, .changed = true, .created = true});
   CHECK(s.state.live());
   CHECK(s.state.user == "ann");
   CHECK(to_json(s.state.metadata) == R"({"tag":"x"})");
@@ -82,21 +85,30 @@ TEST_CASE("a create only if absent is refused with the current revision") {
   CHECK(s.does(create_session{"", value::map({}), true}).created);
   s.set("a", 1);
   CHECK(s.refuses(create_session{"", value::map({}), true})
-        == error{.code = errc::already_exists, .message = "the session is there already", .current_revision = 2});
+        == error{.code = errc::already_exists,
+                 .message = "the session is there already",
+                 .current_revision = 2});
   s.does(delete_session{});
-  CHECK(s.does(create_session{"", value::map({}), true}) == outcome{.revision = 4, .changed = true, .created = true});
+  CHECK(s.does(create_session{"", value::map({}), true})
+        == outcome{.revision = 4, .changed = true, .created = true});
 }
 
 TEST_CASE("a create with a bad user or metadata is refused") {
   session_fixture s;
   CHECK(s.refuses(create_session{"\n"})
-        == error{.code = errc::bad_id, .message = "user: an id has no control characters", .path = "/user"});
+        == error{.code = errc::bad_id,
+                 .message = "user: an id has no control characters",
+                 .path = "/user"});
   CHECK(s.refuses(create_session{std::string(257, 'u')})
-        == error{.code = errc::bad_id, .message = "user: an id is at most 256 bytes long", .path = "/user"});
-  CHECK(s.refuses(create_session{"\xff"}) == error{.code = errc::bad_id, .message = "user: an id is UTF-8", .path = "/user"});
+        == error{.code = errc::bad_id,
+                 .message = "user: an id is at most 256 bytes long",
+                 .path = "/user"});
+  CHECK(s.refuses(create_session{"\xff"})
+        == error{.code = errc::bad_id, .message = "user: an id is UTF-8", .path = "/user"});
   for (const value& metadata : {value{}, value{1}, value{"x"}, value::array({})})
     CHECK(s.refuses(create_session{"", metadata})
-          == error{.code = errc::wrong_type, .message = "metadata is an object", .path = "/metadata"});
+          == error{
+              .code = errc::wrong_type, .message = "metadata is an object", .path = "/metadata"});
   CHECK(s.refuses(create_session{"", map_of_bytes(max_value_bytes + 1)})
         == error{.code = errc::too_large,
                  .message = "a state value is at most 256 KiB of msgpack",
@@ -127,15 +139,19 @@ TEST_CASE("a delete empties the session and a create after it continues the revi
   CHECK(s.create() == outcome{.revision = 5, .changed = true, .created = true});
   CHECK(s.state.created == timestamp{3000});
   CHECK(s.keys() == "{}");
-  CHECK(s.append({value::map({})}) == outcome{.revision = 6, .changed = true, .first_seq = 1, .last_seq = 1});
+  CHECK(s.append({value::map({})})
+        == outcome{.revision = 6, .changed = true, .first_seq = 1, .last_seq = 1});
 }
 
-// Revisions ------------------------------------------------------------------------------------------------------
+// Revisions
+// ------------------------------------------------------------------------------------------------------
 
 TEST_CASE("an expected revision that is not the current one is refused with the current one") {
   session_fixture s;
   CHECK(s.refuses(create_session{}, 0)
-        == error{.code = errc::revision_conflict, .message = "expected revision 0, found no session", .current_revision = 0});
+        == error{.code = errc::revision_conflict,
+                 .message = "expected revision 0, found no session",
+                 .current_revision = 0});
   s.create();
   s.set("a", 1);
   const auto conflict = [](std::uint64_t expected) {
@@ -155,13 +171,16 @@ TEST_CASE("an expected revision that is not the current one is refused with the 
   CHECK(s.does(create_session{}, 3) == outcome{.revision = 3});
   CHECK(s.does(delete_session{}, 3).revision == 4);
   CHECK(s.refuses(create_session{}, 4)
-        == error{.code = errc::revision_conflict, .message = "expected revision 4, found no session", .current_revision = 4});
+        == error{.code = errc::revision_conflict,
+                 .message = "expected revision 4, found no session",
+                 .current_revision = 4});
 }
 
 TEST_CASE("one command is one revision however many events it has") {
   session_fixture s;
   s.create();
-  CHECK(s.does(patch_state{{set_key{"a", 1}, set_key{"b", 2}, delete_key{"a"}}}) == outcome{.revision = 2, .changed = true});
+  CHECK(s.does(patch_state{{set_key{"a", 1}, set_key{"b", 2}, delete_key{"a"}}})
+        == outcome{.revision = 2, .changed = true});
   CHECK(describe(s.history.back()) == "2 @ 1000: set a = 1; set b = 2; delete a");
   CHECK(s.keys() == R"({"b":2})");
   CHECK(s.state.entries.find("b")->revision == 2);
@@ -179,10 +198,12 @@ TEST_CASE("a decision changes nothing by itself and copies no payload") {
   CHECK(watch.total() < 16'000);
   CHECK_FALSE(s.state.entries.find("a"));
   CHECK(copy.entries.find("a")->data == value{1});
-  CHECK(copy.entries.find("big")->data.bytes().data() == s.state.entries.find("big")->data.bytes().data());
+  CHECK(copy.entries.find("big")->data.bytes().data()
+        == s.state.entries.find("big")->data.bytes().data());
 }
 
-// Items ----------------------------------------------------------------------------------------------------------
+// Items
+// ----------------------------------------------------------------------------------------------------------
 
 TEST_CASE("an append numbers its items in order from the last one on") {
   session_fixture s;
@@ -192,7 +213,8 @@ TEST_CASE("an append numbers its items in order from the last one on") {
         == outcome{.revision = 2, .changed = true, .first_seq = 1, .last_seq = 2});
   CHECK(describe(s.history.back()) == R"(2 @ 2000: items 1 [{"a":1},{"b":2}])");
   s.now = {3000};
-  CHECK(s.append({json("{}")}) == outcome{.revision = 3, .changed = true, .first_seq = 3, .last_seq = 3});
+  CHECK(s.append({json("{}")})
+        == outcome{.revision = 3, .changed = true, .first_seq = 3, .last_seq = 3});
   REQUIRE(s.state.items.size() == 3);
   CHECK(s.state.items[0] == history_item{1, {2000}, json(R"({"a":1})")});
   CHECK(s.state.items[1] == history_item{2, {2000}, json(R"({"b":2})")});
@@ -206,16 +228,27 @@ TEST_CASE("an append is refused whole and says which item is at fault") {
   session_fixture s;
   s.create();
   const auto good = value::map({{"role", "user"}});
-  CHECK(s.refuses(append_items{}) == error{.code = errc::malformed, .message = "an append has at least one item", .path = "/items"});
+  CHECK(s.refuses(append_items{})
+        == error{.code = errc::malformed,
+                 .message = "an append has at least one item",
+                 .path = "/items"});
   for (const value& item : {value{}, value{1}, value{"x"}, value::array({good})})
-    CHECK(s.refuses(append_items{{good, item}})
-          == error{.code = errc::wrong_type, .message = "an item is an object", .path = "/items/1"});
+    CHECK(
+        s.refuses(append_items{{good, item}})
+        == error{.code = errc::wrong_type, .message = "an item is an object", .path = "/items/1"});
   CHECK(s.refuses(append_items{{good, good, value::map({{"x", 1}, {"seq", 1}})}})
-        == error{.code = errc::reserved_field, .message = "'seq' belongs to Troupe", .path = "/items/2/seq"});
+        == error{.code = errc::reserved_field,
+                 .message = "'seq' belongs to Troupe",
+                 .path = "/items/2/seq"});
   CHECK(s.refuses(append_items{{value::map({{"at", value{}}})}})
-        == error{.code = errc::reserved_field, .message = "'at' belongs to Troupe", .path = "/items/0/at"});
+        == error{.code = errc::reserved_field,
+                 .message = "'at' belongs to Troupe",
+                 .path = "/items/0/at"});
   CHECK(s.refuses(append_items{{good, map_of_bytes(max_value_bytes + 1)}})
-        == error{.code = errc::too_large, .message = "an item is at most 256 KiB of msgpack", .path = "/items/1", .limit = 262144});
+        == error{.code = errc::too_large,
+                 .message = "an item is at most 256 KiB of msgpack",
+                 .path = "/items/1",
+                 .limit = 262144});
   CHECK(s.refuses(append_items{std::vector<value>(1001, good)})
         == error{.code = errc::too_many_elements,
                  .message = "an append has at most 1,000 items",
@@ -235,10 +268,12 @@ TEST_CASE("an append at each limit is kept") {
   CHECK(s.append(std::vector<value>(1000, value::map({}))).last_seq == 1000);
   CHECK(s.append({map_of_bytes(max_value_bytes)}).last_seq == 1001);
   CHECK(s.append({value::map({{"a", deep(63)}})}).last_seq == 1002);
-  CHECK(s.append({value::map({{"SEQ", 1}, {"a", value::map({{"seq", 1}, {"at", 2}})}})}).last_seq == 1003);
+  CHECK(s.append({value::map({{"SEQ", 1}, {"a", value::map({{"seq", 1}, {"at", 2}})}})}).last_seq
+        == 1003);
 }
 
-// Keys -----------------------------------------------------------------------------------------------------------
+// Keys
+// -----------------------------------------------------------------------------------------------------------
 
 TEST_CASE("setting an equal value and deleting a missing key spend no revision") {
   session_fixture s;
@@ -249,7 +284,8 @@ TEST_CASE("setting an equal value and deleting a missing key spend no revision")
   CHECK(s.remove("b") == outcome{.revision = 2});
   CHECK(s.does(patch_state{}) == outcome{.revision = 2});
   CHECK(s.does(patch_state{{delete_key{std::string(1000, 'x')}}}) == outcome{.revision = 2});
-  CHECK(s.does(patch_state{{set_key{"a", json(R"({"x":1,"y":[2]})")}, delete_key{"b"}}}) == outcome{.revision = 2});
+  CHECK(s.does(patch_state{{set_key{"a", json(R"({"x":1,"y":[2]})")}, delete_key{"b"}}})
+        == outcome{.revision = 2});
   CHECK(s.merge("{}") == outcome{.revision = 2});
   CHECK(s.merge(R"({"a":{"x":1},"b":null})") == outcome{.revision = 2});
   CHECK(s.state.last_activity == timestamp{1000});
@@ -275,9 +311,12 @@ TEST_CASE("later operations of a patch see the earlier ones") {
   session_fixture s;
   s.create();
   s.set("a", 1);
-  CHECK(s.does(patch_state{{delete_key{"a"}, delete_key{"a"}, set_key{"a", 1}, set_key{"a", 1}}}).changed);
+  CHECK(s.does(patch_state{{delete_key{"a"}, delete_key{"a"}, set_key{"a", 1}, set_key{"a", 1}}})
+            .changed);
   CHECK(describe(s.history.back()) == "3 @ 1000: delete a; set a = 1");
-  CHECK(s.does(patch_state{{set_key{"b", 1}, set_key{"b", 1}, set_key{"b", 2}, delete_key{"b"}, delete_key{"b"}}}).changed);
+  CHECK(s.does(patch_state{{set_key{"b", 1}, set_key{"b", 1}, set_key{"b", 2}, delete_key{"b"},
+                            delete_key{"b"}}})
+            .changed);
   CHECK(describe(s.history.back()) == "4 @ 1000: set b = 1; set b = 2; delete b");
   CHECK(s.keys() == R"({"a":1})");
   CHECK(s.state.entries.find("a")->revision == 3);
@@ -287,11 +326,14 @@ TEST_CASE("a refused patch changes nothing though its first operations were good
   session_fixture s;
   s.create();
   s.set("a", 1);
-  CHECK(s.refuses(patch_state{{set_key{"a", 2}, delete_key{"a"}, set_key{std::string(257, 'k'), 1}}})
-        == error{.code = errc::bad_id, .message = "a state key is at most 256 bytes long", .limit = 256});
+  CHECK(
+      s.refuses(patch_state{{set_key{"a", 2}, delete_key{"a"}, set_key{std::string(257, 'k'), 1}}})
+      == error{
+          .code = errc::bad_id, .message = "a state key is at most 256 bytes long", .limit = 256});
   CHECK(s.refuses(patch_state{{set_key{"a", 2}, set_key{"\xff", 1}}})
         == error{.code = errc::bad_id, .message = "a state key is UTF-8"});
-  CHECK(s.refuses(patch_state{{set_key{"a", 2}, set_key{"b/~", std::string(max_value_bytes - 4, 'x')}}})
+  CHECK(s.refuses(
+            patch_state{{set_key{"a", 2}, set_key{"b/~", std::string(max_value_bytes - 4, 'x')}}})
         == error{.code = errc::too_large,
                  .message = "a state value is at most 256 KiB of msgpack",
                  .path = "/b~1~0",
@@ -307,7 +349,8 @@ TEST_CASE("a refused patch changes nothing though its first operations were good
 TEST_CASE("a key at its limit and any text as a key is kept") {
   session_fixture s;
   s.create();
-  for (const std::string& key : {std::string{}, std::string{"\0", 1}, std::string{"__proto__"}, std::string(256, 'k'), std::string{"\n/~"}})
+  for (const std::string& key : {std::string{}, std::string{"\0", 1}, std::string{"__proto__"},
+                                 std::string(256, 'k'), std::string{"\n/~"}})
     CHECK(s.set(key, 1).changed);
   CHECK(s.set("v", std::string(max_value_bytes - 5, 'x')).changed);
   CHECK(s.set("d", deep(64)).changed);
@@ -344,7 +387,8 @@ TEST_CASE("bytes count items and keys and values and nothing else") {
   CHECK(s.state.bytes == 0);
 }
 
-// Merge ----------------------------------------------------------------------------------------------------------
+// Merge
+// ----------------------------------------------------------------------------------------------------------
 
 TEST_CASE("a merge of the state does what RFC 7396 appendix A says of maps") {
   const std::vector<std::array<const char*, 3>> examples{
@@ -384,7 +428,8 @@ TEST_CASE("a merge that makes a value too large is refused whole") {
   session_fixture s;
   s.create();
   s.set("a", value::map({{"x", std::string(200'000, 'x')}}));
-  const auto more = value::map({{"first", 1}, {"a", value::map({{"y", std::string(100'000, 'y')}})}});
+  const auto more =
+      value::map({{"first", 1}, {"a", value::map({{"y", std::string(100'000, 'y')}})}});
   CHECK(s.refuses(merge_state{more})
         == error{.code = errc::too_large,
                  .message = "a state value is at most 256 KiB of msgpack",
@@ -403,7 +448,8 @@ TEST_CASE("a merge writes only the keys that it changes") {
   CHECK(describe(s.history.back()) == "3 @ 1000: delete b; set c = 4; set e = {}");
 }
 
-// Everything -----------------------------------------------------------------------------------------------------
+// Everything
+// -----------------------------------------------------------------------------------------------------
 
 TEST_CASE("states are equal only if every part is") {
   session_fixture s;
@@ -453,9 +499,11 @@ TEST_CASE("a session does what the naive one does for any commands") {
     for (const auto& s : steps) {
       now.ms += s.wait;
       const auto command = command_of(s, from);
-      const auto expected = s.expect < 12   ? std::nullopt
-                            : s.expect < 15 ? std::optional{state.revision}
-                                            : std::optional<std::uint64_t>{state.revision + static_cast<unsigned>(s.more % 3)};
+      const auto expected =
+          s.expect < 12 ? std::nullopt
+          : s.expect < 15
+              ? std::optional{state.revision}
+              : std::optional<std::uint64_t>{state.revision + static_cast<unsigned>(s.more % 3)};
       const auto decided = decide(state, command, now, expected);
       const auto told = naive.apply(command, now, expected);
       ++commands;
@@ -503,7 +551,10 @@ TEST_CASE("a change applied to a copy is not seen through the original") {
   const auto bytes = encode(original);
   auto left = original, right = original;
   for (int i = 0; i < 200; ++i) {
-    left = evolve(left, {left.revision + 1, {i}, {items_appended{left.last_seq + 1, {value::map({{"left", i}})}}, key_deleted{"k" + std::to_string(i)}}});
+    left = evolve(left, {left.revision + 1,
+                         {i},
+                         {items_appended{left.last_seq + 1, {value::map({{"left", i}})}},
+                          key_deleted{"k" + std::to_string(i)}}});
     right = evolve(right, {right.revision + 1, {i}, {key_set{"k" + std::to_string(i), "right"}}});
   }
   CHECK(encode(original) == bytes);

@@ -1,8 +1,7 @@
-#include "../support/generate.hpp"
-#include "../support/printing.hpp"
-
 #include <troupe/state/time.hpp>
 
+#include "../support/generate.hpp"
+#include "../support/printing.hpp"
 #include <doctest/doctest.h>
 
 #include <ctime>
@@ -36,7 +35,8 @@ TEST_CASE("a time that RFC 3339 cannot write prints as the nearest that it can")
 }
 
 TEST_CASE("a printed time is read back to the millisecond") {
-  for (const std::int64_t ms : {std::int64_t{0}, std::int64_t{-1}, year_0, year_10000 - 1, std::int64_t{951'782'400'000}})
+  for (const std::int64_t ms :
+       {std::int64_t{0}, std::int64_t{-1}, year_0, year_10000 - 1, std::int64_t{951'782'400'000}})
     CHECK(from_rfc3339(to_rfc3339({ms})) == timestamp{ms});
   holds("any time of the years 0 to 9999", [] {
     const timestamp at{*rc::gen::inRange<std::int64_t>(year_0, year_10000)};
@@ -47,12 +47,13 @@ TEST_CASE("a printed time is read back to the millisecond") {
     std::tm parts{};
     gmtime_r(&seconds, &parts);
     char text[64];
-    std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                  parts.tm_hour, parts.tm_min, parts.tm_sec);
+    std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.", parts.tm_year + 1900,
+                  parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
     RC_ASSERT(to_rfc3339(at).substr(0, 20) == text);
   });
   holds("printing keeps the order", [] {
-    const timestamp a{*rc::gen::inRange<std::int64_t>(year_0, year_10000)}, b{*rc::gen::inRange<std::int64_t>(year_0, year_10000)};
+    const timestamp a{*rc::gen::inRange<std::int64_t>(year_0, year_10000)},
+        b{*rc::gen::inRange<std::int64_t>(year_0, year_10000)};
     RC_ASSERT((a < b) == (to_rfc3339(a) < to_rfc3339(b)));
   });
 }
@@ -60,16 +61,43 @@ TEST_CASE("a printed time is read back to the millisecond") {
 TEST_CASE("any other form of a time is refused") {
   REQUIRE(from_rfc3339("2026-01-02T03:04:05.678Z"));
   REQUIRE(from_rfc3339("2024-02-29T23:59:59.999Z"));
-  for (const char* text :
-       {"", "2026", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.67Z", "2026-01-02T03:04:05.6789Z", "2026-01-02t03:04:05.678Z",
-        "2026-01-02T03:04:05.678z", "2026-01-02 03:04:05.678Z", "2026-01-02T03:04:05.678+", "2026-01-02T03:04:05,678Z",
-        "2026/01/02T03:04:05.678Z", "2026-01/02T03:04:05.678Z", "2026-01-02T03-04:05.678Z", "2026-01-02T03:04-05.678Z",
-        "2026-13-02T03:04:05.678Z", "2026-00-02T03:04:05.678Z", "2026-01-32T03:04:05.678Z", "2026-01-00T03:04:05.678Z",
-        "2026-02-29T03:04:05.678Z", "1900-02-29T00:00:00.000Z", "2026-04-31T00:00:00.000Z", "2026-01-02T24:00:00.000Z",
-        "2026-01-02T03:60:05.678Z", "2026-01-02T03:04:60.678Z", "-026-01-02T03:04:05.678Z", "+026-01-02T03:04:05.678Z",
-        " 026-01-02T03:04:05.678Z", "2026-1 -02T03:04:05.678Z", "2026-01- 2T03:04:05.678Z", "2026-01-02T+3:04:05.678Z",
-        "2026-01-02T03:-4:05.678Z", "2026-01-02T03:04: 5.678Z", "2026-01-02T03:04:05.6x8Z", "x026-01-02T03:04:05.678Z",
-        "2026-01-02T03:04:05.678ZZ", " 2026-01-02T03:04:05.678Z", "2026-01-02T03:04:05.678Z "}) {
+  for (const char* text : {"",
+                           "2026",
+                           "2026-01-02T03:04:05Z",
+                           "2026-01-02T03:04:05.67Z",
+                           "2026-01-02T03:04:05.6789Z",
+                           "2026-01-02t03:04:05.678Z",
+                           "2026-01-02T03:04:05.678z",
+                           "2026-01-02 03:04:05.678Z",
+                           "2026-01-02T03:04:05.678+",
+                           "2026-01-02T03:04:05,678Z",
+                           "2026/01/02T03:04:05.678Z",
+                           "2026-01/02T03:04:05.678Z",
+                           "2026-01-02T03-04:05.678Z",
+                           "2026-01-02T03:04-05.678Z",
+                           "2026-13-02T03:04:05.678Z",
+                           "2026-00-02T03:04:05.678Z",
+                           "2026-01-32T03:04:05.678Z",
+                           "2026-01-00T03:04:05.678Z",
+                           "2026-02-29T03:04:05.678Z",
+                           "1900-02-29T00:00:00.000Z",
+                           "2026-04-31T00:00:00.000Z",
+                           "2026-01-02T24:00:00.000Z",
+                           "2026-01-02T03:60:05.678Z",
+                           "2026-01-02T03:04:60.678Z",
+                           "-026-01-02T03:04:05.678Z",
+                           "+026-01-02T03:04:05.678Z",
+                           " 026-01-02T03:04:05.678Z",
+                           "2026-1 -02T03:04:05.678Z",
+                           "2026-01- 2T03:04:05.678Z",
+                           "2026-01-02T+3:04:05.678Z",
+                           "2026-01-02T03:-4:05.678Z",
+                           "2026-01-02T03:04: 5.678Z",
+                           "2026-01-02T03:04:05.6x8Z",
+                           "x026-01-02T03:04:05.678Z",
+                           "2026-01-02T03:04:05.678ZZ",
+                           " 2026-01-02T03:04:05.678Z",
+                           "2026-01-02T03:04:05.678Z "}) {
     CAPTURE(text);
     CHECK_FALSE(from_rfc3339(text));
   }

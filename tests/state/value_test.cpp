@@ -1,11 +1,10 @@
+#include <troupe/state/internal/canonical.hpp>
+#include <troupe/state/value.hpp>
+
 #include "../support/allocations.hpp"
 #include "../support/generate.hpp"
 #include "../support/naive.hpp"
 #include "../support/printing.hpp"
-
-#include <troupe/state/internal/canonical.hpp>
-#include <troupe/state/value.hpp>
-
 #include <doctest/doctest.h>
 
 #include <cstdint>
@@ -20,13 +19,16 @@ using namespace troupe;
 using namespace troupe::testing;
 
 static_assert(sizeof(value) == 16);
-static_assert(std::is_nothrow_copy_constructible_v<value> && std::is_nothrow_move_constructible_v<value>);
+static_assert(std::is_nothrow_copy_constructible_v<value>
+              && std::is_nothrow_move_constructible_v<value>);
 static_assert(std::is_nothrow_copy_assignable_v<value> && std::is_nothrow_move_assignable_v<value>);
 static_assert(!std::is_constructible_v<value, const void*>, "a pointer must not become a boolean");
 
 namespace {
 
-std::string hex(const value& x) { return to_hex(x.bytes()); }
+std::string hex(const value& x) {
+  return to_hex(x.bytes());
+}
 
 }  // namespace
 
@@ -63,7 +65,9 @@ TEST_CASE("a scalar has the shortest msgpack encoding") {
 }
 
 TEST_CASE("a length has the shortest header at every border") {
-  const auto header = [](const value& x, std::size_t size) { return to_hex(x.bytes().substr(0, size)); };
+  const auto header = [](const value& x, std::size_t size) {
+    return to_hex(x.bytes().substr(0, size));
+  };
   CHECK(header(std::string(31, 'x'), 1) == "bf");
   CHECK(header(std::string(32, 'x'), 2) == "d920");
   CHECK(header(std::string(255, 'x'), 2) == "d9ff");
@@ -80,7 +84,9 @@ TEST_CASE("a length has the shortest header at every border") {
   members entries;
   for (int i = 0; i < 65536; ++i)
     entries.emplace_back(std::to_string(i), value{i});
-  const auto map_of_first = [&](std::ptrdiff_t n) { return map_of({entries.begin(), entries.begin() + n}); };
+  const auto map_of_first = [&](std::ptrdiff_t n) {
+    return map_of({entries.begin(), entries.begin() + n});
+  };
   CHECK(header(map_of_first(15), 1) == "8f");
   CHECK(header(map_of_first(16), 3) == "de0010");
   CHECK(header(map_of_first(65535), 3) == "deffff");
@@ -123,10 +129,14 @@ TEST_CASE("a container of any header width is read back whole") {
 
 TEST_CASE("an accessor answers only for its own type") {
   const std::vector<std::pair<value, value_type>> one_of_each{
-      {value{}, value_type::null},       {value{true}, value_type::boolean},
-      {value{1}, value_type::integer},   {value{1.0}, value_type::real},
-      {value{"1"}, value_type::string},  {value::binary("1"), value_type::binary},
-      {value::array({1}), value_type::array}, {value::map({{"1", 1}}), value_type::map}};
+      {value{}, value_type::null},
+      {value{true}, value_type::boolean},
+      {value{1}, value_type::integer},
+      {value{1.0}, value_type::real},
+      {value{"1"}, value_type::string},
+      {value::binary("1"), value_type::binary},
+      {value::array({1}), value_type::array},
+      {value::map({{"1", 1}}), value_type::map}};
   for (const auto& [x, type] : one_of_each) {
     CAPTURE(type);
     CHECK(x.type() == type);
@@ -201,14 +211,16 @@ TEST_CASE("maps are equal whatever the order of their keys and nested ones too")
   CHECK_FALSE(value::map({{"a", value{}}}) == value::map({}));
   CHECK_FALSE(value::map({}) == value::array({}));
   const auto deep = [](value x, value y) {
-    return value::array({value::map({{"k", value::array({std::move(x)})}, {"l", std::move(y)}}), 7});
+    return value::array(
+        {value::map({{"k", value::array({std::move(x)})}, {"l", std::move(y)}}), 7});
   };
   const auto ab = value::map({{"a", 1}, {"b", 2}}), ba = value::map({{"b", 2}, {"a", 1}});
   CHECK(deep(ab, ba) == deep(ba, ab));
   CHECK_FALSE(deep(ab, ba) == deep(ba, value::map({{"a", 1}, {"b", 3}})));
   CHECK_FALSE(value::array({1, 2}) == value::array({2, 1}));
   CHECK_FALSE(value::array({1, 2}) == value::array({1}));
-  holds("reversing keys changes nothing", [](const value& x) { RC_ASSERT(x == with_reversed_keys(x)); });
+  holds("reversing keys changes nothing",
+        [](const value& x) { RC_ASSERT(x == with_reversed_keys(x)); });
   holds("equality is the naive one", [](const value& x, const value& y) {
     RC_ASSERT((x == y) == naive_equal(x, y));
     RC_ASSERT((y == x) == (x == y));
@@ -352,13 +364,70 @@ TEST_CASE("stored bytes are well formed only if every length and key fits") {
   CHECK(good("cb3ff0000000000000"));
   CHECK(good("d90161"));
   CHECK(good("c40161"));
-  for (const char* bad : {"", "c0c0", "91", "92c0", "81", "81a161", "8101c0", "81c0c0", "8190c0", "a2", "a261", "d9", "d901",
-                          "da", "da00", "da0001", "db", "db000000", "db00000001", "c4", "c401", "c5", "c500", "c50001", "c6",
-                          "c6000000", "c600000001", "cc", "cd00", "ce000000", "cf00000000000000", "d0", "d100", "d2000000",
-                          "d300000000000000", "cb00000000000000", "ca00000000", "c1", "c70000", "c8000000", "c90000000000",
-                          "d40000", "d5000000", "d60000000000", "dc", "dc00", "dc0001", "dd", "dd000000", "dd00000001",
-                          "dd7fffffff", "ddffffffff", "de", "de00", "de0001", "de0001a161", "df", "df00000001", "dfffffffff",
-                          "dfffffffffa161c0", "dbffffffff", "c6ffffffff", "9180c0", "92c08101c0"}) {
+  for (const char* bad : {"",
+                          "c0c0",
+                          "91",
+                          "92c0",
+                          "81",
+                          "81a161",
+                          "8101c0",
+                          "81c0c0",
+                          "8190c0",
+                          "a2",
+                          "a261",
+                          "d9",
+                          "d901",
+                          "da",
+                          "da00",
+                          "da0001",
+                          "db",
+                          "db000000",
+                          "db00000001",
+                          "c4",
+                          "c401",
+                          "c5",
+                          "c500",
+                          "c50001",
+                          "c6",
+                          "c6000000",
+                          "c600000001",
+                          "cc",
+                          "cd00",
+                          "ce000000",
+                          "cf00000000000000",
+                          "d0",
+                          "d100",
+                          "d2000000",
+                          "d300000000000000",
+                          "cb00000000000000",
+                          "ca00000000",
+                          "c1",
+                          "c70000",
+                          "c8000000",
+                          "c90000000000",
+                          "d40000",
+                          "d5000000",
+                          "d60000000000",
+                          "dc",
+                          "dc00",
+                          "dc0001",
+                          "dd",
+                          "dd000000",
+                          "dd00000001",
+                          "dd7fffffff",
+                          "ddffffffff",
+                          "de",
+                          "de00",
+                          "de0001",
+                          "de0001a161",
+                          "df",
+                          "df00000001",
+                          "dfffffffff",
+                          "dfffffffffa161c0",
+                          "dbffffffff",
+                          "c6ffffffff",
+                          "9180c0",
+                          "92c08101c0"}) {
     CAPTURE(bad);
     CHECK_FALSE(good(bad));
   }
@@ -375,7 +444,8 @@ TEST_CASE("UTF-8 has no surrogates nor overlong forms nor loose bytes") {
   CHECK(is_utf8(""));
   CHECK(is_utf8(std::string_view{"\0", 1}));
   CHECK(is_utf8("\xf4\x8f\xbf\xbf"));
-  for (const char* bad : {"\x80", "\xc3", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf4\x90\x80\x80",
-                          "\xff", "\xf0\x80\x80\x80", "ok\xc3("})
+  for (const char* bad :
+       {"\x80", "\xc3", "\xc0\x80", "\xe0\x80\x80", "\xed\xa0\x80", "\xed\xbf\xbf",
+        "\xf4\x90\x80\x80", "\xff", "\xf0\x80\x80\x80", "ok\xc3("})
     CHECK_FALSE(is_utf8(bad));
 }

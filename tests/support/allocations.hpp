@@ -6,7 +6,7 @@ namespace troupe::testing {
 
 /// While it lives, notes what this thread takes from operator new (which allocations.cpp replaces).
 class allocation_watch {
- public:
+public:
   allocation_watch() noexcept;
   ~allocation_watch();
   allocation_watch(const allocation_watch&) = delete;

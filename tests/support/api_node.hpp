@@ -1,13 +1,11 @@
 #pragma once
 
-#include "support/temp_directory.hpp"
+#include <troupe/runtime/runtime.hpp>
 
 #include "api/api.hpp"
 #include "http/client.hpp"
 #include "http/server.hpp"
-
-#include <troupe/runtime/runtime.hpp>
-
+#include "support/temp_directory.hpp"
 #include <doctest/doctest.h>
 
 #include <array>
@@ -22,17 +20,21 @@ namespace troupe::testing {
 
 inline constexpr std::int64_t noon = 1'767'355'200'123;  // 2026-01-02T12:00:00.123Z
 
-/// A node in this process over a store of its own, asked over a real socket. Its clock stands still.
+/// A node in this process over a store of its own, asked over a real socket. Its clock stands
+/// still.
 class api_node {
- public:
+public:
   api_node() { start(); }
   ~api_node() { stop(); }
 
   void start() {
-    auto opened = runtime::open({.data = directory_.store(), .now = [] { return timestamp{noon}; }});
+    auto opened =
+        runtime::open({.data = directory_.store(), .now = [] { return timestamp{noon}; }});
     REQUIRE_MESSAGE(opened, opened.error().message);
     backend_ = *std::move(opened);
-    service_ = std::make_unique<api::service>(*backend_, [] { return std::array<std::uint64_t, 2>{1, 2}; });
+    service_ = std::make_unique<api::service>(*backend_, [] {
+      return std::array<std::uint64_t, 2>{1, 2};
+    });
     auto started = http::server::start({}, [this](http::request request, http::responder respond) {
       (*service_)(std::move(request), std::move(respond));
     });
@@ -46,14 +48,18 @@ class api_node {
     backend_.reset();
   }
 
-  http::response send(std::string method, std::string target, std::string body = {}, std::vector<http::header> headers = {}) {
+  http::response send(std::string method, std::string target, std::string body = {},
+                      std::vector<http::header> headers = {}) {
     http::client client{"127.0.0.1", server_->port(), std::chrono::seconds{20}};
-    auto answer = client.send({.method = std::move(method), .target = std::move(target), .headers = std::move(headers), .body = std::move(body)});
+    auto answer = client.send({.method = std::move(method),
+                               .target = std::move(target),
+                               .headers = std::move(headers),
+                               .body = std::move(body)});
     REQUIRE_MESSAGE(answer, answer.error().message);
     return *std::move(answer);
   }
 
- private:
+private:
   temp_directory directory_;
   std::unique_ptr<runtime> backend_;
   std::unique_ptr<api::service> service_;

@@ -18,7 +18,7 @@
 namespace troupe::testing {
 
 class child_process {
- public:
+public:
   explicit child_process(const std::vector<std::string>& command) {
     int pipe_ends[2];
     if (::pipe2(pipe_ends, O_CLOEXEC) != 0)
@@ -37,7 +37,8 @@ class child_process {
     out_ = ::fdopen(pipe_ends[0], "r");
   }
   child_process(child_process&& other) noexcept
-      : pid_{std::exchange(other.pid_, -1)}, out_{std::exchange(other.out_, nullptr)} {}
+      : pid_{std::exchange(other.pid_, -1)},
+        out_{std::exchange(other.out_, nullptr)} {}
   child_process& operator=(child_process&&) = delete;
   ~child_process() {
     if (pid_ > 0)
@@ -74,7 +75,7 @@ class child_process {
 
   [[nodiscard]] pid_t pid() const { return pid_; }
 
- private:
+private:
   pid_t pid_ = -1;
   std::FILE* out_ = nullptr;
 };

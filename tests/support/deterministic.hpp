@@ -1,7 +1,8 @@
 #pragma once
 
-/// An actor system without threads and with a virtual clock: the one place of the tests that touches CAF's own test
-/// scheduler. `run()` lets every message be handled; nothing happens in between.
+/// An actor system without threads and with a virtual clock: the one place of the tests that
+/// touches CAF's own test scheduler. `run()` lets every message be handled; nothing happens in
+/// between.
 
 #include <troupe/messages/messages.hpp>
 
@@ -21,12 +22,13 @@ namespace troupe::testing {
 #if CAF_MAJOR_VERSION >= 1
 
 class deterministic_system {
- public:
+public:
   caf::actor_system& system() { return fixture_.sys; }
   std::size_t run() { return fixture_.dispatch_messages(); }
 
- private:
-  struct reporter_guard {  // the fixture prints through CAF's reporter, which a foreign test runner lacks
+private:
+  struct reporter_guard {  // the fixture prints through CAF's reporter, which a foreign test runner
+                           // lacks
     reporter_guard() { caf::test::reporter::instance(reporter.get()); }
     ~reporter_guard() { caf::test::reporter::instance(nullptr); }
     std::unique_ptr<caf::test::reporter> reporter = caf::test::reporter::make_default();
@@ -39,15 +41,17 @@ class deterministic_system {
 #else
 
 class deterministic_system {
- public:
-  deterministic_system() : system_{config_}, scheduler_{static_cast<caf::scheduler::test_coordinator&>(system_.scheduler())} {}
+public:
+  deterministic_system()
+      : system_{config_},
+        scheduler_{static_cast<caf::scheduler::test_coordinator&>(system_.scheduler())} {}
   ~deterministic_system() { run(); }
   deterministic_system(const deterministic_system&) = delete;
 
   caf::actor_system& system() { return system_; }
   std::size_t run() { return scheduler_.run(); }
 
- private:
+private:
   struct config : caf::actor_system_config {
     config() {
       init_messages();

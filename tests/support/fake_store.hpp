@@ -1,7 +1,7 @@
 #pragma once
 
-/// A store actor for tests of other actors: its disk is a map that the test reads and writes, and the test says when
-/// a commit returns and how.
+/// A store actor for tests of other actors: its disk is a map that the test reads and writes, and
+/// the test says when a commit returns and how.
 
 #include <troupe/messages/messages.hpp>
 
@@ -15,12 +15,13 @@
 
 namespace troupe::testing {
 
-/// What the test and the actor share; REQUIRES: the deterministic system, so that they never run at once.
+/// What the test and the actor share; REQUIRES: the deterministic system, so that they never run at
+/// once.
 struct fake_disk {
   std::map<entity_ref, std::vector<std::string>> changes;
-  bool hold = false;             ///< commits wait for a `release`
-  std::optional<error> fail;     ///< the next commit that ends fails so
-  bool land_anyway = false;      ///< ... and is on disk all the same
+  bool hold = false;          ///< commits wait for a `release`
+  std::optional<error> fail;  ///< the next commit that ends fails so
+  bool land_anyway = false;   ///< ... and is on disk all the same
   int loads = 0;
   int folds = 0;
   std::deque<std::pair<commit_request, caf::typed_response_promise<commit_receipt>>> held;
@@ -48,10 +49,12 @@ struct fake_disk {
 };
 
 class fake_store_behavior {
- public:
+public:
   static inline const char* name = "troupe.fake_store";
 
-  fake_store_behavior(store_actor::pointer self, std::shared_ptr<fake_disk> disk) : self_{self}, disk_{std::move(disk)} {}
+  fake_store_behavior(store_actor::pointer self, std::shared_ptr<fake_disk> disk)
+      : self_{self},
+        disk_{std::move(disk)} {}
 
   store_actor::behavior_type make_behavior() {
     return {[this](const commit_request& request) -> caf::result<commit_receipt> {
@@ -77,13 +80,16 @@ class fake_store_behavior {
             }};
   }
 
- private:
+private:
   store_actor::pointer self_;
   std::shared_ptr<fake_disk> disk_;
 };
 
-/// Lets the oldest held commit end. A promise must be kept by its own actor, so this is a message, too.
-inline void release(const store_actor& store) { compat::anon_send(store, get_store_stats{}); }
+/// Lets the oldest held commit end. A promise must be kept by its own actor, so this is a message,
+/// too.
+inline void release(const store_actor& store) {
+  compat::anon_send(store, get_store_stats{});
+}
 
 inline store_actor spawn_fake_store(caf::actor_system& system, std::shared_ptr<fake_disk> disk) {
   return system.spawn<caf::stateful_actor<fake_store_behavior, store_actor::base>>(std::move(disk));

@@ -1,10 +1,10 @@
 #pragma once
 
-/// Bytes that must never change stand as hexadecimal text in tests/golden. TROUPE_REGENERATE_GOLDEN=1 writes them anew,
-/// which is a change of format: see docs/on-disk-format.md.
+/// Bytes that must never change stand as hexadecimal text in tests/golden.
+/// TROUPE_REGENERATE_GOLDEN=1 writes them anew, which is a change of format: see
+/// docs/on-disk-format.md.
 
 #include "printing.hpp"
-
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -28,7 +28,8 @@ inline std::string golden(const std::string& name) {
 }
 
 inline void check_golden(const std::string& name, std::string_view bytes) {
-  if (const char* regenerate = std::getenv("TROUPE_REGENERATE_GOLDEN"); regenerate && std::string_view{regenerate} == "1") {
+  if (const char* regenerate = std::getenv("TROUPE_REGENERATE_GOLDEN");
+      regenerate && std::string_view{regenerate} == "1") {
     std::filesystem::create_directories(golden_path(name).parent_path());
     std::ofstream out{golden_path(name)};
     const auto hex = to_hex(bytes);

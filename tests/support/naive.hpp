@@ -1,6 +1,7 @@
 #pragma once
 
-/// The rules of values written again in the plainest way, to compare the real ones with: recursive, slow, obvious.
+/// The rules of values written again in the plainest way, to compare the real ones with: recursive,
+/// slow, obvious.
 
 #include <troupe/state/value.hpp>
 

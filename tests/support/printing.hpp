@@ -13,11 +13,21 @@
 
 namespace troupe {
 
-inline std::ostream& operator<<(std::ostream& out, value_type x) { return out << to_string(x); }
-inline std::ostream& operator<<(std::ostream& out, errc x) { return out << to_string(x); }
-inline std::ostream& operator<<(std::ostream& out, timestamp x) { return out << x.ms << " ms"; }
-inline std::ostream& operator<<(std::ostream& out, value_view x) { return out << to_json(x); }
-inline std::ostream& operator<<(std::ostream& out, const value& x) { return out << to_json(x); }
+inline std::ostream& operator<<(std::ostream& out, value_type x) {
+  return out << to_string(x);
+}
+inline std::ostream& operator<<(std::ostream& out, errc x) {
+  return out << to_string(x);
+}
+inline std::ostream& operator<<(std::ostream& out, timestamp x) {
+  return out << x.ms << " ms";
+}
+inline std::ostream& operator<<(std::ostream& out, value_view x) {
+  return out << to_json(x);
+}
+inline std::ostream& operator<<(std::ostream& out, const value& x) {
+  return out << to_json(x);
+}
 
 inline std::ostream& operator<<(std::ostream& out, const error& x) {
   out << x.code << " at '" << x.path << "': " << x.message;

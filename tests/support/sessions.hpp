@@ -1,15 +1,14 @@
 #pragma once
 
-/// The language of the tests about sessions: a session that is told what to do, random commands, and the rules of a
-/// session once more in the plainest way.
-
-#include "generate.hpp"
-#include "naive.hpp"
-#include "printing.hpp"
+/// The language of the tests about sessions: a session that is told what to do, random commands,
+/// and the rules of a session once more in the plainest way.
 
 #include <troupe/state/codec.hpp>
 #include <troupe/state/session.hpp>
 
+#include "generate.hpp"
+#include "naive.hpp"
+#include "printing.hpp"
 #include <doctest/doctest.h>
 
 #include <map>
@@ -23,8 +22,8 @@
 namespace troupe {
 
 inline std::ostream& operator<<(std::ostream& out, const outcome& x) {
-  return out << "revision " << x.revision << (x.changed ? " changed" : " unchanged") << (x.created ? " created" : "") << ' '
-             << x.first_seq << ".." << x.last_seq;
+  return out << "revision " << x.revision << (x.changed ? " changed" : " unchanged")
+             << (x.created ? " created" : "") << ' ' << x.first_seq << ".." << x.last_seq;
 }
 
 }  // namespace troupe
@@ -36,7 +35,9 @@ inline std::string describe(const change& what) {
   std::string out = std::to_string(what.revision) + " @ " + std::to_string(what.at.ms) + ':';
   struct printer {
     std::string& out;
-    void operator()(const session_created& e) { out += " created " + e.user + ' ' + to_json(e.metadata); }
+    void operator()(const session_created& e) {
+      out += " created " + e.user + ' ' + to_json(e.metadata);
+    }
     void operator()(const session_deleted&) { out += " deleted"; }
     void operator()(const items_appended& e) {
       out += " items " + std::to_string(e.first_seq) + ' ' + to_json(array_of(e.items));
@@ -64,7 +65,8 @@ struct session_fixture {
   timestamp now{1000};
   std::vector<change> history;
 
-  outcome does(const session_command& command, std::optional<std::uint64_t> expected_revision = {}) {
+  outcome does(const session_command& command,
+               std::optional<std::uint64_t> expected_revision = {}) {
     auto decided = decide(state, command, now, expected_revision);
     REQUIRE_MESSAGE(decided.has_value(), (decided ? error{} : decided.error()));
     CHECK(decided->answer.changed == !decided->what.events.empty());
@@ -77,7 +79,8 @@ struct session_fixture {
   }
 
   /// The error of a command; the state must be what it was.
-  error refuses(const session_command& command, std::optional<std::uint64_t> expected_revision = {}) {
+  error refuses(const session_command& command,
+                std::optional<std::uint64_t> expected_revision = {}) {
     const auto before = encode(state);
     const auto decided = decide(state, command, now, expected_revision);
     CHECK(encode(state) == before);
@@ -86,7 +89,9 @@ struct session_fixture {
   }
 
   outcome create() { return does(create_session{}); }
-  outcome set(const std::string& key, const value& data) { return does(patch_state{{set_key{key, data}}}); }
+  outcome set(const std::string& key, const value& data) {
+    return does(patch_state{{set_key{key, data}}});
+  }
   outcome remove(const std::string& key) { return does(patch_state{{delete_key{key}}}); }
   outcome append(const std::vector<value>& items) { return does(append_items{items}); }
   outcome merge(std::string_view patch) { return does(merge_state{json(patch)}); }
@@ -100,7 +105,8 @@ struct session_fixture {
   }
 };
 
-// Random commands ------------------------------------------------------------------------------------------------
+// Random commands
+// ------------------------------------------------------------------------------------------------
 
 /// Numbers that stand for a command; what they point to is in a `pool`. They shrink well.
 struct step {
@@ -108,7 +114,8 @@ struct step {
 };
 
 inline std::ostream& operator<<(std::ostream& out, const step& x) {
-  return out << '{' << x.kind << ' ' << x.key << ' ' << x.data << ' ' << x.more << ' ' << x.expect << ' ' << x.wait << '}';
+  return out << '{' << x.kind << ' ' << x.key << ' ' << x.data << ' ' << x.more << ' ' << x.expect
+             << ' ' << x.wait << '}';
 }
 
 struct pool {
@@ -118,9 +125,10 @@ struct pool {
 
 inline rc::Gen<step> any_step() {
   using namespace rc;
-  return gen::build<step>(gen::set(&step::kind, gen::inRange(0, 32)), gen::set(&step::key, gen::inRange(0, 40)),
-                          gen::set(&step::data, gen::inRange(0, 64)), gen::set(&step::more, gen::inRange(0, 1000)),
-                          gen::set(&step::expect, gen::inRange(0, 16)), gen::set(&step::wait, gen::inRange(-1, 4)));
+  return gen::build<step>(
+      gen::set(&step::kind, gen::inRange(0, 32)), gen::set(&step::key, gen::inRange(0, 40)),
+      gen::set(&step::data, gen::inRange(0, 64)), gen::set(&step::more, gen::inRange(0, 1000)),
+      gen::set(&step::expect, gen::inRange(0, 16)), gen::set(&step::wait, gen::inRange(-1, 4)));
 }
 
 inline rc::Gen<std::vector<step>> any_steps(std::size_t count) {
@@ -128,12 +136,14 @@ inline rc::Gen<std::vector<step>> any_steps(std::size_t count) {
 }
 
 inline pool any_pool() {
-  return {*rc::gen::container<std::vector<value>>(24, any_value(2)), *rc::gen::container<std::vector<value>>(24, any_map(2))};
+  return {*rc::gen::container<std::vector<value>>(24, any_value(2)),
+          *rc::gen::container<std::vector<value>>(24, any_map(2))};
 }
 
 inline std::string key_of(int n) {
-  static const std::vector<std::string> odd{"", "__proto__", std::string{"\0", 1}, "a/b~c", "\xc3\xa4", std::string(256, 'k'),
-                                            std::string(257, 'k'), "\xff"};
+  static const std::vector<std::string> odd{
+      "",         "__proto__",           std::string{"\0", 1},  "a/b~c",
+      "\xc3\xa4", std::string(256, 'k'), std::string(257, 'k'), "\xff"};
   return n < 32 ? "k" + std::to_string(n) : odd[static_cast<std::size_t>(n - 32)];
 }
 
@@ -162,7 +172,8 @@ inline session_command command_of(const step& s, const pool& from) {
       if ((s.more >> i) % 3 == 0)
         out.ops.emplace_back(delete_key{key});
       else
-        out.ops.emplace_back(set_key{key, i % 2 == 0 ? any(s.data + i) : with_reversed_keys(map(s.data + i))});
+        out.ops.emplace_back(
+            set_key{key, i % 2 == 0 ? any(s.data + i) : with_reversed_keys(map(s.data + i))});
     }
     return out;
   }
@@ -171,22 +182,24 @@ inline session_command command_of(const step& s, const pool& from) {
       return merge_state{any(s.data)};
     members entries;
     for (int i = 0; i < s.more % 5; ++i)
-      entries.emplace_back(key_of((s.key + i * 3) % 40), (s.more >> i) % 4 == 0 ? value{} : map(s.data + i * 5));
+      entries.emplace_back(key_of((s.key + i * 3) % 40),
+                           (s.more >> i) % 4 == 0 ? value{} : map(s.data + i * 5));
     return merge_state{map_of(unique_members(entries))};
   }
   if (s.kind < 31 || s.more % 3 == 0) {
     static const std::vector<std::string> users{"", "ann", "bob", "\x01", std::string(257, 'u')};
-    return create_session{users[static_cast<std::size_t>(s.key) % users.size()], s.more % 11 == 1 ? any(s.data) : map(s.data),
-                          s.more % 2 == 0};
+    return create_session{users[static_cast<std::size_t>(s.key) % users.size()],
+                          s.more % 11 == 1 ? any(s.data) : map(s.data), s.more % 2 == 0};
   }
   return delete_session{};
 }
 
-// The rules once more --------------------------------------------------------------------------------------------
+// The rules once more
+// --------------------------------------------------------------------------------------------
 
 /// A session of std::map and std::vector that knows nothing of events.
 class naive_session {
- public:
+public:
   struct item {
     std::uint64_t seq;
     std::int64_t at;
@@ -215,7 +228,8 @@ class naive_session {
   }
 
   /// The outcome, or why not (and nothing changes).
-  std::variant<outcome, errc> apply(const session_command& command, timestamp now, std::optional<std::uint64_t> expected) {
+  std::variant<outcome, errc> apply(const session_command& command, timestamp now,
+                                    std::optional<std::uint64_t> expected) {
     if (!live && !std::holds_alternative<create_session>(command))
       return errc::not_found;
     if (expected && (!live || *expected != revision))
@@ -234,7 +248,7 @@ class naive_session {
     return answer;
   }
 
- private:
+private:
   std::optional<errc> run(const create_session& c, timestamp now, outcome& answer) {
     if (live)
       return c.only_if_absent ? std::optional{errc::already_exists} : std::nullopt;
@@ -286,7 +300,8 @@ class naive_session {
       return errc::bad_id;
     if (data.bytes().size() > 262144)
       return errc::too_large;
-    if (const auto old = entries.find(key); old != entries.end() && naive_equal(old->second.data, data))
+    if (const auto old = entries.find(key);
+        old != entries.end() && naive_equal(old->second.data, data))
       return {};
     entries[key] = {data, revision + 1};
     answer.changed = true;
@@ -315,9 +330,12 @@ class naive_session {
           entries.erase(old);
           answer.changed = true;
         }
-      } else if (const auto fault = put(key,
-                                        naive_merge(old == entries.end() ? std::nullopt : std::optional{old->second.data}, data),
-                                        answer)) {
+      } else if (const auto fault =
+                     put(key,
+                         naive_merge(
+                             old == entries.end() ? std::nullopt : std::optional{old->second.data},
+                             data),
+                         answer)) {
         return fault;
       }
     }
@@ -327,7 +345,9 @@ class naive_session {
 
 /// Empty when a state says what the plain one says, else what differs.
 inline std::string difference(const session_state& a, const naive_session& b) {
-  const auto expected_status = b.live ? lifecycle::live : b.was_deleted ? lifecycle::deleted : lifecycle::absent;
+  const auto expected_status = b.live          ? lifecycle::live
+                               : b.was_deleted ? lifecycle::deleted
+                                               : lifecycle::absent;
   if (a.status != expected_status || a.live() != b.live)
     return "status";
   if (a.revision != b.revision)
@@ -344,12 +364,14 @@ inline std::string difference(const session_state& a, const naive_session& b) {
     return "sizes";
   for (std::size_t i = 0; i < b.items.size(); ++i) {
     const auto& x = a.items[i];
-    if (x.seq != b.items[i].seq || x.at.ms != b.items[i].at || x.fields.bytes() != b.items[i].fields.bytes())
+    if (x.seq != b.items[i].seq || x.at.ms != b.items[i].at
+        || x.fields.bytes() != b.items[i].fields.bytes())
       return "item " + std::to_string(i);
   }
   auto other = b.entries.begin();
   for (const auto& [key, entry] : a.entries) {
-    if (key != other->first || entry.revision != other->second.revision || entry.data.bytes() != other->second.data.bytes())
+    if (key != other->first || entry.revision != other->second.revision
+        || entry.data.bytes() != other->second.data.bytes())
       return "key " + key;
     ++other;
   }
@@ -371,7 +393,8 @@ inline random_history any_history(std::size_t commands) {
   out.changes.push_back(live->what);
   for (const auto& s : *any_steps(commands)) {
     now.ms += s.wait;
-    if (const auto decided = decide(out.state, command_of(s, from), now); decided && decided->answer.changed) {
+    if (const auto decided = decide(out.state, command_of(s, from), now);
+        decided && decided->answer.changed) {
       out.state = evolve(std::move(out.state), decided->what);
       out.changes.push_back(decided->what);
     }

@@ -12,7 +12,7 @@
 namespace troupe::testing {
 
 class temp_directory {
- public:
+public:
   temp_directory() {
     auto name = (std::filesystem::temp_directory_path() / "troupe-test-XXXXXX").string();
     if (!::mkdtemp(name.data()))
@@ -30,7 +30,7 @@ class temp_directory {
   /// A place inside that is not there yet.
   [[nodiscard]] std::filesystem::path store() const { return path_ / "store"; }
 
- private:
+private:
   std::filesystem::path path_;
 };
 

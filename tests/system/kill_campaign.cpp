@@ -1,15 +1,15 @@
 // kill_campaign TROUPE [--kills N] [--seed S]
 //
-// Kills `troupe serve` with SIGKILL under write load at random moments, starts it again and compares what it answers
-// with what it acknowledged: nothing acknowledged is lost, no batch and no patch is there in part, nothing is there
-// twice, every start is clean. One kill in eight hits the start itself. Prints the seed, and one JSON object at the end.
-
-#include "support/child_process.hpp"
-#include "support/temp_directory.hpp"
-
-#include "http/client.hpp"
+// Kills `troupe serve` with SIGKILL under write load at random moments, starts it again and
+// compares what it answers with what it acknowledged: nothing acknowledged is lost, no batch and no
+// patch is there in part, nothing is there twice, every start is clean. One kill in eight hits the
+// start itself. Prints the seed, and one JSON object at the end.
 
 #include <troupe/state/json.hpp>
+
+#include "http/client.hpp"
+#include "support/child_process.hpp"
+#include "support/temp_directory.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -64,16 +64,20 @@ node start(const std::string& binary, const std::string& data) {
   return {std::move(process), *address};
 }
 
-http::client connect(const http::endpoint& to) { return {to.host, to.port, 20s}; }
+http::client connect(const http::endpoint& to) {
+  return {to.host, to.port, 20s};
+}
 
-std::string path(const model& m, const char* part = "") { return "/v1/sessions/" + m.id + part; }
+std::string path(const model& m, const char* part = "") {
+  return "/v1/sessions/" + m.id + part;
+}
 
 std::string batch_body(const model& m, std::uint64_t count) {
   std::string body = "{\"items\":[";
   for (std::uint64_t i = 1; i <= count; ++i) {
     body += i == 1 ? "" : ",";
-    body += "{\"session\":\"" + m.id + "\",\"n\":" + std::to_string(m.acked_items + i) + ",\"pad\":\""
-            + std::string(40 * (i % 12), 'x') + "\"}";
+    body += "{\"session\":\"" + m.id + "\",\"n\":" + std::to_string(m.acked_items + i)
+            + ",\"pad\":\"" + std::string(40 * (i % 12), 'x') + "\"}";
   }
   return body + "]}";
 }
@@ -96,10 +100,13 @@ void write_until_killed(const http::endpoint& address, std::vector<model>& mine,
     if (patch) {
       m.sent_counter = m.acked_counter + 1;
       const auto n = std::to_string(m.sent_counter);
-      answer = client.send({.method = "PATCH", .target = path(m, "/state"), .body = "{\"x\":" + n + ",\"y\":" + n + "}"});
+      answer = client.send({.method = "PATCH",
+                            .target = path(m, "/state"),
+                            .body = "{\"x\":" + n + ",\"y\":" + n + "}"});
     } else {
       m.sent_items = 1 + random() % 5;
-      answer = client.send({.method = "POST", .target = path(m, "/items"), .body = batch_body(m, m.sent_items)});
+      answer = client.send(
+          {.method = "POST", .target = path(m, "/items"), .body = batch_body(m, m.sent_items)});
     }
     if (!answer)
       return;
@@ -121,7 +128,8 @@ value get(http::client& client, const std::string& target) {
   return *std::move(body);
 }
 
-/// Compares what came back with the model, then takes what did land of the unanswered request into the model.
+/// Compares what came back with the model, then takes what did land of the unanswered request into
+/// the model.
 void compare(http::client& client, model& m, bool from_start) {
   const auto info = client.send({.method = "GET", .target = path(m)});
   if (!info)
@@ -135,14 +143,17 @@ void compare(http::client& client, model& m, bool from_start) {
   if (from_start)
     m.compared_items = 0;
   while (true) {
-    const auto page = get(client, path(m, "/items") + "?limit=1000&after=" + std::to_string(m.compared_items));
+    const auto page =
+        get(client, path(m, "/items") + "?limit=1000&after=" + std::to_string(m.compared_items));
     const auto items = *page.view().find("items");
     for (auto item = items.children(); item.next();) {
       ++m.compared_items;
       const auto fields = item.item();
-      if (fields.find("seq")->as_uint64() != m.compared_items || fields.find("n")->as_uint64() != m.compared_items
+      if (fields.find("seq")->as_uint64() != m.compared_items
+          || fields.find("n")->as_uint64() != m.compared_items
           || fields.find("session")->as_string() != m.id)
-        fail_campaign(m.id + " item " + std::to_string(m.compared_items) + " is " + to_json(fields));
+        fail_campaign(m.id + " item " + std::to_string(m.compared_items) + " is "
+                      + to_json(fields));
     }
     if (page.view().find("next_cursor")->is_null())
       break;
@@ -154,11 +165,15 @@ void compare(http::client& client, model& m, bool from_start) {
   m.sent_items = 0;
 
   const auto state = *get(client, path(m, "/state")).view().find("state");
-  const auto key = [&](const char* name) { const auto x = state.find(name); return x ? x->as_uint64().value_or(0) : 0; };
+  const auto key = [&](const char* name) {
+    const auto x = state.find(name);
+    return x ? x->as_uint64().value_or(0) : 0;
+  };
   const bool landed = m.sent_counter != 0 && key("x") == m.sent_counter;
   if (key("x") != key("y") || (key("x") != m.acked_counter && !landed))
-    fail_campaign(m.id + " has state " + to_json(state) + "; acknowledged was " + std::to_string(m.acked_counter)
-                  + ", in flight " + std::to_string(m.sent_counter));
+    fail_campaign(m.id + " has state " + to_json(state) + "; acknowledged was "
+                  + std::to_string(m.acked_counter) + ", in flight "
+                  + std::to_string(m.sent_counter));
   m.acked_counter = key("x");
   m.sent_counter = 0;
 }
@@ -217,7 +232,8 @@ int main(int argc, char** argv) {
     }
     std::vector<std::thread> threads;
     for (std::size_t w = 0; w < writers; ++w)
-      threads.emplace_back([&, w, s = random()] { write_until_killed(running.address, models[w], s, acked); });
+      threads.emplace_back(
+          [&, w, s = random()] { write_until_killed(running.address, models[w], s, acked); });
     std::this_thread::sleep_for(std::chrono::microseconds{5'000 + random() % 250'000});
     running.process.kill(SIGKILL);
     for (auto& t : threads)
@@ -237,8 +253,10 @@ int main(int argc, char** argv) {
     fail_campaign("SIGTERM ended the node with " + std::to_string(code));
   if (acked == 0)
     fail_campaign("nothing was ever acknowledged, so nothing was tested");
-  std::printf("{\"kills\":%llu,\"during_start\":%llu,\"acknowledged\":%llu,\"items\":%llu,\"landed_unanswered\":%llu,\"lost\":0}\n",
-              static_cast<unsigned long long>(kills), static_cast<unsigned long long>(start_kills),
-              static_cast<unsigned long long>(acked.load()), static_cast<unsigned long long>(items),
-              static_cast<unsigned long long>(unanswered_landed));
+  std::printf(
+      "{\"kills\":%llu,\"during_start\":%llu,\"acknowledged\":%llu,\"items\":%llu,\"landed_"
+      "unanswered\":%llu,\"lost\":0}\n",
+      static_cast<unsigned long long>(kills), static_cast<unsigned long long>(start_kills),
+      static_cast<unsigned long long>(acked.load()), static_cast<unsigned long long>(items),
+      static_cast<unsigned long long>(unanswered_landed));
 }

@@ -9,7 +9,8 @@ void published_state::publish(std::shared_ptr<const session_state> state) {
     const std::lock_guard lock{mutex_};
     state_.swap(state);
   }
-  // What was published before ends here, outside the lock: it may be the last owner of a long history.
+  // What was published before ends here, outside the lock: it may be the last owner of a long
+  // history.
 }
 
 std::shared_ptr<const session_state> published_state::read() const {

@@ -11,22 +11,22 @@
 
 namespace troupe {
 
-/// The newest committed state of one live entity, as its actor last published it. Any thread may read; only the
-/// actor publishes. Empty until the actor has loaded.
+/// The newest committed state of one live entity, as its actor last published it. Any thread may
+/// read; only the actor publishes. Empty until the actor has loaded.
 class published_state {
- public:
+public:
   void publish(std::shared_ptr<const session_state> state);
   [[nodiscard]] std::shared_ptr<const session_state> read() const;
 
- private:
+private:
   mutable std::mutex mutex_;
   std::shared_ptr<const session_state> state_;
 };
 
-/// Which entities are live, and what they last published. The supervisor alone changes it; any thread reads it.
-/// Sharded, so that readers of different entities rarely meet.
+/// Which entities are live, and what they last published. The supervisor alone changes it; any
+/// thread reads it. Sharded, so that readers of different entities rarely meet.
 class directory {
- public:
+public:
   void insert(const entity_ref& entity, std::shared_ptr<const published_state> state);
   void erase(const entity_ref& entity);
 
@@ -35,7 +35,7 @@ class directory {
 
   [[nodiscard]] std::size_t size() const;
 
- private:
+private:
   struct shard {
     mutable std::shared_mutex mutex;
     std::unordered_map<entity_ref, std::shared_ptr<const published_state>> live;

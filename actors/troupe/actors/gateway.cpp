@@ -12,11 +12,12 @@ namespace {
 constexpr int max_attempts = 5;  // then: busy
 
 class gateway_behavior {
- public:
+public:
   static inline const char* name = "troupe.gateway";
 
   gateway_behavior(gateway_actor::pointer self, supervisor_actor supervisor)
-      : self_{self}, supervisor_{std::move(supervisor)} {}
+      : self_{self},
+        supervisor_{std::move(supervisor)} {}
 
   gateway_actor::behavior_type make_behavior() {
     return {[this](host_command& c) { ask<outcome>(std::move(c.envelope), std::move(c.done), 1); },
@@ -24,7 +25,7 @@ class gateway_behavior {
             [this](drain) { return on_drain(); }};
   }
 
- private:
+private:
   template <class Answer, class Message>
   void ask(Message message, completion<Answer> done, int attempt) {
     ++pending_;
@@ -67,7 +68,8 @@ class gateway_behavior {
 }  // namespace
 
 gateway_actor spawn_gateway(caf::actor_system& system, supervisor_actor supervisor) {
-  return system.spawn<caf::stateful_actor<gateway_behavior, gateway_actor::base>>(std::move(supervisor));
+  return system.spawn<caf::stateful_actor<gateway_behavior, gateway_actor::base>>(
+      std::move(supervisor));
 }
 
 }  // namespace troupe

@@ -12,24 +12,25 @@ namespace {
 
 /// Decide, journal, become, publish, answer: in this order.
 ///
-/// Writes are pipelined: a command is decided against `latest_`, which runs ahead of the disk, and its answer waits
-/// in `replies_` for its commit. Nothing leaves this actor, refusals and reads included, before every change it was
-/// decided upon is durable (the output gate). A failed commit sets `latest_` back to `durable_`.
+/// Writes are pipelined: a command is decided against `latest_`, which runs ahead of the disk, and
+/// its answer waits in `replies_` for its commit. Nothing leaves this actor, refusals and reads
+/// included, before every change it was decided upon is durable (the output gate). A failed commit
+/// sets `latest_` back to `durable_`.
 class session_behavior {
- public:
+public:
   static inline const char* name = "troupe.session";
 
   session_behavior(session_actor::pointer self, session_options options)
-      : self_{self}, options_{std::move(options)} {}
+      : self_{self},
+        options_{std::move(options)} {}
 
   session_actor::behavior_type make_behavior() {
     load();
     return {[this](command_envelope& command) { return on_command(command); },
-            [this](const get_state&) { return on_get_state(); },
-            [this](retire) { on_retire(); }};
+            [this](const get_state&) { return on_get_state(); }, [this](retire) { on_retire(); }};
   }
 
- private:
+private:
   using command_promise = caf::typed_response_promise<outcome>;
   using read_promise = caf::typed_response_promise<state_snapshot>;
 
@@ -45,10 +46,11 @@ class session_behavior {
     session_state state{};  // after that commit
     expected<outcome> answer{};
     command_promise command{};
-    read_promise read{};    // instead of command, for a read
+    read_promise read{};  // instead of command, for a read
   };
 
-  // Loading ----------------------------------------------------------------------------------------
+  // Loading
+  // ----------------------------------------------------------------------------------------
 
   void load() {
     compat::request(self_, options_.store, load_request{options_.entity})
@@ -61,8 +63,9 @@ class session_behavior {
     if (!state)
       return on_load_failed(std::move(state.error()));
     if (state->revision != stored.sequence)
-      return on_load_failed({errc::damaged, "the stored changes end at revision " + std::to_string(state->revision)
-                                                + ", not at " + std::to_string(stored.sequence)});
+      return on_load_failed({errc::damaged, "the stored changes end at revision "
+                                                + std::to_string(state->revision) + ", not at "
+                                                + std::to_string(stored.sequence)});
     latest_ = *std::move(state);
     become_durable(latest_);
     loaded_ = true;
@@ -87,7 +90,8 @@ class session_behavior {
     self_->quit();
   }
 
-  // Requests ---------------------------------------------------------------------------------------
+  // Requests
+  // ---------------------------------------------------------------------------------------
 
   caf::result<outcome> on_command(command_envelope& command) {
     auto promise = self_->make_response_promise<outcome>();
@@ -114,14 +118,16 @@ class session_behavior {
 
   void execute(command_envelope command, command_promise promise) {
     if (replies_.size() - first_reply_ >= max_commands_in_flight) {
-      promise.deliver(to_caf({.code = errc::busy,
-                              .message = "this session has 64 commands in flight; wait for an answer",
-                              .limit = max_commands_in_flight}));
+      promise.deliver(
+          to_caf({.code = errc::busy,
+                  .message = "this session has 64 commands in flight; wait for an answer",
+                  .limit = max_commands_in_flight}));
       return;
     }
     auto decided = decide(latest_, command.command, options_.now(), command.expected_revision);
     if (!decided || !decided->answer.changed) {
-      auto answer = decided ? expected<outcome>{decided->answer} : tl::unexpected(std::move(decided.error()));
+      auto answer =
+          decided ? expected<outcome>{decided->answer} : tl::unexpected(std::move(decided.error()));
       replies_.push_back({.answer = std::move(answer), .command = std::move(promise)});
       return deliver_ready();
     }
@@ -133,7 +139,9 @@ class session_behavior {
     compat::request(self_, options_.store,
                     commit_request{options_.entity, decided->what.revision, encode(decided->what)})
         .then([this, generation = generation_](const commit_receipt&) { on_committed(generation); },
-              [this, generation = generation_](const caf::error& why) { on_commit_failed(generation, from_caf(why)); });
+              [this, generation = generation_](const caf::error& why) {
+                on_commit_failed(generation, from_caf(why));
+              });
   }
 
   void answer_read(read_promise promise) {
@@ -141,7 +149,8 @@ class session_behavior {
     deliver_ready();
   }
 
-  // Commits ----------------------------------------------------------------------------------------
+  // Commits
+  // ----------------------------------------------------------------------------------------
 
   void on_committed(std::uint64_t generation) {
     if (generation != generation_)
@@ -152,8 +161,8 @@ class session_behavior {
     deliver_ready();
   }
 
-  /// All that was decided upon the lost change is lost with it. The store refuses what is on its way already, since
-  /// it does not follow, and answers to it are of an older generation.
+  /// All that was decided upon the lost change is lost with it. The store refuses what is on its
+  /// way already, since it does not follow, and answers to it are of an older generation.
   void on_commit_failed(std::uint64_t generation, error why) {
     if (generation != generation_)
       return;
@@ -191,14 +200,16 @@ class session_behavior {
       offer_to_retire();
       end_when_idle();
     } else if (first_reply_ >= max_commands_in_flight) {
-      replies_.erase(replies_.begin(), replies_.begin() + static_cast<std::ptrdiff_t>(first_reply_));
+      replies_.erase(replies_.begin(),
+                     replies_.begin() + static_cast<std::ptrdiff_t>(first_reply_));
       first_reply_ = 0;
     }
   }
 
   std::vector<reply> take_replies() {
     auto out = std::exchange(replies_, {});
-    out.erase(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(std::exchange(first_reply_, 0)));
+    out.erase(out.begin(),
+              out.begin() + static_cast<std::ptrdiff_t>(std::exchange(first_reply_, 0)));
     return out;
   }
 
@@ -209,7 +220,8 @@ class session_behavior {
       to.command.deliver(to_caf(why));
   }
 
-  // The end ----------------------------------------------------------------------------------------
+  // The end
+  // ----------------------------------------------------------------------------------------
 
   /// An id that was only asked for is not worth an actor.
   void offer_to_retire() {
@@ -226,12 +238,12 @@ class session_behavior {
 
   session_actor::pointer self_;
   session_options options_;
-  session_state latest_;                         // with changes that are on their way
+  session_state latest_;  // with changes that are on their way
   std::shared_ptr<const session_state> durable_;
   std::vector<waiting_request> waiting_;
-  std::vector<reply> replies_;                   // in the order of requests, from first_reply_ on
+  std::vector<reply> replies_;  // in the order of requests, from first_reply_ on
   std::size_t first_reply_ = 0;
-  std::uint64_t generation_ = 0;                 // grows with every reset
+  std::uint64_t generation_ = 0;  // grows with every reset
   bool loaded_ = false;
   bool retiring_ = false;
   bool offered_ = false;
@@ -240,7 +252,8 @@ class session_behavior {
 }  // namespace
 
 session_actor spawn_session(caf::actor_system& system, session_options options) {
-  return system.spawn<caf::stateful_actor<session_behavior, session_actor::base>>(std::move(options));
+  return system.spawn<caf::stateful_actor<session_behavior, session_actor::base>>(
+      std::move(options));
 }
 
 }  // namespace troupe

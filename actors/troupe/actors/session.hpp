@@ -21,7 +21,8 @@ struct session_options {
   clock_source now;
 };
 
-/// Starts the one live writer of a session. It loads its state from the store first; requests wait meanwhile.
+/// Starts the one live writer of a session. It loads its state from the store first; requests wait
+/// meanwhile.
 session_actor spawn_session(caf::actor_system& system, session_options options);
 
 }  // namespace troupe

@@ -12,11 +12,12 @@ namespace troupe {
 namespace {
 
 class supervisor_behavior {
- public:
+public:
   static inline const char* name = "troupe.supervisor";
 
   supervisor_behavior(supervisor_actor::pointer self, supervisor_options options)
-      : self_{self}, options_{std::move(options)} {}
+      : self_{self},
+        options_{std::move(options)} {}
 
   supervisor_actor::behavior_type make_behavior() {
     return {[this](command_envelope& command) { return route<outcome>(std::move(command)); },
@@ -25,16 +26,17 @@ class supervisor_behavior {
             [this](drain) { return on_drain(); }};
   }
 
- private:
+private:
   template <class Answer, class Message>
   struct deferred {
     Message message;
     caf::typed_response_promise<Answer> promise;
   };
-  using deferred_request = std::variant<deferred<outcome, command_envelope>, deferred<state_snapshot, get_state>>;
+  using deferred_request =
+      std::variant<deferred<outcome, command_envelope>, deferred<state_snapshot, get_state>>;
 
-  /// A live entity. While it retires, requests wait here for its successor: at no time do two actors of one entity
-  /// write.
+  /// A live entity. While it retires, requests wait here for its successor: at no time do two
+  /// actors of one entity write.
   struct live_entity {
     session_actor actor;
     bool retiring = false;
@@ -45,7 +47,8 @@ class supervisor_behavior {
   caf::result<Answer> route(Message message) {
     auto promise = self_->make_response_promise<Answer>();
     if (draining_) {
-      promise.deliver(to_caf({errc::draining, "the node is shutting down; repeat the request elsewhere or later"}));
+      promise.deliver(to_caf(
+          {errc::draining, "the node is shutting down; repeat the request elsewhere or later"}));
       return promise;
     }
     auto& entity = find_or_activate(message.entity);
@@ -67,16 +70,18 @@ class supervisor_behavior {
   void activate(const entity_ref& ref, live_entity& entity) {
     auto published = std::make_shared<published_state>();
     entity.retiring = false;
-    entity.actor = spawn_session(self_->home_system(),
-                                 {ref, options_.store, supervisor_actor{self_}, published, options_.now});
+    entity.actor =
+        spawn_session(self_->home_system(),
+                      {ref, options_.store, supervisor_actor{self_}, published, options_.now});
     options_.live->insert(ref, published);
-    monitors_.monitor(self_, entity.actor, [this, ref](const caf::error& why) { on_down(ref, why); });
+    monitors_.monitor(self_, entity.actor,
+                      [this, ref](const caf::error& why) { on_down(ref, why); });
   }
 
   void on_down(const entity_ref& ref, const caf::error& why) {
     if (why && why != caf::exit_reason::user_shutdown)
-      spdlog::error("session {} crashed and wakes from the store when it is asked for: {}", to_string(ref),
-                    caf::to_string(why));
+      spdlog::error("session {} crashed and wakes from the store when it is asked for: {}",
+                    to_string(ref), caf::to_string(why));
     options_.live->erase(ref);
     auto node = entities_.extract(ref);
     if (!node)
@@ -113,7 +118,8 @@ class supervisor_behavior {
     return promise;
   }
 
-  /// Once every session has ended: folds the journal, so that the next start has nothing to replay, and answers.
+  /// Once every session has ended: folds the journal, so that the next start has nothing to replay,
+  /// and answers.
   void finish_drain() {
     if (!entities_.empty() || folding_)
       return;
@@ -125,7 +131,8 @@ class supervisor_behavior {
     };
     compat::request(self_, options_.store, materialise_all{})
         .then(done, [done](const caf::error& why) {
-          spdlog::warn("the journal was not folded and will be replayed at the next start: {}", from_caf(why).message);
+          spdlog::warn("the journal was not folded and will be replayed at the next start: {}",
+                       from_caf(why).message);
           done();
         });
   }
@@ -142,7 +149,8 @@ class supervisor_behavior {
 }  // namespace
 
 supervisor_actor spawn_supervisor(caf::actor_system& system, supervisor_options options) {
-  return system.spawn<caf::stateful_actor<supervisor_behavior, supervisor_actor::base>>(std::move(options));
+  return system.spawn<caf::stateful_actor<supervisor_behavior, supervisor_actor::base>>(
+      std::move(options));
 }
 
 }  // namespace troupe

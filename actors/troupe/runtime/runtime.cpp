@@ -24,7 +24,8 @@ timestamp system_clock_now() {
   return {std::chrono::duration_cast<std::chrono::milliseconds>(since).count()};
 }
 
-expected<std::string> fold(entity_kind kind, std::string_view snapshot, const std::vector<std::string>& changes) {
+expected<std::string> fold(entity_kind kind, std::string_view snapshot,
+                           const std::vector<std::string>& changes) {
   if (kind != entity_kind::session)
     return fail(errc::newer_format, "this build knows no " + std::string{to_string(kind)});
   return fold_session(snapshot, changes);
@@ -47,14 +48,17 @@ expected<Answer> wait_for(std::chrono::milliseconds deadline, Start&& start) {
   auto answer = promise->get_future();
   start([promise](expected<Answer> x) { promise->set_value(std::move(x)); });
   if (answer.wait_for(deadline) != std::future_status::ready)
-    return fail(errc::outcome_unknown, "no answer within the deadline; the change may still be made");
+    return fail(errc::outcome_unknown,
+                "no answer within the deadline; the change may still be made");
   return answer.get();
 }
 
 }  // namespace
 
 struct runtime::impl {
-  explicit impl(runtime_options given, journal_store opened) : options{std::move(given)}, system{config} {
+  explicit impl(runtime_options given, journal_store opened)
+      : options{std::move(given)},
+        system{config} {
     store = spawn_store(system, std::move(opened));
     supervisor = spawn_supervisor(system, {store, live, options.now});
     gateway = spawn_gateway(system, supervisor);
@@ -69,8 +73,9 @@ struct runtime::impl {
     compat::request(self, supervisor, drain{}).receive([] {}, [](const caf::error&) {});
     compat::request(self, gateway, drain{}).receive([] {}, [](const caf::error&) {});
     final_stats = read_stats(self);
-    for (const auto& end : {caf::actor_cast<caf::actor>(gateway), caf::actor_cast<caf::actor>(supervisor),
-                            caf::actor_cast<caf::actor>(store)}) {
+    for (const auto& end :
+         {caf::actor_cast<caf::actor>(gateway), caf::actor_cast<caf::actor>(supervisor),
+          caf::actor_cast<caf::actor>(store)}) {
       caf::anon_send_exit(end, caf::exit_reason::user_shutdown);
       self->wait_for(end);
     }
@@ -78,7 +83,8 @@ struct runtime::impl {
 
   store_stats read_stats(caf::scoped_actor& self) {
     store_stats out;
-    compat::request(self, store, get_store_stats{}).receive([&](const store_stats& x) { out = x; }, [](const caf::error&) {});
+    compat::request(self, store, get_store_stats{})
+        .receive([&](const store_stats& x) { out = x; }, [](const caf::error&) {});
     return out;
   }
 
@@ -111,28 +117,33 @@ expected<std::unique_ptr<runtime>> runtime::open(runtime_options options) {
   auto store = journal_store::open(options.data, journal, fold);
   if (!store)
     return tl::unexpected(std::move(store.error()));
-  return std::unique_ptr<runtime>{new runtime{std::make_unique<impl>(std::move(options), *std::move(store))}};
+  return std::unique_ptr<runtime>{
+      new runtime{std::make_unique<impl>(std::move(options), *std::move(store))}};
 }
 
 runtime::runtime(std::unique_ptr<impl> self) : impl_{std::move(self)} {}
 
-runtime::~runtime() { close(); }
+runtime::~runtime() {
+  close();
+}
 
-void runtime::close() { impl_->close(); }
+void runtime::close() {
+  impl_->close();
+}
 
 void runtime::execute(session_request request, std::function<void(expected<outcome>)> done) {
   if (impl_->draining)
     return done(fail(errc::draining, "the runtime is closing"));
-  compat::anon_send(impl_->gateway,
-                    host_command{{.entity = std::move(request.entity),
-                                  .principal = std::move(request.principal),
-                                  .expected_revision = request.expected_revision,
-                                  .command = std::move(request.command)},
-                                 completion<outcome>{std::move(done)}});
+  compat::anon_send(impl_->gateway, host_command{{.entity = std::move(request.entity),
+                                                  .principal = std::move(request.principal),
+                                                  .expected_revision = request.expected_revision,
+                                                  .command = std::move(request.command)},
+                                                 completion<outcome>{std::move(done)}});
 }
 
 expected<outcome> runtime::execute(session_request request, std::chrono::milliseconds deadline) {
-  return wait_for<outcome>(deadline, [&](auto done) { execute(std::move(request), std::move(done)); });
+  return wait_for<outcome>(deadline,
+                           [&](auto done) { execute(std::move(request), std::move(done)); });
 }
 
 void runtime::read(const entity_ref& entity, std::function<void(expected<snapshot>)> done) {
@@ -143,12 +154,15 @@ void runtime::read(const entity_ref& entity, std::function<void(expected<snapsho
   if (impl_->draining)
     return done(fail(errc::draining, "the runtime is closing"));
   auto unwrap = [done = std::move(done)](expected<state_snapshot> answer) {
-    done(answer ? expected<snapshot>{std::move(answer->state)} : tl::unexpected(std::move(answer.error())));
+    done(answer ? expected<snapshot>{std::move(answer->state)}
+                : tl::unexpected(std::move(answer.error())));
   };
-  compat::anon_send(impl_->gateway, host_read{{entity}, completion<state_snapshot>{std::move(unwrap)}});
+  compat::anon_send(impl_->gateway,
+                    host_read{{entity}, completion<state_snapshot>{std::move(unwrap)}});
 }
 
-expected<runtime::snapshot> runtime::read(const entity_ref& entity, std::chrono::milliseconds deadline) {
+expected<runtime::snapshot> runtime::read(const entity_ref& entity,
+                                          std::chrono::milliseconds deadline) {
   return wait_for<snapshot>(deadline, [&](auto done) { read(entity, std::move(done)); });
 }
 

@@ -13,9 +13,10 @@
 namespace troupe {
 
 struct runtime_options {
-  std::filesystem::path data;                  ///< directory of the store; made when it is not there
-  std::function<timestamp()> now;              ///< empty: the system's clock
-  std::uint64_t journal_tail_bytes = 64 << 20; ///< replayed at the next start at most; then: folded into snapshots
+  std::filesystem::path data;      ///< directory of the store; made when it is not there
+  std::function<timestamp()> now;  ///< empty: the system's clock
+  std::uint64_t journal_tail_bytes =
+      64 << 20;  ///< replayed at the next start at most; then: folded into snapshots
 };
 
 /// One command, on behalf of somebody, for one session.
@@ -35,17 +36,19 @@ struct runtime_stats {
   std::uint64_t live = 0;          ///< sessions with an actor
 };
 
-/// The embedding API: all of Troupe in one object. Sessions wake when they are asked for. An answer to a command means
-/// that its change is on disk; a read shows every change that was answered before it.
+/// The embedding API: all of Troupe in one object. Sessions wake when they are asked for. An answer
+/// to a command means that its change is on disk; a read shows every change that was answered
+/// before it.
 ///
 /// Any thread may call anything. Callbacks run on a runtime thread and must not block.
-/// Errors: those of `decide`; `busy`, `draining`, `store_full`, `store_failed`, `outcome_unknown`, `damaged`.
+/// Errors: those of `decide`; `busy`, `draining`, `store_full`, `store_failed`, `outcome_unknown`,
+/// `damaged`.
 class runtime {
- public:
+public:
   using snapshot = std::shared_ptr<const session_state>;
 
-  /// Errors: `busy` (another process has the directory, which is named), `damaged`, `newer_format`, `store_full`,
-  /// `store_failed`.
+  /// Errors: `busy` (another process has the directory, which is named), `damaged`, `newer_format`,
+  /// `store_full`, `store_failed`.
   static expected<std::unique_ptr<runtime>> open(runtime_options options);
 
   /// Closes, waiting for what is in flight.
@@ -53,20 +56,24 @@ class runtime {
 
   void execute(session_request request, std::function<void(expected<outcome>)> done);
   /// Blocks until the answer. After `deadline`: `outcome_unknown`.
-  expected<outcome> execute(session_request request, std::chrono::milliseconds deadline = std::chrono::seconds{30});
+  expected<outcome> execute(session_request request,
+                            std::chrono::milliseconds deadline = std::chrono::seconds{30});
 
-  /// The committed state; `status` says whether there is such a session. A live one answers at once, on the calling
-  /// thread.
+  /// The committed state; `status` says whether there is such a session. A live one answers at
+  /// once, on the calling thread.
   void read(const entity_ref& entity, std::function<void(expected<snapshot>)> done);
-  expected<snapshot> read(const entity_ref& entity, std::chrono::milliseconds deadline = std::chrono::seconds{30});
+  expected<snapshot> read(const entity_ref& entity,
+                          std::chrono::milliseconds deadline = std::chrono::seconds{30});
 
-  /// Entities with a stored change, deleted ones too, in the order of the store. For inspection: blocks the store.
+  /// Entities with a stored change, deleted ones too, in the order of the store. For inspection:
+  /// blocks the store.
   [[nodiscard]] runtime_stats stats() const;
 
-  /// Refuses new requests with `draining`, finishes those in flight, folds the journal. Called twice is harmless.
+  /// Refuses new requests with `draining`, finishes those in flight, folds the journal. Called
+  /// twice is harmless.
   void close();
 
- private:
+private:
   struct impl;
   explicit runtime(std::unique_ptr<impl> self);
 

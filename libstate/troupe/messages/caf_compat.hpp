@@ -1,6 +1,7 @@
 #pragma once
 
-/// The one place that knows what CAF 0.18 and CAF 1.x spell differently. Everything else says `compat::...`.
+/// The one place that knows what CAF 0.18 and CAF 1.x spell differently. Everything else says
+/// `compat::...`.
 
 #include <caf/actor_system_config.hpp>
 #include <caf/event_based_actor.hpp>
@@ -40,7 +41,7 @@ auto delegate(const Self& self, const Dst& dst, Ts&&... xs) {
 
 /// The monitors of one actor; lives in its state.
 class monitors {
- public:
+public:
   template <class Self, class Handle, class F>
   void monitor(const Self& self, const Handle& handle, F on_down) {
     self->monitor(handle, std::move(on_down));
@@ -72,7 +73,7 @@ auto delegate(const Self& self, const Dst& dst, Ts&&... xs) {
 
 /// The monitors of one actor; lives in its state.
 class monitors {
- public:
+public:
   template <class Self, class Handle, class F>
   void monitor(const Self& self, const Handle& handle, F on_down) {
     if (callbacks_.empty()) {
@@ -85,8 +86,8 @@ class monitors {
     self->monitor(handle);
   }
 
- private:
-  std::unordered_map<caf::actor_addr, std::function<void(const caf::error&)>> callbacks_;
+private:
+  std::unordered_map<caf::actor_addr, std::function<void(const caf::error&)> > callbacks_;
 };
 
 #endif

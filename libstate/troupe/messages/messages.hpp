@@ -1,7 +1,8 @@
 #pragma once
 
-/// Every message and every actor interface of Troupe, on one page. A handler answers with the result its signature
-/// names or with a `caf::error` that carries a `troupe::error` (see `to_caf` and `from_caf`).
+/// Every message and every actor interface of Troupe, on one page. A handler answers with the
+/// result its signature names or with a `caf::error` that carries a `troupe::error` (see `to_caf`
+/// and `from_caf`).
 ///
 /// Messages stay inside one process (they carry immutable state by pointer); none is serialised.
 
@@ -42,7 +43,7 @@ struct state_snapshot {
 /// One change of one entity, to be made durable.
 struct commit_request {
   entity_ref entity;
-  std::uint64_t sequence = 0;  ///< the entity's revision with this change; must follow the stored one
+  std::uint64_t sequence = 0;  ///< the entity's next revision
   std::string payload;         ///< `encode(change)`
 };
 
@@ -78,7 +79,8 @@ struct store_stats {
 /// Supervisor to session: nothing more comes; finish what is in flight and end.
 struct retire {};
 
-/// Session to supervisor: holds nothing worth its memory (an unknown id was asked for), may be retired.
+/// Session to supervisor: holds nothing worth its memory (an unknown id was asked for), may be
+/// retired.
 struct ready_to_retire {
   entity_ref entity;
 };
@@ -86,11 +88,11 @@ struct ready_to_retire {
 /// Ends new work, waits for what is in flight, answers when every actor below has ended.
 struct drain {};
 
-/// A callback that is called exactly once: with an answer, or with `outcome_unknown` when its last copy goes unused
-/// because an actor ended. It runs on an actor's thread and must not block.
+/// A callback that is called exactly once: with an answer, or with `outcome_unknown` when its last
+/// copy goes unused because an actor ended. It runs on an actor's thread and must not block.
 template <class T>
 class completion {
- public:
+public:
   using function = std::function<void(expected<T>)>;
 
   completion() = default;  ///< calls nobody; CAF wants messages to have one
@@ -103,7 +105,7 @@ class completion {
       f(std::move(answer));
   }
 
- private:
+private:
   struct once {
     explicit once(function f) : call{std::move(f)} {}
     once(const once&) = delete;
@@ -188,44 +190,41 @@ CAF_ERROR_CODE_ENUM(troupe::errc)
 
 namespace troupe {
 
-/// Owns the disk: the only one that opens the store. Answers a commit only after its transaction was synced; commits
-/// that wait together share one transaction. Commits of one entity are answered in the order they were sent.
-/// Errors: `store_failed`, `store_full` (nothing was written, nor anything of that entity that followed),
-/// `outcome_unknown`, `damaged`.
-using store_actor = caf::typed_actor<
-    caf::result<commit_receipt>(commit_request),
-    caf::result<stored_entity>(load_request),
-    caf::result<void>(materialise_all),
-    caf::result<store_stats>(get_store_stats)>;
+/// Owns the disk: the only one that opens the store. Answers a commit only after its transaction
+/// was synced; commits that wait together share one transaction. Commits of one entity are answered
+/// in the order they were sent. Errors: `store_failed`, `store_full` (nothing was written, nor
+/// anything of that entity that followed), `outcome_unknown`, `damaged`.
+using store_actor =
+    caf::typed_actor<caf::result<commit_receipt>(commit_request),
+                     caf::result<stored_entity>(load_request), caf::result<void>(materialise_all),
+                     caf::result<store_stats>(get_store_stats)>;
 
-/// One live conversation; the only writer of its state. Answers a command after its change is durable, commands in
-/// the order they came, several in flight. A failed commit takes back everything that was not durable.
-/// Errors: those of `decide` and of the store.
-using session_actor = caf::typed_actor<
-    caf::result<outcome>(command_envelope),
-    caf::result<state_snapshot>(get_state),
-    caf::result<void>(retire)>;
+/// One live conversation; the only writer of its state. Answers a command after its change is
+/// durable, commands in the order they came, several in flight. A failed commit takes back
+/// everything that was not durable. Errors: those of `decide` and of the store.
+using session_actor =
+    caf::typed_actor<caf::result<outcome>(command_envelope), caf::result<state_snapshot>(get_state),
+                     caf::result<void>(retire)>;
 
-/// The one that knows all entities: finds or wakes the actor and hands the request on to it, restarts what crashed.
-/// Errors: those of the session actor; `draining`, `busy`, `quarantined`, `damaged`.
-using supervisor_actor = caf::typed_actor<
-    caf::result<outcome>(command_envelope),
-    caf::result<state_snapshot>(get_state),
-    caf::result<void>(ready_to_retire),
-    caf::result<void>(drain)>;
+/// The one that knows all entities: finds or wakes the actor and hands the request on to it,
+/// restarts what crashed. Errors: those of the session actor; `draining`, `busy`, `quarantined`,
+/// `damaged`.
+using supervisor_actor =
+    caf::typed_actor<caf::result<outcome>(command_envelope), caf::result<state_snapshot>(get_state),
+                     caf::result<void>(ready_to_retire), caf::result<void>(drain)>;
 
 /// The host threads' way in: asks the supervisor, calls back. Drained once every call was answered.
-using gateway_actor = caf::typed_actor<
-    caf::result<void>(host_command),
-    caf::result<void>(host_read),
-    caf::result<void>(drain)>;
+using gateway_actor = caf::typed_actor<caf::result<void>(host_command),
+                                       caf::result<void>(host_read), caf::result<void>(drain)>;
 
-/// Registers the messages with CAF. Call it once, before the first `caf::actor_system`; again is harmless.
+/// Registers the messages with CAF. Call it once, before the first `caf::actor_system`; again is
+/// harmless.
 void init_messages();
 
 [[nodiscard]] caf::error to_caf(error what);
 
-/// What a failed request means. A receiver that ended with our request unanswered leaves `outcome_unknown`.
+/// What a failed request means. A receiver that ended with our request unanswered leaves
+/// `outcome_unknown`.
 [[nodiscard]] error from_caf(const caf::error& what);
 
 }  // namespace troupe

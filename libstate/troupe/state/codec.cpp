@@ -10,11 +10,14 @@ namespace {
 /// A document's own nesting beyond that of the values in it.
 constexpr std::size_t stored_depth = limits{}.depth + 6;
 
-/// Reads the fields of one stored array in order; after the first that does not fit, all that follow are empty and
-/// `ok` is false. Fields behind the known ones are from a newer minor version and are skipped.
+/// Reads the fields of one stored array in order; after the first that does not fit, all that
+/// follow are empty and `ok` is false. Fields behind the known ones are from a newer minor version
+/// and are skipped.
 class field_reader {
- public:
-  explicit field_reader(value_view array) : cursor_{array.children()}, ok_{array.type() == value_type::array} {}
+public:
+  explicit field_reader(value_view array)
+      : cursor_{array.children()},
+        ok_{array.type() == value_type::array} {}
 
   value_view next() {
     if (ok_ && cursor_.next())
@@ -39,7 +42,7 @@ class field_reader {
 
   [[nodiscard]] bool ok() const { return ok_; }
 
- private:
+private:
   template <class T>
   T take(std::optional<T> x) {
     ok_ = ok_ && x.has_value();
@@ -60,7 +63,8 @@ expected<field_reader> open_document(std::string_view bytes, std::string_view wh
     return fail(errc::damaged, std::string{what} + " has no version");
   if (version > current_codec_version)
     return fail(errc::newer_format, std::string{what} + " has version " + std::to_string(version)
-                                        + "; this build reads up to " + std::to_string(current_codec_version));
+                                        + "; this build reads up to "
+                                        + std::to_string(current_codec_version));
   return fields;
 }
 
@@ -118,7 +122,10 @@ std::optional<session_event> decode_event(value_view stored) {
 
 std::string encode(const change& what) {
   value_writer out;
-  out.begin_array(4).unsigned_integer(current_codec_version).unsigned_integer(what.revision).integer(what.at.ms);
+  out.begin_array(4)
+      .unsigned_integer(current_codec_version)
+      .unsigned_integer(what.revision)
+      .integer(what.at.ms);
   out.begin_array(what.events.size());
   for (const auto& event : what.events)
     std::visit(event_encoder{out}, event);
@@ -196,7 +203,8 @@ expected<session_state> decode_session(std::string_view bytes) {
   return out;
 }
 
-expected<session_state> restore_session(std::string_view snapshot, const std::vector<std::string>& changes) {
+expected<session_state> restore_session(std::string_view snapshot,
+                                        const std::vector<std::string>& changes) {
   session_state state;
   if (!snapshot.empty()) {
     auto stored = decode_session(snapshot);
@@ -213,7 +221,8 @@ expected<session_state> restore_session(std::string_view snapshot, const std::ve
   return state;
 }
 
-expected<std::string> fold_session(std::string_view snapshot, const std::vector<std::string>& changes) {
+expected<std::string> fold_session(std::string_view snapshot,
+                                   const std::vector<std::string>& changes) {
   auto state = restore_session(snapshot, changes);
   if (!state)
     return tl::unexpected(state.error());

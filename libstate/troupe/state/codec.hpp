@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-/// How states and changes become bytes. Both are msgpack arrays that begin with their format version; the layout is
-/// docs/on-disk-format.md, held by golden files. Encoding is deterministic: the same history gives the
-/// same bytes.
+/// How states and changes become bytes. Both are msgpack arrays that begin with their format
+/// version; the layout is docs/on-disk-format.md, held by golden files. Encoding is deterministic:
+/// the same history gives the same bytes.
 namespace troupe {
 
 inline constexpr std::uint8_t oldest_codec_version = 1;
@@ -23,9 +23,10 @@ expected<change> decode_change(std::string_view bytes);
 /// Errors: as `decode_change`.
 expected<session_state> decode_session(std::string_view bytes);
 
-/// Folds changes into a snapshot, as the store does when it materialises: `snapshot` may be empty (never created).
-/// Errors: as `decode_change`.
-expected<std::string> fold_session(std::string_view snapshot, const std::vector<std::string>& changes);
+/// Folds changes into a snapshot, as the store does when it materialises: `snapshot` may be empty
+/// (never created). Errors: as `decode_change`.
+expected<std::string> fold_session(std::string_view snapshot,
+                                   const std::vector<std::string>& changes);
 
 /// The state after a snapshot (may be empty) and the changes since.
 expected<session_state> restore_session(std::string_view snapshot,

@@ -45,7 +45,8 @@ bool document_builder::open(std::size_t children, bool map) {
   }
   elements_ += children;
   if (elements_ > budget_.elements) {
-    fail(errc::too_many_elements, "more than " + std::to_string(budget_.elements) + " values and keys");
+    fail(errc::too_many_elements,
+         "more than " + std::to_string(budget_.elements) + " values and keys");
     failed_->limit = budget_.elements;
     return false;
   }
@@ -59,7 +60,8 @@ bool document_builder::end() {
   const auto first = keys_.begin() + static_cast<std::ptrdiff_t>(frames_.back().first_key);
   sorted_.assign(first, keys_.end());
   std::sort(sorted_.begin(), sorted_.end());
-  if (const auto twice = std::adjacent_find(sorted_.begin(), sorted_.end()); twice != sorted_.end()) {
+  if (const auto twice = std::adjacent_find(sorted_.begin(), sorted_.end());
+      twice != sorted_.end()) {
     frames_.back().key = *twice;
     return fail(errc::invalid_value, "a key occurs twice");
   }

@@ -7,39 +7,41 @@
 
 namespace troupe {
 
-/// Every way a request can fail. Numbers are fixed (they travel between nodes and stand in journals) and names
-/// are the `code` of the HTTP API: append, never renumber, never rename.
+/// Every way a request can fail. Numbers are fixed (they travel between nodes and stand in
+/// journals) and names are the `code` of the HTTP API: append, never renumber, never rename.
 enum class errc : std::uint16_t {
   // The caller's fault: the same request fails again.
-  malformed = 1,             ///< not JSON, not msgpack, or not the shape the command has
-  bad_id = 2,                ///< an id is 1 to 256 bytes of UTF-8 without control characters
-  unknown_field = 3,         ///< a field this command does not have
-  wrong_type = 4,            ///< a field of another type than the command asks for
-  invalid_value = 5,         ///< a value that cannot be kept exactly: duplicate key, integer beyond 64 bits, ...
-  too_deep = 6,              ///< nesting beyond `limits::depth`
-  too_many_elements = 7,     ///< more elements than `limits::elements`
-  too_large = 8,             ///< more bytes than the limit named in the error
-  reserved_field = 9,        ///< `seq` and `at` of an item belong to Troupe
-  not_found = 10,            ///< no such entity, item or key
-  already_exists = 11,       ///< create-only, and it is there
-  revision_conflict = 12,    ///< the expected revision is not the current one
+  malformed = 1,      ///< not JSON, not msgpack, or not the shape the command has
+  bad_id = 2,         ///< an id is 1 to 256 bytes of UTF-8 without control characters
+  unknown_field = 3,  ///< a field this command does not have
+  wrong_type = 4,     ///< a field of another type than the command asks for
+  invalid_value =
+      5,  ///< a value that cannot be kept exactly: duplicate key, integer beyond 64 bits, ...
+  too_deep = 6,                 ///< nesting beyond `limits::depth`
+  too_many_elements = 7,        ///< more elements than `limits::elements`
+  too_large = 8,                ///< more bytes than the limit named in the error
+  reserved_field = 9,           ///< `seq` and `at` of an item belong to Troupe
+  not_found = 10,               ///< no such entity, item or key
+  already_exists = 11,          ///< create-only, and it is there
+  revision_conflict = 12,       ///< the expected revision is not the current one
   unsupported_media_type = 13,  ///< a body of a type this route does not read
-  method_not_allowed = 14,   ///< the route exists, not with this method
-  not_supported = 15,        ///< a documented feature that this build does not have
-  quota_exceeded = 16,       ///< the entity or namespace holds as many bytes as it may
+  method_not_allowed = 14,      ///< the route exists, not with this method
+  not_supported = 15,           ///< a documented feature that this build does not have
+  quota_exceeded = 16,          ///< the entity or namespace holds as many bytes as it may
 
   // Not now: the same request may succeed later; nothing was written.
-  busy = 100,                ///< too many commands in flight
-  draining = 101,            ///< the node is shutting down
-  store_full = 102,          ///< no room on disk; reads and deletes go on
-  store_failed = 103,        ///< the write failed and is certainly not there
-  quarantined = 104,         ///< this entity crashed too often; others are not touched
+  busy = 100,          ///< too many commands in flight
+  draining = 101,      ///< the node is shutting down
+  store_full = 102,    ///< no room on disk; reads and deletes go on
+  store_failed = 103,  ///< the write failed and is certainly not there
+  quarantined = 104,   ///< this entity crashed too often; others are not touched
 
   // Ours.
-  outcome_unknown = 200,     ///< it may have been written or not: read, or repeat with the same idempotency key
-  damaged = 201,             ///< a stored record does not match its checksum or its format
-  newer_format = 202,        ///< written by a newer version of Troupe
-  internal = 203,            ///< a broken invariant; please report it
+  outcome_unknown =
+      200,  ///< it may have been written or not: read, or repeat with the same idempotency key
+  damaged = 201,       ///< a stored record does not match its checksum or its format
+  newer_format = 202,  ///< written by a newer version of Troupe
+  internal = 203,      ///< a broken invariant; please report it
 };
 
 /// The enum's name: "revision_conflict".

@@ -6,7 +6,8 @@
 
 namespace troupe {
 
-/// A value or the error that stands in its place; nothing in Troupe's public API throws for a fault of its input.
+/// A value or the error that stands in its place; nothing in Troupe's public API throws for a fault
+/// of its input.
 template <class T>
 using expected = tl::expected<T, error>;
 

@@ -35,9 +35,8 @@ expected<std::string> checked_id(std::string_view text) {
   if (text.empty())
     return fail(errc::bad_id, "an id is at least one byte long");
   if (text.size() > max_id_bytes)
-    return tl::unexpected(error{.code = errc::bad_id,
-                                .message = "an id is at most 256 bytes long",
-                                .limit = max_id_bytes});
+    return tl::unexpected(error{
+        .code = errc::bad_id, .message = "an id is at most 256 bytes long", .limit = max_id_bytes});
   if (!is_utf8(text))
     return fail(errc::bad_id, "an id is UTF-8");
   if (has_control_character(text))
@@ -71,7 +70,8 @@ std::string id_from_random(const std::array<std::uint64_t, 2>& bits) {
 
 }  // namespace troupe
 
-std::size_t std::hash<troupe::entity_ref>::operator()(const troupe::entity_ref& ref) const noexcept {
+std::size_t std::hash<troupe::entity_ref>::operator()(
+    const troupe::entity_ref& ref) const noexcept {
   const auto mix = [](std::size_t a, std::size_t b) {
     return (a ^ b) * 0x9e3779b97f4a7c15ull + (a >> 29);
   };

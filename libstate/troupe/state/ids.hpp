@@ -18,9 +18,8 @@ enum class entity_kind : std::uint8_t { session = 1, workflow = 2, team = 3, use
 
 inline constexpr std::size_t max_id_bytes = 256;
 
-/// An id as clients choose it: 1 to 256 bytes of valid UTF-8 without control characters (C0, DEL and C1). It is
-/// data and never a path, so `../x` is an id like any other.
-/// Errors: `bad_id`.
+/// An id as clients choose it: 1 to 256 bytes of valid UTF-8 without control characters (C0, DEL
+/// and C1). It is data and never a path, so `../x` is an id like any other. Errors: `bad_id`.
 expected<std::string> checked_id(std::string_view text);
 
 /// Names one entity: data, ordered, hashable, cheap enough to copy.

@@ -59,7 +59,8 @@ bool visit(dom::element e, internal::document_builder& out, std::vector<open_con
 error refused(simdjson::error_code code, std::string_view text, const limits& budget) {
   if (auto fault = internal::find_json_fault(text, budget.depth))
     return *std::move(fault);
-  return {.code = errc::malformed, .message = std::string{"not JSON: "} + simdjson::error_message(code)};
+  return {.code = errc::malformed,
+          .message = std::string{"not JSON: "} + simdjson::error_message(code)};
 }
 
 }  // namespace
@@ -74,7 +75,8 @@ expected<value> value_from_json(std::string_view text, const limits& budget) {
   dom::parser large;
   dom::parser& parser = text.size() > (1 << 20) ? large : kept;
   if (const auto code = parser.allocate(std::max<std::size_t>(text.size(), 4096), budget.depth + 2))
-    return fail(errc::too_large, std::string{"no memory to read the document: "} + simdjson::error_message(code));
+    return fail(errc::too_large,
+                std::string{"no memory to read the document: "} + simdjson::error_message(code));
   dom::element root;
   if (const auto code = parser.parse(text.data(), text.size()).get(root))
     return tl::unexpected(refused(code, text, budget));
@@ -133,7 +135,8 @@ void append_json_string(std::string& out, std::string_view text) {
 namespace {
 
 void append_base64(std::string& out, std::string_view bytes) {
-  static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static constexpr char digits[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     const auto byte = [&](std::size_t n) {
       return i + n < bytes.size() ? static_cast<unsigned char>(bytes[i + n]) : 0u;

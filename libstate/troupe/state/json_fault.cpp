@@ -12,10 +12,11 @@ namespace troupe::internal {
 
 namespace {
 
-/// Looks for a fault in a value that simdjson names (a number, a string) and gives its path; all other faults are
-/// of syntax and get their byte. Not a second parser: what it lets pass, simdjson has judged already.
+/// Looks for a fault in a value that simdjson names (a number, a string) and gives its path; all
+/// other faults are of syntax and get their byte. Not a second parser: what it lets pass, simdjson
+/// has judged already.
 class fault_finder {
- public:
+public:
   fault_finder(std::string_view text, std::size_t depth) : text_{text}, depth_{depth} {}
 
   std::optional<error> find() {
@@ -60,7 +61,7 @@ class fault_finder {
     return std::nullopt;
   }
 
- private:
+private:
   struct level {
     bool map;
     std::size_t index;
@@ -150,8 +151,8 @@ class fault_finder {
     return std::nullopt;
   }
 
-  /// A number out of range on the other side reads as zero and is no fault. Out of range, its order of magnitude is far
-  /// from 0, so where its first digit stands and the exponent tell the side.
+  /// A number out of range on the other side reads as zero and is no fault. Out of range, its order
+  /// of magnitude is far from 0, so where its first digit stands and the exponent tell the side.
   static bool too_small(std::string_view digits) {
     if (digits[0] == '-')
       digits.remove_prefix(1);

@@ -16,7 +16,8 @@ struct member {
   std::optional<value_view> patch;
 };
 
-/// The entries that the merge of a target (merged only if it is a map) and a patch has, in order. O(n log n).
+/// The entries that the merge of a target (merged only if it is a map) and a patch has, in order.
+/// O(n log n).
 std::vector<member> merged_members(std::optional<value_view> target, value_view patch) {
   std::vector<member> out;
   if (target && target->type() == value_type::map) {
@@ -29,8 +30,9 @@ std::vector<member> merged_members(std::optional<value_view> target, value_view 
   std::sort(by_key.begin(), by_key.end(), [&](auto a, auto b) { return out[a].key < out[b].key; });
   const auto old_size = by_key.size();
   for (auto c = patch.children(); c.next();) {
-    const auto at = std::lower_bound(by_key.begin(), by_key.begin() + static_cast<std::ptrdiff_t>(old_size), c.key(),
-                                     [&](auto i, std::string_view key) { return out[i].key < key; });
+    const auto at =
+        std::lower_bound(by_key.begin(), by_key.begin() + static_cast<std::ptrdiff_t>(old_size),
+                         c.key(), [&](auto i, std::string_view key) { return out[i].key < key; });
     if (at != by_key.end() && out[*at].key == c.key())
       out[*at].patch = c.item();
     else

@@ -8,7 +8,8 @@ namespace troupe {
 
 namespace {
 
-/// msgpack-c's own limits are per type and apply after it counted; ours stand before anything grows.
+/// msgpack-c's own limits are per type and apply after it counted; ours stand before anything
+/// grows.
 struct guard : msgpack::null_visitor {
   guard(const limits& budget, std::size_t input) : out{budget}, unread{input} {}
 
@@ -26,12 +27,18 @@ struct guard : msgpack::null_visitor {
       return out.fail_key(errc::invalid_value, "a key is not UTF-8");
     return out.key(text);
   }
-  bool visit_bin(const char* data, std::uint32_t size) { return not_a_key() && out.binary({data, size}); }
+  bool visit_bin(const char* data, std::uint32_t size) {
+    return not_a_key() && out.binary({data, size});
+  }
   bool visit_ext(const char*, std::uint32_t) {
     return not_a_key() && out.fail_value(errc::invalid_value, "extension types are not kept");
   }
-  bool start_array(std::uint32_t size) { return not_a_key() && fits(size) && out.begin_array(size); }
-  bool start_map(std::uint32_t size) { return not_a_key() && fits(2ull * size) && out.begin_map(size); }
+  bool start_array(std::uint32_t size) {
+    return not_a_key() && fits(size) && out.begin_array(size);
+  }
+  bool start_map(std::uint32_t size) {
+    return not_a_key() && fits(2ull * size) && out.begin_map(size);
+  }
   bool end_array() { return out.end(); }
   bool end_map() { return out.end(); }
   bool start_map_key() { return in_key = true; }
@@ -43,7 +50,8 @@ struct guard : msgpack::null_visitor {
   bool not_a_key() { return !in_key || out.fail_key(errc::invalid_value, "a key is not a string"); }
   /// Each child takes a byte at least, so a longer count can only be a lie.
   bool fits(std::uint64_t children) {
-    return children <= unread || out.fail_value(errc::malformed, "an array or map is longer than the input");
+    return children <= unread
+           || out.fail_value(errc::malformed, "an array or map is longer than the input");
   }
 
   internal::document_builder out;
@@ -64,7 +72,8 @@ expected<value> value_from_msgpack(std::string_view bytes, const limits& budget)
   if (visitor.out.failed())
     return tl::unexpected(*visitor.out.failed());
   if (!complete)
-    return fail(errc::malformed, "the msgpack ends early or is none, at byte " + std::to_string(offset));
+    return fail(errc::malformed,
+                "the msgpack ends early or is none, at byte " + std::to_string(offset));
   if (offset != bytes.size())
     return fail(errc::malformed, "bytes follow the value, at byte " + std::to_string(offset));
   return visitor.out.finish();

@@ -18,25 +18,29 @@ error limit_error(errc code, std::string message, std::uint64_t limit, std::stri
 expected<void> check_depth(const value& data, std::string path) {
   if (internal::well_formed(data.bytes(), limits{}.depth))
     return {};
-  return tl::unexpected(limit_error(errc::too_deep, "arrays and maps nest deeper than " + std::to_string(limits{}.depth),
-                                    limits{}.depth, std::move(path)));
+  return tl::unexpected(limit_error(
+      errc::too_deep, "arrays and maps nest deeper than " + std::to_string(limits{}.depth),
+      limits{}.depth, std::move(path)));
 }
 
 expected<void> check_item(const value& item, const std::string& path) {
   if (item.type() != value_type::map)
     return fail(errc::wrong_type, "an item is an object", path);
   if (item.bytes().size() > max_value_bytes)
-    return tl::unexpected(limit_error(errc::too_large, "an item is at most 256 KiB of msgpack", max_value_bytes, path));
+    return tl::unexpected(limit_error(errc::too_large, "an item is at most 256 KiB of msgpack",
+                                      max_value_bytes, path));
   for (const char* field : {"seq", "at"}) {
     if (item.view().find(field))
-      return fail(errc::reserved_field, std::string{"'"} + field + "' belongs to Troupe", path + '/' + field);
+      return fail(errc::reserved_field, std::string{"'"} + field + "' belongs to Troupe",
+                  path + '/' + field);
   }
   return check_depth(item, path);
 }
 
 expected<void> check_key(std::string_view key) {
   if (key.size() > max_key_bytes)
-    return tl::unexpected(limit_error(errc::bad_id, "a state key is at most 256 bytes long", max_key_bytes, ""));
+    return tl::unexpected(
+        limit_error(errc::bad_id, "a state key is at most 256 bytes long", max_key_bytes, ""));
   if (!is_utf8(key))
     return fail(errc::bad_id, "a state key is UTF-8");
   return {};
@@ -47,13 +51,14 @@ expected<void> check_value(std::string_view key, const value& data) {
   internal::append_pointer_token(path, key);
   if (data.bytes().size() <= max_value_bytes)
     return check_depth(data, std::move(path));
-  return tl::unexpected(limit_error(errc::too_large, "a state value is at most 256 KiB of msgpack", max_value_bytes,
-                                    std::move(path)));
+  return tl::unexpected(limit_error(errc::too_large, "a state value is at most 256 KiB of msgpack",
+                                    max_value_bytes, std::move(path)));
 }
 
-/// The key-value state while one command is decided: what the command wrote so far over what was there.
+/// The key-value state while one command is decided: what the command wrote so far over what was
+/// there.
 class pending_keys {
- public:
+public:
   explicit pending_keys(const session_state& state) : state_{state} {}
 
   [[nodiscard]] const value* find(const std::string& key) const {
@@ -82,7 +87,7 @@ class pending_keys {
     written_[key] = std::nullopt;
   }
 
- private:
+private:
   const session_state& state_;
   std::unordered_map<std::string, std::optional<value>> written_;
 };
@@ -124,8 +129,9 @@ struct decider {
     if (c.items.empty())
       return fail(errc::malformed, "an append has at least one item", "/items");
     if (c.items.size() > max_items_per_append)
-      return tl::unexpected(limit_error(errc::too_many_elements, "an append has at most 1,000 items",
-                                        max_items_per_append, "/items"));
+      return tl::unexpected(limit_error(errc::too_many_elements,
+                                        "an append has at most 1,000 items", max_items_per_append,
+                                        "/items"));
     for (std::size_t i = 0; i < c.items.size(); ++i) {
       if (auto ok = check_item(c.items[i], "/items/" + std::to_string(i)); !ok)
         return ok;

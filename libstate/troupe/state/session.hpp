@@ -12,11 +12,12 @@
 #include <variant>
 #include <vector>
 
-/// One conversation as a value: its state, the commands that may change it, the events that did, and the two pure
-/// functions between them. No thread, no clock, no I/O.
+/// One conversation as a value: its state, the commands that may change it, the events that did,
+/// and the two pure functions between them. No thread, no clock, no I/O.
 namespace troupe {
 
-/// One entry of the history: any map of fields; `seq` and `at` are Troupe's. Sequence numbers are 1, 2, 3 ...
+/// One entry of the history: any map of fields; `seq` and `at` are Troupe's. Sequence numbers are
+/// 1, 2, 3 ...
 struct history_item {
   std::uint64_t seq = 0;
   timestamp at;
@@ -33,7 +34,7 @@ struct state_entry {
 };
 
 enum class lifecycle : std::uint8_t {
-  absent = 0,   ///< never created
+  absent = 0,  ///< never created
   live = 1,
   deleted = 2,  ///< its revision lives on, so that a session created again continues it
 };
@@ -43,11 +44,11 @@ struct session_state {
   lifecycle status = lifecycle::absent;
   std::uint64_t revision = 0;  ///< counts committed changes: 1, 2, 3 ...
   timestamp created;
-  timestamp last_activity;     ///< moved by changes, never by reads
+  timestamp last_activity;  ///< moved by changes, never by reads
   std::string user;
   value metadata = value::map({});
   std::uint64_t last_seq = 0;
-  std::uint64_t bytes = 0;     ///< payload held: items, keys and values
+  std::uint64_t bytes = 0;  ///< payload held: items, keys and values
   persistent_vector<history_item> items;
   persistent_map<std::string, state_entry> entries;
 
@@ -56,9 +57,11 @@ struct session_state {
 
 bool operator==(const session_state& a, const session_state& b);
 
-// Commands -----------------------------------------------------------------------------------------------------------
+// Commands
+// -----------------------------------------------------------------------------------------------------------
 
-/// Creates the session, or finds it (unless `only_if_absent`: then `already_exists`). Finding it changes nothing.
+/// Creates the session, or finds it (unless `only_if_absent`: then `already_exists`). Finding it
+/// changes nothing.
 struct create_session {
   std::string user;
   value metadata = value::map({});
@@ -82,12 +85,14 @@ struct delete_key {
 };
 using state_op = std::variant<set_key, delete_key>;
 
-/// Applies operations in order, all or none. Setting an equal value and deleting a missing key change nothing.
+/// Applies operations in order, all or none. Setting an equal value and deleting a missing key
+/// change nothing.
 struct patch_state {
   std::vector<state_op> ops;
 };
 
-/// JSON merge patch (RFC 7396) over the key-value state: null deletes, maps merge, all else replaces.
+/// JSON merge patch (RFC 7396) over the key-value state: null deletes, maps merge, all else
+/// replaces.
 struct merge_state {
   value patch;  ///< a map
 };
@@ -95,7 +100,8 @@ struct merge_state {
 using session_command =
     std::variant<create_session, delete_session, append_items, patch_state, merge_state>;
 
-// Events: what is written to the journal. Numbers stand on disk. ---------------------------------------------------
+// Events: what is written to the journal. Numbers stand on disk.
+// ---------------------------------------------------
 
 struct session_created {
   static constexpr std::uint8_t number = 1;
@@ -146,18 +152,20 @@ struct decision {
   outcome answer;
 };
 
-inline constexpr std::size_t max_items_per_append = 1'000;   // then: too_many_elements
-inline constexpr std::size_t max_value_bytes = 256 << 10;    // of one item or state value; then: too_large
-inline constexpr std::size_t max_key_bytes = 256;            // then: bad_id
+inline constexpr std::size_t max_items_per_append = 1'000;  // then: too_many_elements
+inline constexpr std::size_t max_value_bytes =
+    256 << 10;                                     // of one item or state value; then: too_large
+inline constexpr std::size_t max_key_bytes = 256;  // then: bad_id
 
 /// Decides what a command means for a state, without changing anything.
-/// Errors: `not_found` (no live session), `already_exists`, `revision_conflict` (with the current revision),
-/// `wrong_type`, `reserved_field`, `too_large`, `too_deep`, `too_many_elements`, `malformed`, `bad_id`; each with a path into the
-/// command where there is one.
-expected<decision> decide(const session_state& state, const session_command& command,
-                          timestamp now, std::optional<std::uint64_t> expected_revision = {});
+/// Errors: `not_found` (no live session), `already_exists`, `revision_conflict` (with the current
+/// revision), `wrong_type`, `reserved_field`, `too_large`, `too_deep`, `too_many_elements`,
+/// `malformed`, `bad_id`; each with a path into the command where there is one.
+expected<decision> decide(const session_state& state, const session_command& command, timestamp now,
+                          std::optional<std::uint64_t> expected_revision = {});
 
-/// The state after a change. Total: a change that was decided, or read back from the journal, always applies.
+/// The state after a change. Total: a change that was decided, or read back from the journal,
+/// always applies.
 session_state evolve(session_state state, const change& what);
 
 }  // namespace troupe

@@ -1,23 +1,23 @@
 #pragma once
 
-#include <cstdint>
 #include <compare>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace troupe {
 
-/// A point in time: milliseconds since 1970-01-01T00:00:00Z without leap seconds. It is always passed in; nothing
-/// in `troupe/state` reads a clock.
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z without leap seconds. It is always
+/// passed in; nothing in `troupe/state` reads a clock.
 struct timestamp {
   std::int64_t ms = 0;
 
   friend auto operator<=>(timestamp, timestamp) = default;
 };
 
-/// RFC 3339 in UTC with milliseconds: "2026-01-02T03:04:05.678Z". A time outside the years 0 to 9999 is shown as the
-/// nearest within.
+/// RFC 3339 in UTC with milliseconds: "2026-01-02T03:04:05.678Z". A time outside the years 0 to
+/// 9999 is shown as the nearest within.
 [[nodiscard]] std::string to_rfc3339(timestamp at);
 
 /// The reverse of `to_rfc3339`; nothing for any other form.

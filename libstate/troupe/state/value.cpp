@@ -28,7 +28,8 @@ std::optional<integer_bits> read_integer(std::string_view b) noexcept {
   const auto sign_extend = [&](std::size_t width) {
     const auto raw = big_endian(b, 1, width);
     const auto shift = 64 - 8 * width;
-    return integer_bits{true, static_cast<std::uint64_t>(static_cast<std::int64_t>(raw << shift) >> shift)};
+    return integer_bits{
+        true, static_cast<std::uint64_t>(static_cast<std::int64_t>(raw << shift) >> shift)};
   };
   if (tag < 0x80)
     return integer_bits{false, tag};
@@ -78,8 +79,9 @@ bool internal::well_formed(std::string_view b, std::size_t depth) {
     if (at == b.size())
       return false;
     const auto tag = static_cast<unsigned char>(b[at]);
-    const bool foreign = tag == 0xc1 || (tag >= 0xc7 && tag <= 0xca) || (tag >= 0xd4 && tag <= 0xd8);
-    const std::size_t length_bytes = tag == 0xc4 || tag == 0xd9 ? 1
+    const bool foreign =
+        tag == 0xc1 || (tag >= 0xc7 && tag <= 0xca) || (tag >= 0xd4 && tag <= 0xd8);
+    const std::size_t length_bytes = tag == 0xc4 || tag == 0xd9                                 ? 1
                                      : tag == 0xc5 || tag == 0xda || tag == 0xdc || tag == 0xde ? 2
                                      : tag == 0xc6 || tag == 0xdb || tag == 0xdd || tag == 0xdf ? 4
                                                                                                 : 0;
@@ -109,7 +111,9 @@ bool internal::well_formed(std::string_view b, std::size_t depth) {
 
 value_view::value_view(std::string_view bytes) noexcept : bytes_{bytes.substr(0, extent(bytes))} {}
 
-value_type value_view::type() const noexcept { return read_head(bytes_).type; }
+value_type value_view::type() const noexcept {
+  return read_head(bytes_).type;
+}
 
 std::optional<bool> value_view::as_bool() const noexcept {
   if (bytes_[0] == '\xc2')
@@ -196,14 +200,16 @@ bool value_view::cursor::next() noexcept {
 bool operator==(value_view a, value_view b) {
   if (a.bytes() == b.bytes())
     return true;
-  // Pairs still to be compared. Scalars differ when their bytes do (canonical form); maps are compared by key order.
+  // Pairs still to be compared. Scalars differ when their bytes do (canonical form); maps are
+  // compared by key order.
   using member = std::pair<std::string_view, value_view>;
   const auto sorted = [](value_view map) {
     std::vector<member> out;
     out.reserve(map.size());
     for (auto c = map.children(); c.next();)
       out.emplace_back(c.key(), c.item());
-    std::sort(out.begin(), out.end(), [](const member& x, const member& y) { return x.first < y.first; });
+    std::sort(out.begin(), out.end(),
+              [](const member& x, const member& y) { return x.first < y.first; });
     return out;
   };
   std::vector<std::pair<value_view, value_view>> todo{{a, b}};
@@ -329,7 +335,9 @@ value value::from_integer(bool negative, std::uint64_t bits) {
 
 value::value(double x) : value{value_writer{}.real(x).finish()} {}
 value::value(std::string_view text) : value{value_writer{}.string(text).finish()} {}
-value value::binary(std::string_view bytes) { return value_writer{}.binary(bytes).finish(); }
+value value::binary(std::string_view bytes) {
+  return value_writer{}.binary(bytes).finish();
+}
 
 value value::array(std::initializer_list<value> items) {
   value_writer out;
@@ -402,12 +410,18 @@ value_writer& value_writer::real(double x) {
 }
 
 value_writer& value_writer::string(std::string_view x) {
-  pack(out_, [x](auto& p) { p.pack_str(checked_size(x.size())).pack_str_body(x.data(), static_cast<std::uint32_t>(x.size())); });
+  pack(out_, [x](auto& p) {
+    p.pack_str(checked_size(x.size()))
+        .pack_str_body(x.data(), static_cast<std::uint32_t>(x.size()));
+  });
   return *this;
 }
 
 value_writer& value_writer::binary(std::string_view x) {
-  pack(out_, [x](auto& p) { p.pack_bin(checked_size(x.size())).pack_bin_body(x.data(), static_cast<std::uint32_t>(x.size())); });
+  pack(out_, [x](auto& p) {
+    p.pack_bin(checked_size(x.size()))
+        .pack_bin_body(x.data(), static_cast<std::uint32_t>(x.size()));
+  });
   return *this;
 }
 

@@ -18,15 +18,17 @@ enum class value_type : std::uint8_t { null, boolean, integer, real, string, bin
 
 [[nodiscard]] std::string_view to_string(value_type type) noexcept;
 
-/// A look into canonical msgpack bytes: no ownership, no allocation, as cheap to copy as a string_view. It lives as
-/// long as the bytes do.
+/// A look into canonical msgpack bytes: no ownership, no allocation, as cheap to copy as a
+/// string_view. It lives as long as the bytes do.
 ///
-/// Canonical means: shortest integers, non-negative ones unsigned; every real a float64; shortest headers for
-/// strings, arrays and maps; map keys are unique strings; no extension types. Order of map keys is kept.
+/// Canonical means: shortest integers, non-negative ones unsigned; every real a float64; shortest
+/// headers for strings, arrays and maps; map keys are unique strings; no extension types. Order of
+/// map keys is kept.
 class value_view {
- public:
+public:
   constexpr value_view() noexcept = default;  ///< null
-  /// REQUIRES: `bytes` begins with one canonical value; what follows is ignored. One pass to find its end.
+  /// REQUIRES: `bytes` begins with one canonical value; what follows is ignored. One pass to find
+  /// its end.
   explicit value_view(std::string_view bytes) noexcept;
 
   [[nodiscard]] value_type type() const noexcept;
@@ -44,7 +46,8 @@ class value_view {
   [[nodiscard]] std::size_t size() const noexcept;
 
   class cursor;
-  /// Walks the elements of an array or the entries of a map in their order. Empty for the other types.
+  /// Walks the elements of an array or the entries of a map in their order. Empty for the other
+  /// types.
   [[nodiscard]] cursor children() const noexcept;
 
   /// The value of a map's key. O(entries). Nothing when there is none or this is no map.
@@ -53,23 +56,24 @@ class value_view {
   /// This value's own bytes and nothing behind them.
   [[nodiscard]] std::string_view bytes() const noexcept { return bytes_; }
 
-  /// Structural: types must be equal (1 is not 1.0 is not true), arrays in order, maps whatever the order of keys.
+  /// Structural: types must be equal (1 is not 1.0 is not true), arrays in order, maps whatever the
+  /// order of keys.
   friend bool operator==(value_view a, value_view b);
 
- private:
+private:
   friend class value;
   std::string_view bytes_{"\xc0", 1};
 };
 
 /// `for (auto c = v.children(); c.next();) use(c.key(), c.item());`
 class value_view::cursor {
- public:
+public:
   /// Moves to the next child; false after the last.
   bool next() noexcept;
   [[nodiscard]] std::string_view key() const noexcept { return key_; }  ///< empty in arrays
   [[nodiscard]] value_view item() const noexcept { return item_; }
 
- private:
+private:
   friend class value_view;
   std::string_view rest_;
   std::size_t left_ = 0;
@@ -78,10 +82,11 @@ class value_view::cursor {
   value_view item_;
 };
 
-/// Immutable msgpack data, 16 bytes, cheap to copy: up to 15 bytes stand inside, larger ones in one shared block.
-/// Any thread may read and copy the same value. It never refers to anything outside itself.
+/// Immutable msgpack data, 16 bytes, cheap to copy: up to 15 bytes stand inside, larger ones in one
+/// shared block. Any thread may read and copy the same value. It never refers to anything outside
+/// itself.
 class value {
- public:
+public:
   value() noexcept { set_inline(std::string_view{"\xc0", 1}); }  ///< null
   value(std::nullptr_t) noexcept : value{} {}
   template <class T>
@@ -92,7 +97,7 @@ class value {
   template <class T>
     requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
   value(T x) : value{from_integer(x < T{0}, static_cast<std::uint64_t>(x))} {}
-  value(double x);  ///< REQUIRES: finite
+  value(double x);               ///< REQUIRES: finite
   value(std::string_view text);  ///< REQUIRES: valid UTF-8
   value(const char* text) : value{std::string_view{text}} {}
   value(const std::string& text) : value{std::string_view{text}} {}
@@ -101,8 +106,8 @@ class value {
   [[nodiscard]] static value array(std::initializer_list<value> items);
   /// REQUIRES: keys are unique.
   [[nodiscard]] static value map(std::initializer_list<std::pair<std::string_view, value>> entries);
-  /// Takes bytes that are known to be canonical, e.g. from a `value_writer`. Untrusted bytes go through
-  /// `value_from_msgpack`.
+  /// Takes bytes that are known to be canonical, e.g. from a `value_writer`. Untrusted bytes go
+  /// through `value_from_msgpack`.
   [[nodiscard]] static value from_canonical(std::string_view bytes);
   explicit value(value_view view) : value{from_canonical(view.bytes())} {}
 
@@ -122,7 +127,7 @@ class value {
 
   friend bool operator==(const value& a, const value& b) { return a.view() == b.view(); }
 
- private:
+private:
   struct block;  // a reference count, a size, then the bytes
   static constexpr std::uint8_t shared_tag = 0xff;
 
@@ -131,7 +136,9 @@ class value {
     std::memcpy(raw_, bytes.data(), bytes.size());
     raw_[15] = static_cast<char>(bytes.size());
   }
-  [[nodiscard]] bool shared() const noexcept { return static_cast<std::uint8_t>(raw_[15]) == shared_tag; }
+  [[nodiscard]] bool shared() const noexcept {
+    return static_cast<std::uint8_t>(raw_[15]) == shared_tag;
+  }
   [[nodiscard]] block* shared_block() const noexcept;
   void retain() const noexcept;
   void release() noexcept;
@@ -139,10 +146,10 @@ class value {
   alignas(8) char raw_[16]{};  // inline: bytes, then their count; shared: a block*, then shared_tag
 };
 
-/// Writes canonical msgpack into one string. The caller sees to it that a map or array gets as many children as it
-/// announced and that keys are unique.
+/// Writes canonical msgpack into one string. The caller sees to it that a map or array gets as many
+/// children as it announced and that keys are unique.
 class value_writer {
- public:
+public:
   value_writer& null();
   value_writer& boolean(bool x);
   value_writer& integer(std::int64_t x);
@@ -158,15 +165,15 @@ class value_writer {
   [[nodiscard]] std::string take() noexcept { return std::move(out_); }
   [[nodiscard]] value finish() const { return value::from_canonical(out_); }
 
- private:
+private:
   std::string out_;
 };
 
-/// Reads msgpack from anywhere: checks every length against the input before memory is taken, and answers the same
-/// value in canonical form (shorter integers, float32 widened).
-/// Errors, each with its path: `malformed` (cut off, bytes behind the value, 0xc1), `too_large`, `too_deep`,
-/// `too_many_elements`, `invalid_value` (extension types, keys that are no strings or occur twice, strings that
-/// are not UTF-8, NaN and infinities).
+/// Reads msgpack from anywhere: checks every length against the input before memory is taken, and
+/// answers the same value in canonical form (shorter integers, float32 widened). Errors, each with
+/// its path: `malformed` (cut off, bytes behind the value, 0xc1), `too_large`, `too_deep`,
+/// `too_many_elements`, `invalid_value` (extension types, keys that are no strings or occur twice,
+/// strings that are not UTF-8, NaN and infinities).
 expected<value> value_from_msgpack(std::string_view bytes, const limits& budget = {});
 
 /// True for well-formed UTF-8 (no surrogates, no overlong forms).

@@ -1,6 +1,7 @@
 #pragma once
 
-/// How canonical msgpack bytes are read: shared by the value, its printer and its merge. Not installed.
+/// How canonical msgpack bytes are read: shared by the value, its printer and its merge. Not
+/// installed.
 
 #include <troupe/state/value.hpp>
 
@@ -9,8 +10,8 @@
 
 namespace troupe::internal {
 
-/// What a canonical value begins with: its type, how many bytes its head takes, and either the length of its own
-/// payload (scalars, strings) or the number of its children.
+/// What a canonical value begins with: its type, how many bytes its head takes, and either the
+/// length of its own payload (scalars, strings) or the number of its children.
 struct head {
   value_type type = value_type::null;
   std::size_t size = 1;
@@ -27,7 +28,9 @@ inline std::uint64_t big_endian(std::string_view bytes, std::size_t from, std::s
 
 inline head read_head(std::string_view b) noexcept {
   const auto tag = static_cast<unsigned char>(b[0]);
-  const auto length = [&](std::size_t width) { return static_cast<std::size_t>(big_endian(b, 1, width)); };
+  const auto length = [&](std::size_t width) {
+    return static_cast<std::size_t>(big_endian(b, 1, width));
+  };
   if (tag < 0x80 || tag >= 0xe0)
     return {value_type::integer, 1, 0, 0};
   if (tag < 0x90)
@@ -73,8 +76,9 @@ inline std::size_t extent(std::string_view b) noexcept {
   return at;
 }
 
-/// Whether `b` is exactly one value that the functions above and `value_view` read without leaving `b`: lengths fit,
-/// keys are strings, depth is at most `depth`. For stored bytes, whose checksum vouches for the rest of canonical form.
+/// Whether `b` is exactly one value that the functions above and `value_view` read without leaving
+/// `b`: lengths fit, keys are strings, depth is at most `depth`. For stored bytes, whose checksum
+/// vouches for the rest of canonical form.
 [[nodiscard]] bool well_formed(std::string_view b, std::size_t depth);
 
 }  // namespace troupe::internal

@@ -16,18 +16,21 @@ void append_pointer_token(std::string& out, std::string_view token);
 
 [[nodiscard]] error too_deep(std::size_t limit);
 
-/// Turns a parser's events into canonical bytes and holds what every untrusted document must obey: depth and element
-/// budgets, unique keys, finite numbers. Knows at each moment where it is. After `fail` every event is refused.
+/// Turns a parser's events into canonical bytes and holds what every untrusted document must obey:
+/// depth and element budgets, unique keys, finite numbers. Knows at each moment where it is. After
+/// `fail` every event is refused.
 ///
 /// Keys are kept as views: the caller's bytes live as long as the builder.
 class document_builder {
- public:
+public:
   explicit document_builder(const limits& budget) : budget_{budget} {}
 
   bool null() { return scalar() && (out_.null(), true); }
   bool boolean(bool x) { return scalar() && (out_.boolean(x), true); }
   bool integer(std::int64_t x) {
-    return scalar() && (x < 0 ? out_.integer(x) : out_.unsigned_integer(static_cast<std::uint64_t>(x)), true);
+    return scalar()
+           && (x < 0 ? out_.integer(x) : out_.unsigned_integer(static_cast<std::uint64_t>(x)),
+               true);
   }
   bool unsigned_integer(std::uint64_t x) { return scalar() && (out_.unsigned_integer(x), true); }
   bool real(double x) {
@@ -41,12 +44,17 @@ class document_builder {
   /// REQUIRES: UTF-8, or let `checked_string` look.
   bool string(std::string_view x) { return scalar() && (out_.string(x), true); }
   bool checked_string(std::string_view x) {
-    return scalar() && (is_utf8(x) || fail(errc::invalid_value, "a string is not UTF-8")) && (out_.string(x), true);
+    return scalar() && (is_utf8(x) || fail(errc::invalid_value, "a string is not UTF-8"))
+           && (out_.string(x), true);
   }
   bool binary(std::string_view x) { return scalar() && (out_.binary(x), true); }
 
-  bool begin_array(std::size_t size) { return scalar() && open(size, false) && (out_.begin_array(size), true); }
-  bool begin_map(std::size_t size) { return scalar() && open(2 * size, true) && (out_.begin_map(size), true); }
+  bool begin_array(std::size_t size) {
+    return scalar() && open(size, false) && (out_.begin_array(size), true);
+  }
+  bool begin_map(std::size_t size) {
+    return scalar() && open(2 * size, true) && (out_.begin_map(size), true);
+  }
   bool key(std::string_view x) {
     frames_.back().key = x;
     keys_.push_back(x);
@@ -58,7 +66,9 @@ class document_builder {
 
   bool fail(errc code, std::string message);
   /// A value that cannot be kept: counted, so that the path is its own.
-  bool fail_value(errc code, std::string message) { return scalar() && fail(code, std::move(message)); }
+  bool fail_value(errc code, std::string message) {
+    return scalar() && fail(code, std::move(message));
+  }
   /// A key that cannot be kept has no path; its map has.
   bool fail_key(errc code, std::string message) {
     frames_.pop_back();
@@ -70,7 +80,7 @@ class document_builder {
   [[nodiscard]] std::string path() const;
   [[nodiscard]] value finish() const { return out_.finish(); }
 
- private:
+private:
   struct frame {
     bool map;
     std::size_t next;       // index of the child to come

@@ -3,15 +3,14 @@
 #include <troupe/state/error.hpp>
 
 #include <cstddef>
-#include <cstddef>
 #include <optional>
 #include <string_view>
 
 namespace troupe::internal {
 
-/// Why and where a document that the parser refused is no JSON: walks it once more, slowly, keeping the path.
-/// `too_deep`
-/// where it would go deeper than `depth`. Nothing when this walk finds no fault.
+/// Why and where a document that the parser refused is no JSON: walks it once more, slowly, keeping
+/// the path. `too_deep` where it would go deeper than `depth`. Nothing when this walk finds no
+/// fault.
 [[nodiscard]] std::optional<error> find_json_fault(std::string_view text, std::size_t depth);
 
 }  // namespace troupe::internal

@@ -59,8 +59,7 @@ failure_kind classify(int code) noexcept {
     case MDB_MAP_FULL:
     case ENOSPC:
     case EDQUOT:
-    case EFBIG:
-      return failure_kind::full;
+    case EFBIG: return failure_kind::full;
     case MDB_PANIC:
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
@@ -72,10 +71,8 @@ failure_kind classify(int code) noexcept {
     case EROFS:
     case EBADF:
     case ENXIO:
-    case ENODEV:
-      return failure_kind::fatal;
-    default:
-      return failure_kind::other;
+    case ENODEV: return failure_kind::fatal;
+    default: return failure_kind::other;
   }
 }
 
