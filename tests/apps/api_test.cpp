@@ -225,9 +225,13 @@ TEST_CASE("values that cannot be kept exactly are refused with their path") {
 TEST_CASE("a depth bomb and a million elements are refused with 400 and the limit") {
   node n;
   n.send("PUT", "/v1/sessions/a");
+  std::string deepest = "/a";
+  for (int i = 1; i < 64; ++i)
+    deepest += "/0";
   CHECK_PROBLEM(
       n.send("PATCH", "/v1/sessions/a/state", "{\"a\":" + std::string(100'000, '[')), 400,
-      R"("title":"Bad Request","status":400,"detail":"arrays and maps nest deeper than 64","code":"too_deep","limit":64})");
+      R"("title":"Bad Request","status":400,"detail":"arrays and maps nest deeper than 64","code":"too_deep","path":")"
+          + deepest + R"(","limit":64})");
   std::string many = "{\"a\":[0";
   for (int i = 0; i < 400'000; ++i)
     many += ",0";
