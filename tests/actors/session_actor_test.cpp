@@ -50,6 +50,17 @@ struct node {
     return out;
   }
 
+  /// Without the gateway, which sends again what an ending actor did not read.
+  answer<outcome> send_directly(session_command command) {
+    auto out = std::make_shared<std::optional<expected<outcome>>>();
+    world.system().spawn([this, out, command](caf::event_based_actor* self) {
+      compat::request(self, supervisor, command_envelope{session_ref("s"), "", {}, command})
+          .then([out](const outcome& x) { *out = x; },
+                [out](const caf::error& why) { *out = tl::unexpected(from_caf(why)); });
+    });
+    return out;
+  }
+
   template <class T>
   static expected<T> now(const answer<T>& a) {
     REQUIRE_MESSAGE(a->has_value(), "the request was not answered");
@@ -169,6 +180,21 @@ TEST_CASE("pipelined appends are decided against each other and answered in orde
   n.world.run();
   CHECK(n.now(b)->last_seq == 2);
   CHECK(n.now(b)->revision == 3);
+}
+
+TEST_CASE("a commit shows its own change and none that is still on its way") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  n.disk->hold = true;
+  n.send(item("a"));
+  const auto read = n.read();
+  n.send(item("b"));
+  n.world.run();
+  n.release();
+  n.world.run();
+  CHECK(n.live->find(session_ref("s"))->read()->revision == 2);
+  CHECK(texts(*n.live->find(session_ref("s"))->read()) == list{"a"});
+  CHECK(texts(*n.now(read)->state) == list{"a"});
 }
 
 TEST_CASE("a refusal that depends on a pending change waits for it") {
@@ -301,6 +327,46 @@ TEST_CASE("a command that meets a retiring actor reaches its successor") {
   REQUIRE(n.now(created));
   REQUIRE(n.now(a));
   CHECK(texts(n.committed()) == list{"a"});
+}
+
+TEST_CASE("a command behind the word to retire is done by the next actor") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  compat::anon_send(n.supervisor, ready_to_retire{session_ref("s")});
+  const auto a = n.send_directly(item("a")), b = n.send_directly(item("b"));
+  n.world.run();
+  REQUIRE(n.now(a));
+  REQUIRE(n.now(b));
+  CHECK(texts(n.committed()) == list{"a", "b"});
+  CHECK(n.disk->loads == 2);
+}
+
+TEST_CASE("a drained gateway has answered every call") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  n.disk->hold = true;
+  const auto a = n.send(item("a"));
+  n.world.run();
+  bool drained = false;
+  n.world.system().spawn([&](caf::event_based_actor* self) {
+    compat::request(self, n.gateway, drain{})
+        .then([&] { drained = true; }, [](const caf::error&) {});
+  });
+  n.world.run();
+  CHECK_FALSE(drained);
+  n.release();
+  n.world.run();
+  CHECK(a->has_value());
+  CHECK(drained);
+}
+
+TEST_CASE("stored changes that end at another revision than the store says are damaged") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  n.disk->sequence_lie = 1;
+  compat::anon_send(n.supervisor, ready_to_retire{session_ref("s")});
+  n.world.run();
+  CHECK(n.execute(item("a")).error().code == errc::damaged);
 }
 
 TEST_CASE("a session refuses more than its limit of commands in flight and nothing else") {

@@ -160,6 +160,8 @@ TEST_CASE("a document of a newer version is refused as newer_format") {
 }
 
 TEST_CASE("a document without a version is damaged") {
+  CHECK(decode_change({}).error().code == errc::damaged);
+  CHECK(decode_session({}).error().code == errc::damaged);
   for (const char* hex : {"", "c0", "01", "80", "90", "a0", "9100", "91c0", "91ff", "91a101",
                           "91cb3ff0000000000000", "81a0c0", "c1"}) {
     refuses_change(hex, errc::damaged);

@@ -337,6 +337,10 @@ TEST_CASE("what is no JSON is malformed") {
   }
 }
 
+TEST_CASE("a view without data is an empty document") {
+  refuses(std::string_view{}, errc::malformed, "");
+}
+
 TEST_CASE("nesting is refused beyond 64 and not before") {
   CHECK(to_json(read(nested(64))) == nested(64));
   auto fault = refusal(nested(65));
@@ -381,7 +385,13 @@ TEST_CASE("a bomb of 100000 brackets is refused and takes no more than a few tim
     CHECK(watch.total() < 40 * text.size());
     CHECK(fault.path.size() < 1000);
   }
-  CHECK(refusal(nested(100'000)).code == errc::too_deep);
+  const auto fault = refusal(nested(100'000));
+  CHECK(fault.code == errc::too_deep);
+  CHECK(fault.limit == 64);
+  std::string path;
+  for (int i = 0; i < 64; ++i)
+    path += "/0";
+  CHECK(fault.path == path);
 }
 
 TEST_CASE("the element budget counts values and keys and is exact") {

@@ -259,6 +259,7 @@ TEST_CASE("bytes behind the value are malformed") {
 
 TEST_CASE("no bytes are malformed") {
   refuses("", errc::malformed);
+  CHECK(refusal(std::string_view{}).code == errc::malformed);
 }
 
 TEST_CASE("a key that is no string is refused at the path of its map") {

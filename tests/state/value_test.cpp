@@ -273,6 +273,15 @@ TEST_CASE("a shared value lives as long as its last copy") {
   CHECK(last.view().as_string() == text);
 }
 
+TEST_CASE("a view without data is an empty string") {
+  CHECK(hex(std::string_view{}) == "a0");
+  CHECK(hex(value::binary({})) == "c400");
+  CHECK(value{""}.view().as_string() == std::string_view{});
+  CHECK(is_utf8(std::string_view{}));
+  CHECK_FALSE(internal::well_formed({}, 4));
+  CHECK_FALSE(value::map({{"a", 1}}).view().find({}));
+}
+
 TEST_CASE("a value that was moved from is null") {
   for (const value& original : {value{"short"}, value{std::string(100, 'x')}}) {
     value from = original;

@@ -19,9 +19,10 @@ namespace troupe::testing {
 /// once.
 struct fake_disk {
   std::map<entity_ref, std::vector<std::string>> changes;
-  bool hold = false;          ///< commits wait for a `release`
-  std::optional<error> fail;  ///< the next commit that ends fails so
-  bool land_anyway = false;   ///< ... and is on disk all the same
+  bool hold = false;               ///< commits wait for a `release`
+  std::optional<error> fail;       ///< the next commit that ends fails so
+  bool land_anyway = false;        ///< ... and is on disk all the same
+  std::uint64_t sequence_lie = 0;  ///< added to the sequence a load answers
   int loads = 0;
   int folds = 0;
   std::deque<std::pair<commit_request, caf::typed_response_promise<commit_receipt>>> held;
@@ -70,7 +71,7 @@ public:
               while (!disk_->held.empty())  // a load sees every change that was sent before it
                 disk_->release_one();
               const auto& stored = disk_->changes[request.entity];
-              return stored_entity{{}, stored, stored.size()};
+              return stored_entity{{}, stored, stored.size() + disk_->sequence_lie};
             },
             [this](materialise_all) { ++disk_->folds; },
             [this](get_store_stats) -> caf::result<store_stats> {

@@ -70,6 +70,8 @@ expected<value> value_from_json(std::string_view text, const limits& budget) {
     return tl::unexpected(error{.code = errc::too_large,
                                 .message = "more than " + std::to_string(budget.bytes) + " bytes",
                                 .limit = budget.bytes});
+  if (text.empty())  // a view without data is no input for simdjson
+    return fail(errc::malformed, "not JSON: there is nothing");
   // A parser keeps its buffers: one a thread, unless the document is a rare large one.
   thread_local dom::parser kept;
   dom::parser large;
