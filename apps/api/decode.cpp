@@ -31,15 +31,7 @@ std::string at(std::string_view parent, std::string_view name) {
 
 std::string escaped_at(std::string_view parent, std::string_view key) {
   std::string out{parent};
-  out += '/';
-  for (const char c : key) {
-    if (c == '~')
-      out += "~0";
-    else if (c == '/')
-      out += "~1";
-    else
-      out += c;
-  }
+  append_json_pointer(out, key);
   return out;
 }
 

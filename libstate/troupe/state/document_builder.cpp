@@ -2,18 +2,6 @@
 
 namespace troupe::internal {
 
-void append_pointer_token(std::string& out, std::string_view token) {
-  out += '/';
-  for (const char c : token) {
-    if (c == '~')
-      out += "~0";
-    else if (c == '/')
-      out += "~1";
-    else
-      out += c;
-  }
-}
-
 error too_deep(std::size_t limit) {
   return {.code = errc::too_deep,
           .message = "arrays and maps nest deeper than " + std::to_string(limit),
@@ -24,9 +12,9 @@ std::string document_builder::path() const {
   std::string out;
   for (const auto& f : frames_) {
     if (f.map)
-      append_pointer_token(out, f.key);
+      append_json_pointer(out, f.key);
     else
-      append_pointer_token(out, std::to_string(f.next == 0 ? 0 : f.next - 1));
+      append_json_pointer(out, std::to_string(f.next == 0 ? 0 : f.next - 1));
   }
   return out;
 }

@@ -108,6 +108,18 @@ expected<value> value_from_json(std::string_view text, const limits& budget) {
 
 // Printing ---------------------------------------------------------------------------------------
 
+void append_json_pointer(std::string& out, std::string_view token) {
+  out += '/';
+  for (const char c : token) {
+    if (c == '~')
+      out += "~0";
+    else if (c == '/')
+      out += "~1";
+    else
+      out += c;
+  }
+}
+
 void append_json_string(std::string& out, std::string_view text) {
   static constexpr char digits[] = "0123456789abcdef";
   out += '"';

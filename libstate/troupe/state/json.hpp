@@ -25,4 +25,7 @@ void append_json(std::string& out, value_view x);
 /// Appends `text` in quotes with the escapes JSON needs.
 void append_json_string(std::string& out, std::string_view text);
 
+/// Appends `token` as the next step of a JSON pointer (RFC 6901): "/", then `~` and `/` escaped.
+void append_json_pointer(std::string& out, std::string_view token);
+
 }  // namespace troupe

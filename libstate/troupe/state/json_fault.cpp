@@ -72,7 +72,7 @@ private:
   std::string path() const {
     std::string out;
     for (const auto& l : open_)
-      append_pointer_token(out, l.map ? l.key : std::to_string(l.index));
+      append_json_pointer(out, l.map ? l.key : std::to_string(l.index));
     return out;
   }
 

@@ -1,5 +1,5 @@
 #include <troupe/state/internal/canonical.hpp>
-#include <troupe/state/internal/document_builder.hpp>
+#include <troupe/state/json.hpp>
 #include <troupe/state/merge_patch.hpp>
 #include <troupe/state/session.hpp>
 
@@ -48,7 +48,7 @@ expected<void> check_key(std::string_view key) {
 
 expected<void> check_value(std::string_view key, const value& data) {
   std::string path;
-  internal::append_pointer_token(path, key);
+  append_json_pointer(path, key);
   if (data.bytes().size() <= max_value_bytes)
     return check_depth(data, std::move(path));
   return tl::unexpected(limit_error(errc::too_large, "a state value is at most 256 KiB of msgpack",

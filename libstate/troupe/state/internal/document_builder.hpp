@@ -1,5 +1,6 @@
 #pragma once
 
+#include <troupe/state/json.hpp>
 #include <troupe/state/value.hpp>
 
 #include <algorithm>
@@ -10,9 +11,6 @@
 #include <vector>
 
 namespace troupe::internal {
-
-/// `~` and `/` of a key, as a JSON pointer escapes them.
-void append_pointer_token(std::string& out, std::string_view token);
 
 [[nodiscard]] error too_deep(std::size_t limit);
 
