@@ -39,7 +39,7 @@ public:
     text_ += text_.empty() ? "" : ",";
     append_json_string(text_, name);
     text_ += ':';
-    append_json(text_, value{x}.view());
+    append_json(text_, value{x});
     return *this;
   }
   json_object& add_raw(std::string_view name, const std::string& json) {

@@ -42,6 +42,11 @@ inline std::ostream& operator<<(std::ostream& out, const error& x) {
 
 namespace troupe::testing {
 
+/// A temporary value whose view is used up within the same expression.
+inline const value& kept(const value& x) {
+  return x;
+}
+
 inline std::string to_hex(std::string_view bytes) {
   static constexpr char digits[] = "0123456789abcdef";
   std::string out;

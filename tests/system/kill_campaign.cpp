@@ -164,7 +164,8 @@ void compare(http::client& client, model& m, bool from_start) {
   m.acked_items = m.compared_items;
   m.sent_items = 0;
 
-  const auto state = *get(client, path(m, "/state")).view().find("state");
+  const auto body = get(client, path(m, "/state"));
+  const auto state = *body.view().find("state");
   const auto key = [&](const char* name) {
     const auto x = state.find(name);
     return x ? x->as_uint64().value_or(0) : 0;

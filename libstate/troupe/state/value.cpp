@@ -318,7 +318,7 @@ std::string_view value::bytes() const noexcept {
   return {block_ptr->data(), block_ptr->size};
 }
 
-value_view value::view() const noexcept {
+value_view value::view() const& noexcept {
   value_view out;
   out.bytes_ = bytes();
   return out;

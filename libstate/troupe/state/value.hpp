@@ -119,7 +119,8 @@ public:
 
   /// The canonical msgpack encoding. Valid as long as this value is.
   [[nodiscard]] std::string_view bytes() const noexcept;
-  [[nodiscard]] value_view view() const noexcept;
+  [[nodiscard]] value_view view() const& noexcept;
+  value_view view() const&& = delete;  ///< the view would outlive the value
   operator value_view() const noexcept { return view(); }
 
   [[nodiscard]] value_type type() const noexcept { return view().type(); }
