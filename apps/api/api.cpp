@@ -39,7 +39,7 @@ void read(runtime& backend, const call_ptr& c, Shape shape) {
   });
 }
 
-/// Executes a command under `If-Match` and answers `shape(outcome)`.
+/// Executes a command under `If-Match` and answers `shape(result)`.
 template <class Shape>
 void execute(runtime& backend, const call_ptr& c, session_command command, Shape shape) {
   if (c->request.find_header("Idempotency-Key"))
@@ -51,11 +51,10 @@ void execute(runtime& backend, const call_ptr& c, session_command command, Shape
     return c->refuse(expected_revision.error());
   backend.execute(
       {.entity = c->entity, .command = std::move(command), .expected_revision = *expected_revision},
-      [c, shape](expected<outcome> answer) {
-        if (answer)
-          shape(*answer);
-        else
-          c->refuse(answer.error());
+      [c, shape](expected<command_result> result) {
+        if (!result)
+          return c->refuse(result.error());
+        c->respond(shape(*result));
       });
 }
 
@@ -72,10 +71,8 @@ void put_session(runtime& backend, const call_ptr& c) {
       return c->refuse({errc::malformed, "If-None-Match on PUT is `*`: create, or fail"});
     command->only_if_absent = true;
   }
-  execute(backend, c, *std::move(command), [c, &backend](const outcome& answer) {
-    read(backend, c, [c, status = answer.created ? 201 : 200](const session_state& state) {
-      return info_answer(state, c->entity.id, status);
-    });
+  execute(backend, c, *std::move(command), [c](const command_result& result) {
+    return info_answer(*result.state, c->entity.id, result.created ? 201 : 200);
   });
 }
 
@@ -89,7 +86,7 @@ void get_session(runtime& backend, const call_ptr& c) {
 void delete_one(runtime& backend, const call_ptr& c) {
   if (auto ok = no_query(c->target); !ok)
     return c->refuse(ok.error());
-  execute(backend, c, delete_session{}, [c](const outcome&) { c->respond(deleted_answer()); });
+  execute(backend, c, delete_session{}, [](const outcome&) { return deleted_answer(); });
 }
 
 void post_items(runtime& backend, const call_ptr& c) {
@@ -99,7 +96,7 @@ void post_items(runtime& backend, const call_ptr& c) {
   if (!command)
     return c->refuse(command.error());
   execute(backend, c, *std::move(command),
-          [c](const outcome& answer) { c->respond(append_answer(answer)); });
+          [](const outcome& answer) { return append_answer(answer); });
 }
 
 void get_items(runtime& backend, const call_ptr& c) {
@@ -123,7 +120,7 @@ void patch_keys(runtime& backend, const call_ptr& c) {
   if (!command)
     return c->refuse(command.error());
   execute(backend, c, *std::move(command),
-          [c](const outcome& answer) { c->respond(revision_answer(answer)); });
+          [](const outcome& answer) { return revision_answer(answer); });
 }
 
 // The table --------------------------------------------------------------------------------------
@@ -148,6 +145,17 @@ http::response not_allowed(std::string allowed) {
 
 http::response no_route() {
   return to_response({errc::not_found, "no such route; see docs/http.md"});
+}
+
+/// A page from elsewhere that a browser was told to find here names another host (DNS rebinding).
+bool is_own_host(const http::request& request) {
+  const auto* header = request.find_header("Host");
+  if (!header)
+    return true;  // HTTP/1.0
+  const std::string_view host = *header;
+  const auto end = host.rfind(':');
+  const bool port = end != std::string_view::npos && host.find(']', end) == std::string_view::npos;
+  return http::is_loopback(port ? host.substr(0, end) : host);
 }
 
 /// HEAD is GET whose body the server leaves out.
@@ -176,6 +184,10 @@ service::service(runtime& backend, std::function<std::array<std::uint64_t, 2>()>
       random_{std::move(random)} {}
 
 void service::operator()(http::request request, http::responder respond) {
+  if (!is_own_host(request))
+    return respond(to_response(
+        {errc::misdirected,
+         "this node answers on loopback only: ask http://127.0.0.1 or http://localhost"}));
   auto target = http::parse_target(request.target);
   if (!target)
     return respond(to_response(target.error()));

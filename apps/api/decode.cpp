@@ -16,7 +16,7 @@ constexpr std::string_view ops_type = "application/vnd.troupe.ops+json";
 std::string_view media_type(const http::request& request) {
   const auto* header = request.find_header("Content-Type");
   if (!header)
-    return "application/json";
+    return {};
   std::string_view type = *header;
   type = type.substr(0, type.find(';'));
   while (!type.empty() && type.back() == ' ')
@@ -106,13 +106,13 @@ expected<std::uint64_t> number(const http::query_parameter& parameter) {
 }  // namespace
 
 expected<value> json_body(const http::request& request, std::string_view also) {
+  if (request.body.empty())
+    return value{};
   const auto type = media_type(request);
   if (!http::iequals(type, "application/json") && (also.empty() || !http::iequals(type, also)))
     return fail(
         errc::unsupported_media_type,
         "send application/json" + (also.empty() ? std::string{} : " or " + std::string{also}));
-  if (request.body.empty())
-    return value{};
   return value_from_json(request.body,
                          {.bytes = request.body.size()});  // the server bounded the body already
 }
@@ -187,6 +187,8 @@ expected<std::optional<std::uint64_t>> decode_if_match(const http::request& requ
   const auto* header = request.find_header("If-Match");
   if (!header)
     return std::nullopt;
+  if (http::count_header(request.headers, "If-Match") > 1)
+    return fail(errc::malformed, "one If-Match at most");
   const std::string_view tag = *header;
   std::uint64_t revision = 0;
   if (tag.size() > 2 && tag.front() == '"' && tag.back() == '"') {

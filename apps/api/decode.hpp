@@ -37,6 +37,7 @@ struct item_page {
 };
 
 inline constexpr std::uint64_t max_page_items = 1'000;  // then: invalid_value
+inline constexpr std::size_t max_page_bytes = 1 << 20;  // of JSON; then: a shorter page
 
 /// `?last=N`, `?after=SEQ&limit=N` (also `cursor=`), `?before=SEQ&limit=N`. Errors:
 /// `unknown_field`, `invalid_value`.

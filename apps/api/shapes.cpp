@@ -3,6 +3,7 @@
 #include <troupe/state/json.hpp>
 
 #include <algorithm>
+#include <vector>
 
 namespace troupe::api {
 
@@ -92,6 +93,29 @@ range page_range(const session_state& state, const item_page& page) {
   return {begin, std::min<std::uint64_t>(size, begin + page.limit)};
 }
 
+/// The items of a range as JSON, until a page is full: from the front, or (`newest`) from the back.
+/// Moves the end that was not reached.
+std::vector<std::string> rendered_items(const session_state& state, range& of, bool newest) {
+  std::vector<std::string> out;
+  std::size_t bytes = 0;
+  while (of.begin + out.size() < of.end) {
+    const auto i = newest ? of.end - 1 - out.size() : of.begin + out.size();
+    std::string item;
+    append_item(item, state.items[i]);
+    bytes += item.size();
+    if (bytes > max_page_bytes && !out.empty())
+      break;
+    out.push_back(std::move(item));
+  }
+  if (newest) {
+    of.begin = of.end - out.size();
+    std::reverse(out.begin(), out.end());
+  } else {
+    of.end = of.begin + out.size();
+  }
+  return out;
+}
+
 }  // namespace
 
 http::response info_answer(const session_state& state, const std::string& id, int status) {
@@ -128,19 +152,19 @@ http::response state_answer(const session_state& state) {
 }
 
 http::response items_answer(const session_state& state, const item_page& page) {
-  const auto [begin, end] = page_range(state, page);
+  auto shown = page_range(state, page);
+  const bool newest = page.last || page.before;
   object_writer out;
   auto& body = out.raw("items");
   body += '[';
-  for (auto i = begin; i < end; ++i) {
-    if (i > begin)
+  for (const auto& item : rendered_items(state, shown, newest)) {
+    if (body.back() != '[')
       body += ',';
-    append_item(body, state.items[i]);
+    body += item;
   }
   body += ']';
-  const bool more = !page.last && !page.before && end < state.items.size() && end > begin;
-  if (more)
-    out.text("next_cursor", std::to_string(state.items[end - 1].seq));
+  if (!newest && shown.begin < shown.end && shown.end < state.items.size())
+    out.text("next_cursor", std::to_string(state.items[shown.end - 1].seq));
   else
     out.raw("next_cursor") += "null";
   return with_revision(state.revision, out.finish());

@@ -25,6 +25,7 @@ int http_status(errc code) noexcept {
     case errc::method_not_allowed: return 405;
     case errc::not_supported: return 501;
     case errc::quota_exceeded: return 409;
+    case errc::misdirected: return 421;
     case errc::busy: return 429;
     case errc::draining: return 503;
     case errc::store_full: return 507;

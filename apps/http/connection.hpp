@@ -249,17 +249,16 @@ inline void connection::tick() {
   if (phase_ == phase::closed)
     return;
   const auto now = clock::now();
-  if (phase_ != phase::handling && now >= deadline_) {
+  if (now >= deadline_) {
     on_deadline();
     if (phase_ == phase::closed)
       return;
   }
-  const auto period = std::min({limits_.head_timeout, limits_.body_window, limits_.write_timeout,
-                                limits_.idle_timeout, limits_.linger_timeout});
-  auto next = now + period;
-  if (phase_ != phase::handling)
-    next = std::min(next, std::max(deadline_, now + std::chrono::milliseconds{1}));
-  timer_.expires_at(next);
+  const auto period =
+      std::min({limits_.head_timeout, limits_.body_window, limits_.answer_timeout,
+                limits_.write_timeout, limits_.idle_timeout, limits_.linger_timeout});
+  timer_.expires_at(
+      std::min(now + period, std::max(deadline_, now + std::chrono::milliseconds{1})));
   timer_.async_wait(then([](connection& self, error_code) { self.tick(); }));
 }
 
@@ -280,7 +279,11 @@ inline void connection::on_deadline() {
     case phase::idle:
     case phase::writing:
     case phase::lingering: close(); break;
-    case phase::handling:
+    case phase::handling:  // an answer that comes later finds the connection closed
+      close_after_ = true;
+      write(problem(504, "outcome_unknown",
+                    "no answer within the deadline; a change may still be made"));
+      break;
     case phase::closed: break;
   }
 }
@@ -373,7 +376,7 @@ inline void connection::handle() {
   close_after_ = !parser_.keep_alive();
   request next = parser_.take();
   next.remote_address = remote_address_;
-  phase_ = phase::handling;
+  enter(phase::handling, limits_.answer_timeout);
   responder owed{std::make_unique<connection_sink>(worker_.gate, weak_from_this())};
   try {
     worker_.shared.handle(std::move(next), std::move(owed));

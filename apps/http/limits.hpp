@@ -19,6 +19,8 @@ struct limits {
   std::chrono::milliseconds head_timeout{10'000};  ///< for a whole head; then: 408
   std::chrono::milliseconds body_window{10'000};  ///< each window must bring `body_rate`; then: 408
   std::size_t body_rate = 1024;                   ///< bytes a second
+  std::chrono::milliseconds answer_timeout{
+      30'000};                                      ///< of the handler; then: 504 `outcome_unknown`
   std::chrono::milliseconds write_timeout{30'000};  ///< for a whole answer; then: close
   std::chrono::milliseconds idle_timeout{75'000};   ///< between requests; then: close
   std::chrono::milliseconds linger_timeout{

@@ -1,6 +1,7 @@
 #include "http/message.hpp"
 
 #include "http/problem.hpp"
+#include <arpa/inet.h>
 
 #include <algorithm>
 
@@ -146,6 +147,14 @@ void responder::abandon() noexcept {
   } catch (...) {
     // Out of memory: the peer waits for its own timeout.
   }
+}
+
+bool is_loopback(std::string_view host) {
+  if (iequals(host, "localhost") || host == "::1" || host == "[::1]")
+    return true;
+  in_addr address{};
+  return inet_pton(AF_INET, std::string{host}.c_str(), &address) == 1
+         && ntohl(address.s_addr) >> 24 == 127;
 }
 
 }  // namespace troupe::http

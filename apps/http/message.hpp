@@ -66,6 +66,10 @@ struct parsed_target {
 /// digits. In the query '+' is a space, as every form library writes it.
 [[nodiscard]] expected<parsed_target> parse_target(std::string_view target);
 
+/// True for "localhost", "::1" and IPv4 addresses of 127.0.0.0/8, as they stand in a Host header or
+/// on a command line: in brackets or not, without a port. No name is resolved.
+[[nodiscard]] bool is_loopback(std::string_view host);
+
 /// `text` as one path segment or query value: everything but letters, digits and "-._~" becomes
 /// %XX.
 [[nodiscard]] std::string percent_encode(std::string_view text);

@@ -127,7 +127,7 @@ private:
     auto target = embedded_target::open(data_, default_parallel);
     if (!target)
       return report("the store does not open again: " + target.error().message,
-                    exit_code(target.error().code));
+                    exit_status::of_open(target.error().code));
     const auto lengths = message_counts(told);
     const std::vector<std::optional<std::size_t>> counts{lengths.begin(), lengths.end()};
     const auto compared = compare_with_progress(**target, told, counts, extra_items::allowed);

@@ -59,7 +59,7 @@ int demo_writer(const demo_writer_options& options) {
   const auto& told = file.conversations;
   auto target = embedded_target::open(options.data, default_parallel);
   if (!target)
-    return report(target.error().message, exit_code(target.error().code));
+    return report(target.error().message, exit_status::of_open(target.error().code));
   const auto counts = (*target)->count_items(told, [](std::uint64_t) { return true; });
   if (!counts)
     return report(counts.error().message, exit_status::of_request(counts.error().code));

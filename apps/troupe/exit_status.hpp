@@ -2,8 +2,7 @@
 
 #include <troupe/state/error.hpp>
 
-/// What the process answers its caller; part of the command line's contract. For a store that does
-/// not open: `troupe::exit_code`.
+/// What the process answers its caller; part of the command line's contract.
 namespace troupe::cli::exit_status {
 
 inline constexpr int ok = 0;
@@ -13,6 +12,15 @@ inline constexpr int damaged_store = 65;  ///< damaged, newer than this build, o
 inline constexpr int in_use = 73;         ///< another process has the data directory
 inline constexpr int io_failure = 75;     ///< disk full, I/O error, no connection, or not now
 inline constexpr int interrupted = 130;   ///< Ctrl-C; what was acknowledged is kept
+
+/// For a store that does not open.
+[[nodiscard]] constexpr int of_open(errc code) noexcept {
+  if (code == errc::damaged || code == errc::newer_format)
+    return damaged_store;
+  if (code == errc::busy)
+    return in_use;
+  return code == errc::store_full || code == errc::store_failed ? io_failure : failed;
+}
 
 /// For a request that an open store or a server refused.
 [[nodiscard]] constexpr int of_request(errc code) noexcept {

@@ -193,7 +193,7 @@ int inspect(const inspect_options& options) {
   };
   auto store = journal_store::open(options.data, journal_options{}, fold);
   if (!store)
-    return report(store.error().message, exit_code(store.error().code));
+    return report(store.error().message, exit_status::of_open(store.error().code));
   return std::visit(inspection{*store, options}, options.what);
 }
 

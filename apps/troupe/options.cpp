@@ -139,10 +139,17 @@ private:
     auto* sub = add_command(
         "serve", "Run a node: the HTTP API over a store, until Ctrl-C or SIGTERM", [this] {
           const auto at = *parse_listen_address(listen_);
-          return serve_options{.data = data_, .host = at.host, .port = at.port};
+          return serve_options{
+              .data = data_, .host = at.host, .port = at.port, .journal_tail_bytes = journal_tail_};
         });
     add_data(sub, "Directory of the store; made when it is not there")->required();
     add_listen(sub);
+    sub->add_option(
+           "--journal-tail", journal_tail_,
+           "Bytes of journal that a start may have to replay; beyond: folded into snapshots")
+        ->type_name("BYTES")
+        ->check(CLI::Range(std::uint64_t{64} << 10, std::uint64_t{16} << 30))
+        ->default_str("67108864");
     sub->footer(
         footer("  troupe serve --data /var/lib/troupe\n"
                "  troupe serve --data state --listen [::1]:0     # prints the port it picked\n"));
@@ -254,6 +261,7 @@ private:
   std::function<command()> chosen_;
   std::string log_level_ = "info";
   std::string data_;
+  std::uint64_t journal_tail_ = 64 << 20;
   std::string listen_ = default_listen;
   std::string file_;
   std::string url_;

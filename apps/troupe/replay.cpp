@@ -92,7 +92,7 @@ private:
     auto opened = embedded_target::open(*data, options_.parallel);
     if (!opened)
       return report_error("cannot open the store: " + opened.error().message,
-                          exit_code(opened.error().code));
+                          exit_status::of_open(opened.error().code));
     if (options_.verify_only)
       report_.reopened = (*opened)->opened_in();
     target_ = *std::move(opened);
@@ -136,7 +136,7 @@ private:
     if (!reopened) {
       report_.failure =
           escape_controls("the store does not open again: " + reopened.error().message);
-      return finish(exit_code(reopened.error().code));
+      return finish(exit_status::of_open(reopened.error().code));
     }
     report_.reopened = *reopened;
     report_.interrupted = plan.stopped();

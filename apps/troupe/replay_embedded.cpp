@@ -51,7 +51,7 @@ private:
       return end_lane();
     to_.execute(
         {.entity = session_ref(told_[at].id), .command = create_session{.user = told_[at].user}},
-        [this, at, attempt](const expected<outcome>& answer) {
+        [this, at, attempt](const expected<command_result>& answer) {
           if (!answer)
             return refuse(at, answer.error(), attempt,
                           [this, at, attempt] { create(at, attempt + 1); });
@@ -69,7 +69,7 @@ private:
       return next_conversation();
     to_.execute({.entity = session_ref(told_[at].id),
                  .command = append_items{{told_[at].messages[*index]}}},
-                [this, at, index = *index, attempt, begun](const expected<outcome>& answer) {
+                [this, at, index = *index, attempt, begun](const expected<command_result>& answer) {
                   if (!answer)
                     return refuse(at, answer.error(), attempt,
                                   [this, at, attempt, begun] { append(at, attempt + 1, begun); });

@@ -4,9 +4,13 @@
 
 #include "api/api.hpp"
 #include "http/server.hpp"
+#include "troupe/exit_status.hpp"
+#include "troupe/text.hpp"
 #include <spdlog/spdlog.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -17,8 +21,7 @@ namespace troupe {
 
 namespace {
 
-constexpr std::chrono::seconds drain_deadline{
-    10};  // then: connections are cut; what is in flight is still committed
+constexpr std::chrono::seconds drain_deadline{10};  // then: connections are cut, commits finish
 
 /// Ids must not be guessable, so their bits come from the kernel.
 std::array<std::uint64_t, 2> kernel_random() {
@@ -28,36 +31,35 @@ std::array<std::uint64_t, 2> kernel_random() {
   return out;
 }
 
-bool is_loopback(std::string_view host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
+/// As many descriptors as the system lets a process have; a service manager's soft limit is often
+/// 1,024. Answers how many connections that leaves room for.
+std::size_t raise_descriptor_limit() {
+  constexpr rlim_t own_files = 64;  // the store, the sockets of the server itself, logs
+  rlimit descriptors{};
+  if (getrlimit(RLIMIT_NOFILE, &descriptors) != 0)
+    return 256;
+  descriptors.rlim_cur = descriptors.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &descriptors);
+  getrlimit(RLIMIT_NOFILE, &descriptors);
+  return static_cast<std::size_t>(std::max<rlim_t>(descriptors.rlim_cur, 2 * own_files)
+                                  - own_files);
 }
 
-int report(std::string_view what, const error& why) {
-  std::fprintf(stderr, "error: %.*s: %s\n", static_cast<int>(what.size()), what.data(),
-               why.message.c_str());
-  return exit_code(why.code);
+int report(std::string_view what, const error& why, int exit_code) {
+  std::fprintf(stderr, "error: %s\n",
+               cli::escape_controls(std::string{what} + ": " + why.message).c_str());
+  return exit_code;
 }
 
 }  // namespace
 
-int exit_code(errc code) noexcept {
-  switch (code) {
-    case errc::busy: return 73;
-    case errc::damaged:
-    case errc::newer_format: return 65;
-    case errc::store_full:
-    case errc::store_failed: return 75;
-    default: return 1;
-  }
-}
-
 int serve(const serve_options& options) {
-  if (!is_loopback(options.host)) {
+  if (!http::is_loopback(options.host)) {
     std::fprintf(stderr,
                  "error: without access tokens a node listens on a loopback address only, not on "
                  "%s; use 127.0.0.1 or [::1]\n",
-                 options.host.c_str());
-    return 2;
+                 cli::escape_controls(options.host).c_str());
+    return cli::exit_status::usage;
   }
   sigset_t stop_signals;
   sigemptyset(&stop_signals);
@@ -65,16 +67,20 @@ int serve(const serve_options& options) {
   sigaddset(&stop_signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
 
-  auto backend = runtime::open({.data = options.data, .now = {}});
+  auto backend = runtime::open(
+      {.data = options.data, .now = {}, .journal_tail_bytes = options.journal_tail_bytes});
   if (!backend)
-    return report("cannot open " + options.data.string(), backend.error());
+    return report("cannot open " + options.data.string(), backend.error(),
+                  cli::exit_status::of_open(backend.error().code));
   api::service service{**backend, kernel_random};
-  auto server = http::server::start({.host = options.host, .port = options.port},
+  http::limits bounds;
+  bounds.connections = std::min(bounds.connections, raise_descriptor_limit());
+  auto server = http::server::start({.host = options.host, .port = options.port, .bounds = bounds},
                                     [&service](http::request request, http::responder respond) {
                                       service(std::move(request), std::move(respond));
                                     });
   if (!server)
-    return report("cannot listen", server.error());
+    return report("cannot listen", server.error(), cli::exit_status::io_failure);
   std::printf("listening on http://%s\n", (*server)->address().c_str());
   std::fflush(stdout);
 
@@ -82,6 +88,7 @@ int serve(const serve_options& options) {
   sigwait(&stop_signals, &signal);
   spdlog::info("stopping on {}: finishing what is in flight",
                signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  pthread_sigmask(SIG_UNBLOCK, &stop_signals, nullptr);  // a second one ends at once
   service.set_draining();
   if (!(*server)->drain(std::chrono::steady_clock::now() + drain_deadline))
     spdlog::warn("some connections did not finish within {} s and are cut", drain_deadline.count());

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <troupe/state/error.hpp>
-
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -10,8 +8,9 @@ namespace troupe {
 
 struct serve_options {
   std::filesystem::path data;
-  std::string host = "127.0.0.1";  ///< loopback only: this version has no tokens
-  std::uint16_t port = 7717;       ///< 0 picks a free one
+  std::string host = "127.0.0.1";               ///< loopback only: this version has no tokens
+  std::uint16_t port = 7717;                    ///< 0 picks a free one
+  std::uint64_t journal_tail_bytes = 64 << 20;  ///< then: folded into snapshots
 };
 
 /// Runs a node until SIGTERM or SIGINT: prints `listening on http://HOST:PORT` on standard output,
@@ -21,9 +20,5 @@ struct serve_options {
 /// REQUIRES: called on the main thread while no other runs, since it blocks both signals for all
 /// threads to come.
 int serve(const serve_options& options);
-
-/// The process exit code that stands for a failed start: 73 directory in use, 65 damaged or newer
-/// store, 75 I/O.
-[[nodiscard]] int exit_code(errc code) noexcept;
 
 }  // namespace troupe

@@ -31,13 +31,13 @@ struct node {
   template <class T>
   using answer = std::shared_ptr<std::optional<expected<T>>>;
 
-  answer<outcome> send(session_command command, std::string id = "s",
-                       std::optional<std::uint64_t> revision = {}) {
-    auto out = std::make_shared<std::optional<expected<outcome>>>();
+  answer<command_result> send(session_command command, std::string id = "s",
+                              std::optional<std::uint64_t> revision = {}) {
+    auto out = std::make_shared<std::optional<expected<command_result>>>();
     compat::anon_send(
-        gateway,
-        host_command{{session_ref(std::move(id)), "", revision, std::move(command)},
-                     completion<outcome>{[out](expected<outcome> x) { *out = std::move(x); }}});
+        gateway, host_command{{session_ref(std::move(id)), "", revision, std::move(command)},
+                              completion<command_result>{
+                                  [out](expected<command_result> x) { *out = std::move(x); }}});
     return out;
   }
 
@@ -51,11 +51,11 @@ struct node {
   }
 
   /// Without the gateway, which sends again what an ending actor did not read.
-  answer<outcome> send_directly(session_command command) {
-    auto out = std::make_shared<std::optional<expected<outcome>>>();
+  answer<command_result> send_directly(session_command command) {
+    auto out = std::make_shared<std::optional<expected<command_result>>>();
     world.system().spawn([this, out, command](caf::event_based_actor* self) {
       compat::request(self, supervisor, command_envelope{session_ref("s"), "", {}, command})
-          .then([out](const outcome& x) { *out = x; },
+          .then([out](const command_result& x) { *out = x; },
                 [out](const caf::error& why) { *out = tl::unexpected(from_caf(why)); });
     });
     return out;
@@ -67,7 +67,7 @@ struct node {
     return **a;
   }
 
-  expected<outcome> execute(session_command command, std::string id = "s") {
+  expected<command_result> execute(session_command command, std::string id = "s") {
     auto a = send(std::move(command), std::move(id));
     world.run();
     return now(a);
@@ -284,15 +284,76 @@ TEST_CASE("a session that crashed wakes from the store with everything that was 
   CHECK(n.execute(item("c"))->last_seq == 2);
 }
 
-TEST_CASE("a crash answers the commands that wait behind it from the store") {
+TEST_CASE("a command behind a crash is answered busy and was not done") {
   node n;
   REQUIRE(n.execute(create_session{}));
   n.crash_next_command = true;
   const auto lost = n.send(item("a")), next = n.send(item("b"));
   n.world.run();
   CHECK(n.now(lost).error().code == errc::outcome_unknown);
-  REQUIRE(n.now(next));
-  CHECK(texts(n.committed()) == list{"b"});
+  CHECK(n.now(next).error().code == errc::busy);
+  CHECK(texts(n.committed()).empty());
+}
+
+TEST_CASE("a deleted session leaves no actor behind and comes back with its revision") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(delete_session{}));
+  CHECK(n.live->size() == 0);
+  CHECK(n.execute(create_session{})->revision == 3);
+}
+
+TEST_CASE("a session that could not be created leaves no actor behind") {
+  node n;
+  n.disk->fail = error{errc::store_full, "the disk is full"};
+  CHECK(n.execute(create_session{}).error().code == errc::store_full);
+  CHECK(n.live->size() == 0);
+}
+
+TEST_CASE("an answer comes with the state of its own commit") {
+  node n;
+  n.disk->hold = true;
+  const auto created = n.send(create_session{}), a = n.send(item("a"));
+  n.world.run();
+  n.release_all();
+  CHECK(n.now(created)->state->revision == 1);
+  CHECK(n.now(a)->state->revision == 2);
+}
+
+TEST_CASE("a callback that throws hurts nobody else") {
+  node n;
+  compat::anon_send(
+      n.gateway,
+      host_command{{session_ref("s"), "", {}, create_session{}},
+                   completion<command_result>{[](auto) { throw std::runtime_error{"planted"}; }}});
+  n.world.run();
+  CHECK(n.execute(item("a")));
+}
+
+TEST_CASE("a drain answers what waits for a successor that will not come") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  n.disk->hold = true;
+  const auto a = n.send(item("a"));
+  n.world.run();
+  compat::anon_send(n.supervisor, ready_to_retire{session_ref("s")});
+  const auto b = n.send(item("b"));
+  n.world.run();
+  const auto done = n.drained();
+  n.release();
+  n.world.run();
+  CHECK(n.now(a));
+  CHECK(n.now(b).error().code == errc::draining);
+  CHECK(*done);
+}
+
+TEST_CASE("nothing of an actor in doubt is read any more") {
+  node n;
+  REQUIRE(n.execute(create_session{}));
+  const auto published = n.live->find(session_ref("s"));
+  n.disk->fail = error{errc::outcome_unknown, "the commit did not return"};
+  CHECK(n.execute(item("a")).error().code == errc::outcome_unknown);
+  CHECK(published->read() == nullptr);
 }
 
 TEST_CASE("requests that arrive while a session loads share one load and keep their order") {
@@ -373,7 +434,7 @@ TEST_CASE("a session refuses more than its limit of commands in flight and nothi
   node n;
   REQUIRE(n.execute(create_session{}));
   n.disk->hold = true;
-  std::vector<node::answer<outcome>> answers;
+  std::vector<node::answer<command_result>> answers;
   for (std::size_t i = 0; i < max_commands_in_flight + 1; ++i)
     answers.push_back(n.send(item("x")));
   n.world.run();

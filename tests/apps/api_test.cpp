@@ -411,6 +411,70 @@ TEST_CASE("other methods are 405 with the allowed ones and other paths are 404")
   }
 }
 
+TEST_CASE("a body without a type is 415") {
+  node n;
+  n.send("PUT", "/v1/sessions/a");
+  CHECK_PROBLEM(
+      n.send("POST", "/v1/sessions/a/items", R"({"items":[{}]})", {{"Content-Type", ""}}), 415,
+      R"("title":"Unsupported Media Type","status":415,"detail":"send application/json","code":"unsupported_media_type"})");
+}
+
+TEST_CASE("a request under another host name is 421") {
+  node n;
+  for (const auto* host :
+       {"evil.example", "evil.example:7717", "127.evil.example", "128.0.0.1", "[::2]:1"}) {
+    CAPTURE(host);
+    CHECK(n.send("GET", "/healthz", "", {{"Host", host}}).status == 421);
+  }
+  for (const auto* host :
+       {"localhost", "LOCALHOST:80", "127.0.0.1", "127.9.9.9:1", "[::1]", "[::1]:7717"}) {
+    CAPTURE(host);
+    CHECK(n.send("GET", "/healthz", "", {{"Host", host}}).status == 200);
+  }
+}
+
+TEST_CASE("two If-Match headers are refused") {
+  node n;
+  n.send("PUT", "/v1/sessions/a");
+  CHECK(n.send("DELETE", "/v1/sessions/a", "", {if_match("1"), if_match("2")}).status == 400);
+}
+
+TEST_CASE("a page ends at a mebibyte and goes on behind its cursor") {
+  node n;
+  n.send("PUT", "/v1/sessions/a");
+  const std::string big(200'000, 'x');
+  for (int i = 0; i < 8; ++i)
+    n.send("POST", "/v1/sessions/a/items", R"({"items":[{"c":")" + big + R"("}]})");
+  const auto first = n.send("GET", "/v1/sessions/a/items").body;
+  CHECK(first.size() < (1 << 20) + 100);
+  CHECK(first.ends_with(R"("next_cursor":"5"})"));
+  const auto second = n.send("GET", "/v1/sessions/a/items?cursor=5").body;
+  CHECK(second.starts_with(R"({"items":[{"seq":6,)"));
+  CHECK(second.ends_with(R"("next_cursor":null})"));
+  const auto last = n.send("GET", "/v1/sessions/a/items?last=8").body;
+  CHECK(last.starts_with(R"({"items":[{"seq":4,)"));
+}
+
+TEST_CASE("a session is refused more than 8 MiB and takes deletions and reads") {
+  node n;
+  n.send("PUT", "/v1/sessions/a");
+  const std::string big(250'000, 'x');
+  http::response answer;
+  int appended = 0;
+  do {
+    answer = n.send("POST", "/v1/sessions/a/items", R"({"items":[{"c":")" + big + R"("}]})");
+    appended += answer.status == 201;
+  } while (answer.status == 201 && appended < 100);
+  CHECK(appended == 33);
+  CHECK_PROBLEM(
+      answer, 409,
+      R"("title":"Conflict","status":409,"detail":"a session holds at most 8 MiB of items, keys and values","code":"quota_exceeded","limit":8388608})");
+  CHECK(n.send("PATCH", "/v1/sessions/a/state", R"({"k":")" + big + R"("})").status == 409);
+  CHECK(n.send("PATCH", "/v1/sessions/a/state", R"({"k":null})").status == 200);
+  CHECK(n.send("GET", "/v1/sessions/a/items?last=1").status == 200);
+  CHECK(n.send("DELETE", "/v1/sessions/a").status == 204);
+}
+
 TEST_CASE("a body of another type is 415") {
   node n;
   n.send("PUT", "/v1/sessions/a");

@@ -102,6 +102,22 @@ TEST_CASE("a damaged snapshot fails its entity and no other") {
   CHECK(text_of(store, "b") == "payload;x;");
 }
 
+TEST_CASE("a start with changes behind a damaged snapshot serves every other entity") {
+  memory_directory dir;
+  {
+    auto store = open(dir);
+    for (const char* id : {"a", "b"})
+      REQUIRE(commit(store, change_of(id, 1, "payload")));
+    materialise_all_of(store);
+    REQUIRE(commit(store, change_of("a", 2, "x")));
+    REQUIRE(commit(store, change_of("b", 2, "x")));
+  }
+  tamper(dir, "snapshots", key_of("a"), [](std::string& value) { value.back() = 'D'; });
+  auto store = open(dir);
+  CHECK(store.load(session_ref("a")).error().code == errc::damaged);
+  CHECK(text_of(store, "b") == "payload;x;");
+}
+
 TEST_CASE("a snapshot in the place of another is damaged") {
   memory_directory dir;
   {

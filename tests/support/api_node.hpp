@@ -50,6 +50,8 @@ public:
 
   http::response send(std::string method, std::string target, std::string body = {},
                       std::vector<http::header> headers = {}) {
+    if (!body.empty() && !http::find_header(headers, "Content-Type"))
+      headers.push_back({"Content-Type", "application/json"});
     http::client client{"127.0.0.1", server_->port(), std::chrono::seconds{20}};
     auto answer = client.send({.method = std::move(method),
                                .target = std::move(target),

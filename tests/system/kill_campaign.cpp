@@ -30,6 +30,7 @@ namespace {
 
 constexpr std::size_t writers = 8;
 constexpr std::size_t sessions_each = 4;
+const http::header json{"Content-Type", "application/json"};
 
 [[noreturn]] void fail_campaign(const std::string& what) {
   std::fprintf(stderr, "VIOLATION: %s\n", what.c_str());
@@ -52,8 +53,13 @@ struct node {
   http::endpoint address;
 };
 
+/// With a short tail, so that kills hit snapshots being written, too.
+std::vector<std::string> serve_command(const std::string& binary, const std::string& data) {
+  return {binary, "serve", "--data", data, "--listen", "127.0.0.1:0", "--journal-tail", "65536"};
+}
+
 node start(const std::string& binary, const std::string& data) {
-  child_process process{{binary, "serve", "--data", data, "--listen", "127.0.0.1:0"}};
+  child_process process{serve_command(binary, data)};
   const auto line = process.read_line();
   const std::string prefix = "listening on ";
   if (!line || !line->starts_with(prefix))
@@ -102,11 +108,14 @@ void write_until_killed(const http::endpoint& address, std::vector<model>& mine,
       const auto n = std::to_string(m.sent_counter);
       answer = client.send({.method = "PATCH",
                             .target = path(m, "/state"),
+                            .headers = {json},
                             .body = "{\"x\":" + n + ",\"y\":" + n + "}"});
     } else {
       m.sent_items = 1 + random() % 5;
-      answer = client.send(
-          {.method = "POST", .target = path(m, "/items"), .body = batch_body(m, m.sent_items)});
+      answer = client.send({.method = "POST",
+                            .target = path(m, "/items"),
+                            .headers = {json},
+                            .body = batch_body(m, m.sent_items)});
     }
     if (!answer)
       return;
@@ -214,7 +223,7 @@ int main(int argc, char** argv) {
 
   for (std::uint64_t round = 0; round < kills; ++round) {
     if (round % 8 == 7) {  // during the start
-      child_process starting{{binary, "serve", "--data", data, "--listen", "127.0.0.1:0"}};
+      child_process starting{serve_command(binary, data)};
       std::this_thread::sleep_for(std::chrono::microseconds{random() % 30'000});
       starting.kill(SIGKILL);
       ++start_kills;

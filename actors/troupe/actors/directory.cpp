@@ -18,24 +18,24 @@ std::shared_ptr<const session_state> published_state::read() const {
   return state_;
 }
 
-const directory::shard& directory::shard_of(const entity_ref& entity) const {
-  return shards_[std::hash<entity_ref>{}(entity) % shards_.size()];
+std::size_t directory::index_of(const entity_ref& entity) const {
+  return std::hash<entity_ref>{}(entity) % shards_.size();
 }
 
 void directory::insert(const entity_ref& entity, std::shared_ptr<const published_state> state) {
-  auto& in = const_cast<shard&>(shard_of(entity));
+  auto& in = shards_[index_of(entity)];
   const std::unique_lock lock{in.mutex};
   in.live.insert_or_assign(entity, std::move(state));
 }
 
 void directory::erase(const entity_ref& entity) {
-  auto& in = const_cast<shard&>(shard_of(entity));
+  auto& in = shards_[index_of(entity)];
   const std::unique_lock lock{in.mutex};
   in.live.erase(entity);
 }
 
 std::shared_ptr<const published_state> directory::find(const entity_ref& entity) const {
-  const auto& in = shard_of(entity);
+  const auto& in = shards_[index_of(entity)];
   const std::shared_lock lock{in.mutex};
   const auto at = in.live.find(entity);
   return at == in.live.end() ? nullptr : at->second;

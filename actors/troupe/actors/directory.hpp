@@ -5,7 +5,6 @@
 #include <array>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <shared_mutex>
 #include <unordered_map>
 
@@ -40,7 +39,7 @@ private:
     mutable std::shared_mutex mutex;
     std::unordered_map<entity_ref, std::shared_ptr<const published_state>> live;
   };
-  [[nodiscard]] const shard& shard_of(const entity_ref& entity) const;
+  [[nodiscard]] std::size_t index_of(const entity_ref& entity) const;
 
   std::array<shard, 64> shards_;
 };

@@ -1,15 +1,14 @@
 #include <troupe/actors/gateway.hpp>
 
-#include <caf/sec.hpp>
+#include <spdlog/spdlog.h>
 
+#include <exception>
 #include <utility>
 #include <vector>
 
 namespace troupe {
 
 namespace {
-
-constexpr int max_attempts = 5;  // then: busy
 
 class gateway_behavior {
 public:
@@ -20,30 +19,30 @@ public:
         supervisor_{std::move(supervisor)} {}
 
   gateway_actor::behavior_type make_behavior() {
-    return {[this](host_command& c) { ask<outcome>(std::move(c.envelope), std::move(c.done), 1); },
-            [this](host_read& r) { ask<state_snapshot>(std::move(r.query), std::move(r.done), 1); },
-            [this](drain) { return on_drain(); }};
+    return {
+        [this](host_command& c) { ask<command_result>(std::move(c.envelope), std::move(c.done)); },
+        [this](host_read& r) { ask<state_snapshot>(std::move(r.query), std::move(r.done)); },
+        [this](drain) { return on_drain(); }};
   }
 
 private:
   template <class Answer, class Message>
-  void ask(Message message, completion<Answer> done, int attempt) {
+  void ask(Message message, completion<Answer> done) {
     ++pending_;
-    compat::request(self_, supervisor_, message)
+    compat::request(self_, supervisor_, std::move(message))
         .then([this, done](const Answer& answer) { finish(done, expected<Answer>{answer}); },
-              [this, message, done, attempt](const caf::error& why) mutable {
-                // Still in the mailbox of an actor that ended: certainly not processed.
-                if (why == caf::sec::request_receiver_down && attempt < max_attempts) {
-                  --pending_;
-                  return ask<Answer>(std::move(message), std::move(done), attempt + 1);
-                }
+              [this, done](const caf::error& why) {
                 finish<Answer>(done, tl::unexpected(from_caf(why)));
               });
   }
 
   template <class Answer>
   void finish(const completion<Answer>& done, expected<Answer> answer) {
-    done(std::move(answer));
+    try {
+      done(std::move(answer));
+    } catch (const std::exception& why) {  // the host's fault must not end everybody's way in
+      spdlog::error("a callback of the host threw: {}", why.what());
+    }
     if (--pending_ == 0) {
       for (auto& promise : std::exchange(drained_, {}))
         promise.deliver();

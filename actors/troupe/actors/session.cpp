@@ -24,6 +24,9 @@ public:
       : self_{self},
         options_{std::move(options)} {}
 
+  /// However it ends, reads go to its successor from here on.
+  ~session_behavior() { options_.published->publish(nullptr); }
+
   session_actor::behavior_type make_behavior() {
     load();
     return {[this](command_envelope& command) { return on_command(command); },
@@ -31,7 +34,7 @@ public:
   }
 
 private:
-  using command_promise = caf::typed_response_promise<outcome>;
+  using command_promise = caf::typed_response_promise<command_result>;
   using read_promise = caf::typed_response_promise<state_snapshot>;
 
   struct waiting_command {
@@ -49,8 +52,7 @@ private:
     read_promise read{};  // instead of command, for a read
   };
 
-  // Loading
-  // ----------------------------------------------------------------------------------------
+  // Loading -----------------------------------------------------------------------------------
 
   void load() {
     compat::request(self_, options_.store, load_request{options_.entity})
@@ -90,11 +92,10 @@ private:
     self_->quit();
   }
 
-  // Requests
-  // ---------------------------------------------------------------------------------------
+  // Requests ----------------------------------------------------------------------------------
 
-  caf::result<outcome> on_command(command_envelope& command) {
-    auto promise = self_->make_response_promise<outcome>();
+  caf::result<command_result> on_command(command_envelope& command) {
+    auto promise = self_->make_response_promise<command_result>();
     if (!loaded_)
       waiting_.push_back(waiting_command{std::move(command), promise});
     else
@@ -149,8 +150,7 @@ private:
     deliver_ready();
   }
 
-  // Commits
-  // ----------------------------------------------------------------------------------------
+  // Commits -----------------------------------------------------------------------------------
 
   void on_committed(std::uint64_t generation) {
     if (generation != generation_)
@@ -163,19 +163,35 @@ private:
 
   /// All that was decided upon the lost change is lost with it. The store refuses what is on its
   /// way already, since it does not follow, and answers to it are of an older generation.
-  void on_commit_failed(std::uint64_t generation, error why) {
+  void on_commit_failed(std::uint64_t generation, const error& why) {
     if (generation != generation_)
       return;
     ++generation_;
-    for (auto& lost : take_replies())
-      refuse(lost, why);
-    latest_ = *durable_;
-    if (why.code != errc::store_failed && why.code != errc::store_full) {
-      // Nobody knows what is on disk: the next activation reads it.
-      spdlog::error("session {} ends after a commit: {}", to_string(options_.entity), why.message);
-      return self_->quit();
+    if (why.code != errc::store_failed && why.code != errc::store_full)
+      return end_in_doubt(why);
+    for (auto& lost : take_replies()) {
+      if (lost.read.pending())
+        lost.read.deliver(state_snapshot{durable_});
+      else
+        lost.command.deliver(to_caf(why));
     }
+    latest_ = *durable_;
+    offer_to_retire();
     end_when_idle();
+  }
+
+  /// Nobody knows what is on disk: no read may trust what was published, and the next activation
+  /// reads the truth.
+  void end_in_doubt(const error& why) {
+    spdlog::error("session {} ends after a commit: {}", to_string(options_.entity), why.message);
+    options_.published->publish(nullptr);
+    for (auto& lost : take_replies()) {
+      if (lost.read.pending())
+        lost.read.deliver(to_caf(why));
+      else
+        lost.command.deliver(to_caf(why));
+    }
+    self_->quit();
   }
 
   void become_durable(session_state state) {
@@ -190,7 +206,7 @@ private:
       if (ready.read.pending())
         ready.read.deliver(state_snapshot{durable_});
       else if (ready.answer)
-        ready.command.deliver(*ready.answer);
+        ready.command.deliver(command_result{*ready.answer, durable_});
       else
         ready.command.deliver(to_caf(ready.answer.error()));
     }
@@ -213,19 +229,11 @@ private:
     return out;
   }
 
-  void refuse(reply& to, const error& why) {
-    if (to.read.pending())
-      to.read.deliver(state_snapshot{durable_});
-    else
-      to.command.deliver(to_caf(why));
-  }
+  // The end -----------------------------------------------------------------------------------
 
-  // The end
-  // ----------------------------------------------------------------------------------------
-
-  /// An id that was only asked for is not worth an actor.
+  /// An id that was only asked for, or deleted, is not worth an actor.
   void offer_to_retire() {
-    if (durable_->status != lifecycle::absent || latest_.status != lifecycle::absent || offered_)
+    if (durable_->live() || latest_.live() || offered_)
       return;
     offered_ = true;
     compat::send(self_, options_.supervisor, ready_to_retire{options_.entity});

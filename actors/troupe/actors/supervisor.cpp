@@ -11,6 +11,10 @@ namespace troupe {
 
 namespace {
 
+error draining() {
+  return {errc::draining, "the node is shutting down; repeat the request elsewhere or later"};
+}
+
 class supervisor_behavior {
 public:
   static inline const char* name = "troupe.supervisor";
@@ -20,7 +24,7 @@ public:
         options_{std::move(options)} {}
 
   supervisor_actor::behavior_type make_behavior() {
-    return {[this](command_envelope& command) { return route<outcome>(std::move(command)); },
+    return {[this](command_envelope& command) { return route<command_result>(std::move(command)); },
             [this](get_state& query) { return route<state_snapshot>(std::move(query)); },
             [this](const ready_to_retire& offer) { on_ready_to_retire(offer); },
             [this](drain) { return on_drain(); }};
@@ -33,7 +37,7 @@ private:
     caf::typed_response_promise<Answer> promise;
   };
   using deferred_request =
-      std::variant<deferred<outcome, command_envelope>, deferred<state_snapshot, get_state>>;
+      std::variant<deferred<command_result, command_envelope>, deferred<state_snapshot, get_state>>;
 
   /// A live entity. While it retires, requests wait here for its successor: at no time do two
   /// actors of one entity write.
@@ -47,8 +51,7 @@ private:
   caf::result<Answer> route(Message message) {
     auto promise = self_->make_response_promise<Answer>();
     if (draining_) {
-      promise.deliver(to_caf(
-          {errc::draining, "the node is shutting down; repeat the request elsewhere or later"}));
+      promise.deliver(to_caf(draining()));
       return promise;
     }
     auto& entity = find_or_activate(message.entity);
@@ -86,9 +89,12 @@ private:
     auto node = entities_.extract(ref);
     if (!node)
       return;
-    if (draining_)
-      return finish_drain();
     auto waiting = std::move(node.mapped().waiting);
+    if (draining_) {
+      for (auto& request : waiting)
+        std::visit([](auto& d) { d.promise.deliver(to_caf(draining())); }, request);
+      return finish_drain();
+    }
     if (waiting.empty())
       return;
     auto& entity = find_or_activate(ref);

@@ -7,9 +7,11 @@
 
 #include <caf/actor_system.hpp>
 #include <caf/scoped_actor.hpp>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <future>
 #include <mutex>
 #include <thread>
@@ -41,6 +43,23 @@ struct system_config : caf::actor_system_config {
   }
 };
 
+[[noreturn]] void end_process(const error& why) {
+  spdlog::critical("the runtime cannot go on and ends the process: {}", why.message);
+  spdlog::default_logger()->flush();
+  std::_Exit(75);
+}
+
+/// What the embedding API takes today; the HTTP edge checks ids earlier, for their path.
+expected<void> check_entity(const entity_ref& entity) {
+  if (entity.kind != entity_kind::session)
+    return fail(errc::not_supported, "this version has sessions only");
+  for (const auto* name : {&entity.id, &entity.name_space}) {
+    if (auto ok = checked_id(*name); !ok)
+      return tl::unexpected(std::move(ok.error()));
+  }
+  return {};
+}
+
 /// Calls the asynchronous form and waits. The state outlives a caller that gave up.
 template <class Answer, class Start>
 expected<Answer> wait_for(std::chrono::milliseconds deadline, Start&& start) {
@@ -48,8 +67,7 @@ expected<Answer> wait_for(std::chrono::milliseconds deadline, Start&& start) {
   auto answer = promise->get_future();
   start([promise](expected<Answer> x) { promise->set_value(std::move(x)); });
   if (answer.wait_for(deadline) != std::future_status::ready)
-    return fail(errc::outcome_unknown,
-                "no answer within the deadline; the change may still be made");
+    return fail(errc::outcome_unknown, "no answer within the deadline; a change may still be made");
   return answer.get();
 }
 
@@ -59,9 +77,23 @@ struct runtime::impl {
   explicit impl(runtime_options given, journal_store opened)
       : options{std::move(given)},
         system{config} {
-    store = spawn_store(system, std::move(opened));
+    store = spawn_store(system, std::move(opened), {.on_fatal = options.on_fatal});
     supervisor = spawn_supervisor(system, {store, live, options.now});
     gateway = spawn_gateway(system, supervisor);
+    watch(store, "store");
+    watch(supervisor, "supervisor");
+    watch(gateway, "gateway");
+  }
+
+  /// Without one of the three nothing is answered any more, so an end that `close` did not ask for
+  /// is fatal.
+  template <class Handle>
+  void watch(const Handle& handle, const char* name) {
+    caf::actor_cast<caf::actor>(handle)->attach_functor([this, name](const caf::error& why) {
+      if (!ending)
+        options.on_fatal(
+            {errc::internal, std::string{"the "} + name + " actor ended: " + caf::to_string(why)});
+    });
   }
 
   void close() {
@@ -73,6 +105,7 @@ struct runtime::impl {
     compat::request(self, supervisor, drain{}).receive([] {}, [](const caf::error&) {});
     compat::request(self, gateway, drain{}).receive([] {}, [](const caf::error&) {});
     final_stats = read_stats(self);
+    ending = true;
     for (const auto& end :
          {caf::actor_cast<caf::actor>(gateway), caf::actor_cast<caf::actor>(supervisor),
           caf::actor_cast<caf::actor>(store)}) {
@@ -103,7 +136,8 @@ struct runtime::impl {
   store_actor store;
   supervisor_actor supervisor;
   gateway_actor gateway;
-  std::atomic<bool> draining = false;
+  std::atomic<bool> draining = false;  // no new requests
+  std::atomic<bool> ending = false;    // the actors are told to end
   std::mutex closing;
   bool closed = false;
   store_stats final_stats;
@@ -112,6 +146,8 @@ struct runtime::impl {
 expected<std::unique_ptr<runtime>> runtime::open(runtime_options options) {
   if (!options.now)
     options.now = system_clock_now;
+  if (!options.on_fatal)
+    options.on_fatal = end_process;
   journal_options journal;
   journal.tail_bytes = options.journal_tail_bytes;
   auto store = journal_store::open(options.data, journal, fold);
@@ -131,22 +167,27 @@ void runtime::close() {
   impl_->close();
 }
 
-void runtime::execute(session_request request, std::function<void(expected<outcome>)> done) {
+void runtime::execute(session_request request, std::function<void(expected<command_result>)> done) {
+  if (auto ok = check_entity(request.entity); !ok)
+    return done(tl::unexpected(std::move(ok.error())));
   if (impl_->draining)
     return done(fail(errc::draining, "the runtime is closing"));
   compat::anon_send(impl_->gateway, host_command{{.entity = std::move(request.entity),
                                                   .principal = std::move(request.principal),
                                                   .expected_revision = request.expected_revision,
                                                   .command = std::move(request.command)},
-                                                 completion<outcome>{std::move(done)}});
+                                                 completion<command_result>{std::move(done)}});
 }
 
-expected<outcome> runtime::execute(session_request request, std::chrono::milliseconds deadline) {
-  return wait_for<outcome>(deadline,
-                           [&](auto done) { execute(std::move(request), std::move(done)); });
+expected<command_result> runtime::execute(session_request request,
+                                          std::chrono::milliseconds deadline) {
+  return wait_for<command_result>(deadline,
+                                  [&](auto done) { execute(std::move(request), std::move(done)); });
 }
 
 void runtime::read(const entity_ref& entity, std::function<void(expected<snapshot>)> done) {
+  if (auto ok = check_entity(entity); !ok)
+    return done(tl::unexpected(std::move(ok.error())));
   if (const auto published = impl_->live->find(entity)) {
     if (auto state = published->read())
       return done(std::move(state));

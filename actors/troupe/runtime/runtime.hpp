@@ -17,6 +17,9 @@ struct runtime_options {
   std::function<timestamp()> now;  ///< empty: the system's clock
   std::uint64_t journal_tail_bytes =
       64 << 20;  ///< replayed at the next start at most; then: folded into snapshots
+  /// Called on a runtime thread when nothing can be acknowledged any more: an I/O error, or an
+  /// actor that everything hangs on ended. Empty: logs it and ends the process with exit code 75.
+  std::function<void(const error&)> on_fatal{};
 };
 
 /// One command, on behalf of somebody, for one session.
@@ -54,10 +57,10 @@ public:
   /// Closes, waiting for what is in flight.
   ~runtime();
 
-  void execute(session_request request, std::function<void(expected<outcome>)> done);
+  void execute(session_request request, std::function<void(expected<command_result>)> done);
   /// Blocks until the answer. After `deadline`: `outcome_unknown`.
-  expected<outcome> execute(session_request request,
-                            std::chrono::milliseconds deadline = std::chrono::seconds{30});
+  expected<command_result> execute(session_request request,
+                                   std::chrono::milliseconds deadline = std::chrono::seconds{30});
 
   /// The committed state; `status` says whether there is such a session. A live one answers at
   /// once, on the calling thread.
@@ -65,8 +68,7 @@ public:
   expected<snapshot> read(const entity_ref& entity,
                           std::chrono::milliseconds deadline = std::chrono::seconds{30});
 
-  /// Entities with a stored change, deleted ones too, in the order of the store. For inspection:
-  /// blocks the store.
+  /// Waits for a commit that is on its way.
   [[nodiscard]] runtime_stats stats() const;
 
   /// Refuses new requests with `draining`, finishes those in flight, folds the journal. Called

@@ -9,6 +9,9 @@
 #include <caf/stateful_actor.hpp>
 #include <caf/typed_actor.hpp>
 #include <caf/typed_event_based_actor.hpp>
+#if CAF_MAJOR_VERSION >= 1
+#include <caf/anon_mail.hpp>
+#endif
 
 #include <functional>
 #include <unordered_map>
@@ -32,11 +35,6 @@ void anon_send(const Dst& dst, Ts&&... xs) {
 template <class Self, class Dst, class... Ts>
 [[nodiscard]] auto request(const Self& self, const Dst& dst, Ts&&... xs) {
   return self->mail(std::forward<Ts>(xs)...).request(dst, caf::infinite);
-}
-
-template <class Self, class Dst, class... Ts>
-auto delegate(const Self& self, const Dst& dst, Ts&&... xs) {
-  return self->mail(std::forward<Ts>(xs)...).delegate(dst);
 }
 
 /// The monitors of one actor; lives in its state.
@@ -64,11 +62,6 @@ void anon_send(const Dst& dst, Ts&&... xs) {
 template <class Self, class Dst, class... Ts>
 [[nodiscard]] auto request(const Self& self, const Dst& dst, Ts&&... xs) {
   return self->request(dst, caf::infinite, std::forward<Ts>(xs)...);
-}
-
-template <class Self, class Dst, class... Ts>
-auto delegate(const Self& self, const Dst& dst, Ts&&... xs) {
-  return self->delegate(dst, std::forward<Ts>(xs)...);
 }
 
 /// The monitors of one actor; lives in its state.

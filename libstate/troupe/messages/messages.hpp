@@ -121,7 +121,7 @@ private:
 /// From a host thread: what to do and whom to call with the answer.
 struct host_command {
   command_envelope envelope;
-  completion<outcome> done;
+  completion<command_result> done;
 };
 struct host_read {
   get_state query;
@@ -132,7 +132,7 @@ struct host_read {
 
 #define TROUPE_LOCAL_MESSAGE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 TROUPE_LOCAL_MESSAGE(troupe::error)
-TROUPE_LOCAL_MESSAGE(troupe::outcome)
+TROUPE_LOCAL_MESSAGE(troupe::command_result)
 TROUPE_LOCAL_MESSAGE(troupe::command_envelope)
 TROUPE_LOCAL_MESSAGE(troupe::get_state)
 TROUPE_LOCAL_MESSAGE(troupe::state_snapshot)
@@ -154,7 +154,7 @@ TROUPE_LOCAL_MESSAGE(troupe::host_read)
 CAF_BEGIN_TYPE_ID_BLOCK(troupe, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(troupe, (troupe::errc))
   CAF_ADD_TYPE_ID(troupe, (troupe::error))
-  CAF_ADD_TYPE_ID(troupe, (troupe::outcome))
+  CAF_ADD_TYPE_ID(troupe, (troupe::command_result))
   CAF_ADD_TYPE_ID(troupe, (troupe::command_envelope))
   CAF_ADD_TYPE_ID(troupe, (troupe::get_state))
   CAF_ADD_TYPE_ID(troupe, (troupe::state_snapshot))
@@ -203,15 +203,16 @@ using store_actor =
 /// durable, commands in the order they came, several in flight. A failed commit takes back
 /// everything that was not durable. Errors: those of `decide` and of the store.
 using session_actor =
-    caf::typed_actor<caf::result<outcome>(command_envelope), caf::result<state_snapshot>(get_state),
-                     caf::result<void>(retire)>;
+    caf::typed_actor<caf::result<command_result>(command_envelope),
+                     caf::result<state_snapshot>(get_state), caf::result<void>(retire)>;
 
 /// The one that knows all entities: finds or wakes the actor and hands the request on to it,
-/// restarts what crashed. Errors: those of the session actor; `draining`, `busy`, `quarantined`,
+/// restarts what crashed. Errors: those of the session actor; `draining`, `busy`,
 /// `damaged`.
 using supervisor_actor =
-    caf::typed_actor<caf::result<outcome>(command_envelope), caf::result<state_snapshot>(get_state),
-                     caf::result<void>(ready_to_retire), caf::result<void>(drain)>;
+    caf::typed_actor<caf::result<command_result>(command_envelope),
+                     caf::result<state_snapshot>(get_state), caf::result<void>(ready_to_retire),
+                     caf::result<void>(drain)>;
 
 /// The host threads' way in: asks the supervisor, calls back. Drained once every call was answered.
 using gateway_actor = caf::typed_actor<caf::result<void>(host_command),

@@ -20,6 +20,7 @@ std::string_view to_string(errc code) noexcept {
     case errc::method_not_allowed: return "method_not_allowed";
     case errc::not_supported: return "not_supported";
     case errc::quota_exceeded: return "quota_exceeded";
+    case errc::misdirected: return "misdirected";
     case errc::busy: return "busy";
     case errc::draining: return "draining";
     case errc::store_full: return "store_full";

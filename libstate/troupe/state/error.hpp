@@ -28,6 +28,7 @@ enum class errc : std::uint16_t {
   method_not_allowed = 14,      ///< the route exists, not with this method
   not_supported = 15,           ///< a documented feature that this build does not have
   quota_exceeded = 16,          ///< the entity or namespace holds as many bytes as it may
+  misdirected = 17,             ///< asked under a host name that is not this node's
 
   // Not now: the same request may succeed later; nothing was written.
   busy = 100,          ///< too many commands in flight

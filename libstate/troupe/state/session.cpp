@@ -3,6 +3,7 @@
 #include <troupe/state/merge_patch.hpp>
 #include <troupe/state/session.hpp>
 
+#include <limits>
 #include <unordered_map>
 #include <utility>
 
@@ -14,13 +15,25 @@ error limit_error(errc code, std::string message, std::uint64_t limit, std::stri
   return {.code = code, .message = std::move(message), .path = std::move(path), .limit = limit};
 }
 
-/// What is kept must be readable by every reader, whose depth is bounded.
-expected<void> check_depth(const value& data, std::string path) {
+/// What is kept must be readable by every reader. Values from JSON and msgpack were checked before;
+/// a C++ host can build others.
+expected<void> check_data(const value& data, std::string path) {
   if (internal::well_formed(data.bytes(), limits{}.depth))
     return {};
-  return tl::unexpected(limit_error(
-      errc::too_deep, "arrays and maps nest deeper than " + std::to_string(limits{}.depth),
-      limits{}.depth, std::move(path)));
+  if (internal::well_formed(data.bytes(), std::numeric_limits<std::size_t>::max()))
+    return tl::unexpected(limit_error(
+        errc::too_deep, "arrays and maps nest deeper than " + std::to_string(limits{}.depth),
+        limits{}.depth, std::move(path)));
+  return fail(errc::invalid_value, "strings are UTF-8, keys are strings, numbers are finite",
+              std::move(path));
+}
+
+expected<void> check_quota(const session_state& state, std::uint64_t added) {
+  if (added == 0 || state.bytes + added <= max_session_bytes)
+    return {};
+  return tl::unexpected(limit_error(errc::quota_exceeded,
+                                    "a session holds at most 8 MiB of items, keys and values",
+                                    max_session_bytes, ""));
 }
 
 expected<void> check_item(const value& item, const std::string& path) {
@@ -34,7 +47,7 @@ expected<void> check_item(const value& item, const std::string& path) {
       return fail(errc::reserved_field, std::string{"'"} + field + "' belongs to Troupe",
                   path + '/' + field);
   }
-  return check_depth(item, path);
+  return check_data(item, path);
 }
 
 expected<void> check_key(std::string_view key) {
@@ -50,9 +63,13 @@ expected<void> check_value(std::string_view key, const value& data) {
   std::string path;
   append_json_pointer(path, key);
   if (data.bytes().size() <= max_value_bytes)
-    return check_depth(data, std::move(path));
+    return check_data(data, std::move(path));
   return tl::unexpected(limit_error(errc::too_large, "a state value is at most 256 KiB of msgpack",
                                     max_value_bytes, std::move(path)));
+}
+
+std::uint64_t entry_bytes(std::string_view key, const value& data) {
+  return key.size() + data.bytes().size();
 }
 
 /// The key-value state while one command is decided: what the command wrote so far over what was
@@ -85,6 +102,18 @@ public:
       return;
     events.push_back(key_deleted{key});
     written_[key] = std::nullopt;
+  }
+
+  /// Bytes that the command adds to the session; 0 when it frees as much.
+  [[nodiscard]] std::uint64_t added_bytes() const {
+    std::uint64_t before = 0, after = 0;
+    for (const auto& [key, data] : written_) {
+      if (const auto* entry = state_.entries.find(key))
+        before += entry_bytes(key, entry->data);
+      if (data)
+        after += entry_bytes(key, *data);
+    }
+    return after > before ? after - before : 0;
   }
 
 private:
@@ -132,10 +161,14 @@ struct decider {
       return tl::unexpected(limit_error(errc::too_many_elements,
                                         "an append has at most 1,000 items", max_items_per_append,
                                         "/items"));
+    std::uint64_t added = 0;
     for (std::size_t i = 0; i < c.items.size(); ++i) {
       if (auto ok = check_item(c.items[i], "/items/" + std::to_string(i)); !ok)
         return ok;
+      added += c.items[i].bytes().size();
     }
+    if (auto ok = check_quota(state, added); !ok)
+      return ok;
     out.answer.first_seq = state.last_seq + 1;
     out.answer.last_seq = state.last_seq + c.items.size();
     events().push_back(items_appended{out.answer.first_seq, c.items});
@@ -152,7 +185,7 @@ struct decider {
         keys.erase(std::get<delete_key>(op).key, events());
       }
     }
-    return {};
+    return check_quota(state, keys.added_bytes());
   }
 
   expected<void> operator()(const merge_state& c) {
@@ -170,13 +203,9 @@ struct decider {
       if (auto ok = keys.set(key, std::move(merged), events()); !ok)
         return ok;
     }
-    return {};
+    return check_quota(state, keys.added_bytes());
   }
 };
-
-std::uint64_t entry_bytes(std::string_view key, const value& data) {
-  return key.size() + data.bytes().size();
-}
 
 /// Applies events to a state; each is total.
 struct evolver {

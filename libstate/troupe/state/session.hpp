@@ -7,7 +7,7 @@
 #include <troupe/state/value.hpp>
 
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -147,6 +147,11 @@ struct outcome {
   friend bool operator==(const outcome&, const outcome&) = default;
 };
 
+/// An outcome together with the state that it is the outcome of; shared and immutable.
+struct command_result : outcome {
+  std::shared_ptr<const session_state> state;  ///< committed, right behind this command
+};
+
 struct decision {
   change what;  ///< without events when nothing is to change
   outcome answer;
@@ -154,13 +159,16 @@ struct decision {
 
 inline constexpr std::size_t max_items_per_append = 1'000;  // then: too_many_elements
 inline constexpr std::size_t max_value_bytes =
-    256 << 10;                                     // of one item or state value; then: too_large
+    256 << 10;  // of one item or state value; then: too_large
+inline constexpr std::size_t max_session_bytes =
+    8 << 20;                                       // items, keys, values; then: quota_exceeded
 inline constexpr std::size_t max_key_bytes = 256;  // then: bad_id
 
 /// Decides what a command means for a state, without changing anything.
 /// Errors: `not_found` (no live session), `already_exists`, `revision_conflict` (with the current
-/// revision), `wrong_type`, `reserved_field`, `too_large`, `too_deep`, `too_many_elements`,
-/// `malformed`, `bad_id`; each with a path into the command where there is one.
+/// revision), `wrong_type`, `invalid_value`, `reserved_field`, `too_large`, `too_deep`,
+/// `too_many_elements`, `quota_exceeded`, `malformed`, `bad_id`; each with a path into the command
+/// where there is one.
 expected<decision> decide(const session_state& state, const session_command& command, timestamp now,
                           std::optional<std::uint64_t> expected_revision = {});
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cmath>
 #include <new>
 #include <vector>
 
@@ -90,6 +91,12 @@ bool internal::well_formed(std::string_view b, std::size_t depth) {
     const auto h = read_head(b.substr(at));
     at += h.size;
     if (b.size() - at < h.payload || b.size() - at - h.payload < h.children)
+      return false;
+    const auto payload = b.substr(at, h.payload);
+    if (h.type == value_type::string && !is_utf8(payload))
+      return false;
+    if (h.type == value_type::real
+        && !std::isfinite(std::bit_cast<double>(big_endian(payload, 0, 8))))
       return false;
     at += h.payload;
     if (!open.empty()) {

@@ -75,7 +75,7 @@ expected<commit_receipt> journal_store::impl::append(batch& to, const commit_req
   } else if (const auto clean = index.sequence(key)) {
     stored = *clean;
   } else {
-    const auto found = stored_sequence(to.txn, key);
+    const auto found = stored_sequence(to.txn, key, internal::verify::checksum);
     if (!found)
       return unexpected{found.error()};
     stored = *found;
@@ -101,7 +101,6 @@ expected<commit_receipt> journal_store::impl::append(batch& to, const commit_req
   const auto size = internal::encoded_size(out);
   const auto journal_key = internal::be64(at);
   internal::encode_record(to.journal->append(journal_key, size), journal_key, out);
-  to.appended.reserve(to.appended.size() + 1);
   to.appended.push_back(&index.append(known, key, request.sequence, at));
   to.bytes += size;
   return commit_receipt{at};

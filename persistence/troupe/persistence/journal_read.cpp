@@ -55,7 +55,9 @@ expected<void> journal_store::impl::replay() {
     auto* known = index.find(key);
     auto newest = index.sequence(key);
     if (!newest) {
-      const auto snapshot = stored_sequence(txn, key);
+      // Only the head, so that a start does not read snapshots: one that is damaged is the error of
+      // its entity, when it is loaded.
+      const auto snapshot = stored_sequence(txn, key, internal::verify::header);
       if (!snapshot)
         return unexpected{snapshot.error()};
       index.remember(key, *snapshot);
@@ -76,11 +78,12 @@ expected<void> journal_store::impl::replay() {
 }
 
 expected<std::uint64_t> journal_store::impl::stored_sequence(lmdb::transaction& txn,
-                                                             std::string_view key) {
+                                                             std::string_view key,
+                                                             internal::verify depth) {
   const auto bytes = txn.get(dbs.snapshots, key);
   if (!bytes)
     return 0;
-  const auto snapshot = decode_record(key, *bytes, record_type::snapshot);
+  const auto snapshot = decode_record(key, *bytes, record_type::snapshot, depth);
   if (!snapshot)
     return at_snapshot(key, snapshot.error());
   return snapshot->sequence;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <exception>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -36,11 +38,12 @@ public:
 
   store_impl::behavior_type make_behavior() {
     tick();  // the tail of the last run may be beyond its bound
-    return {[this](commit_request& request) { return on_commit_request(request); },
-            [this](const load_request& request) { return on_load_request(request); },
-            [this](const materialise_all&) { return on_materialise_all(); },
-            [this](const get_store_stats&) { return store_.stats(); },
-            [this](caf::tick_atom) { on_tick(); }};
+    return {
+        [this](commit_request& x) { return guarded([&] { return on_commit_request(x); }); },
+        [this](const load_request& x) { return guarded([&] { return on_load_request(x); }); },
+        [this](const materialise_all&) { return guarded([&] { return on_materialise_all(); }); },
+        [this](const get_store_stats&) { return store_.stats(); },
+        [this](caf::tick_atom) { guarded([&] { on_tick(); }); }};
   }
 
 private:
@@ -50,6 +53,18 @@ private:
     std::uint64_t position;
     caf::typed_response_promise<void> promise;
   };
+
+  /// What no handler expects, such as memory that ran out, leaves the store in an unknown state.
+  template <class F>
+  std::invoke_result_t<F> guarded(F handler) {
+    try {
+      return handler();
+    } catch (const std::exception& why) {
+      if (!std::exchange(fatal_, true))
+        options_.on_fatal({errc::store_failed, why.what()});
+      throw;
+    }
+  }
 
   caf::result<commit_receipt> on_commit_request(commit_request& request) {
     waiting_bytes_ += request.payload.size();

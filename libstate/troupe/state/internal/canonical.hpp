@@ -76,9 +76,9 @@ inline std::size_t extent(std::string_view b) noexcept {
   return at;
 }
 
-/// Whether `b` is exactly one value that the functions above and `value_view` read without leaving
-/// `b`: lengths fit, keys are strings, depth is at most `depth`. For stored bytes, whose checksum
-/// vouches for the rest of canonical form.
+/// Whether `b` is exactly one value that may be kept and that the functions above and `value_view`
+/// read without leaving `b`: lengths fit, keys are strings, strings are UTF-8, reals are finite,
+/// depth is at most `depth`. Not looked at: shortest heads, keys that occur twice.
 [[nodiscard]] bool well_formed(std::string_view b, std::size_t depth);
 
 }  // namespace troupe::internal

@@ -66,7 +66,8 @@ private:
   expected<commit_receipt> append(batch& to, const commit_request& request);
   expected<slice> fold_slice();
   expected<void> write_slice(slice& what);
-  expected<std::uint64_t> stored_sequence(lmdb::transaction& txn, std::string_view key);
+  expected<std::uint64_t> stored_sequence(lmdb::transaction& txn, std::string_view key,
+                                          internal::verify depth);
   expected<stored_entity> read_entity(lmdb::transaction& txn, std::string_view key,
                                       const internal::tail_entry* tail);
   expected<internal::record> read_change(std::uint64_t at, std::string_view bytes);
