@@ -191,7 +191,7 @@ private:
   void add_inspect() {
     auto* sub = add_command(
         "inspect",
-        "Look into a store that no process has open, and change nothing. Without a further word: "
+        "Look into a store that no process has open; no record is written. Without a further word: "
         "list",
         [this] { return inspect_options{.data = data_, .what = inspected_, .json = json_}; });
     add_data(sub, "Directory of the store")->required();

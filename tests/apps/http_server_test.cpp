@@ -116,6 +116,21 @@ TEST_CASE("a responder whose peer has gone does nothing") {
   CHECK(body_of(other.answer()) == "fine");
 }
 
+TEST_CASE("a handler that does not answer in time is answered 504 and its late answer goes nowhere") {
+  held_responders held;
+  limits bounds;
+  bounds.answer_timeout = 30ms;
+  const auto s = serve(held.keep(), bounds);
+  raw_peer peer{s->port()};
+  peer.send(plain_get);
+  auto late = held.next();
+  const auto answer = peer.answer();
+  CHECK(answer.starts_with("HTTP/1.1 504 "));
+  CHECK(has(body_of(answer), "\"code\":\"outcome_unknown\""));
+  late({.body = "late"});
+  CHECK(peer.closed());
+}
+
 TEST_CASE("an answer that cannot be written as HTTP becomes 500") {
   const auto s = serve([](request, responder answer) {
     answer({.headers = {{"X", "a\r\nSet-Cookie: b"}}, .body = "x"});

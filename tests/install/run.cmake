@@ -1,5 +1,5 @@
 # Installs the build tree, then configures, builds and runs a consumer that knows only find_package(troupe).
-# cmake -DBUILD=... -DWORK=... -DCAF_DIR=... -P run.cmake
+# cmake -DBUILD=... -DWORK=... [-DLAUNCHER=ccache] -P run.cmake
 file(REMOVE_RECURSE ${WORK})
 function(step)
   execute_process(COMMAND ${ARGV} RESULT_VARIABLE code OUTPUT_VARIABLE out ERROR_VARIABLE out)

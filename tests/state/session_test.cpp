@@ -4,6 +4,8 @@
 #include "../support/sessions.hpp"
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include <array>
 #include <string>
 #include <vector>
@@ -29,6 +31,33 @@ value map_of_bytes(std::size_t size) {
 
 // Create and delete
 // ----------------------------------------------------------------------------------------------
+
+TEST_CASE("values that a C++ host made and no reader could give back are refused") {
+  const auto live = evolve({}, decide({}, create_session{}, {}).value().what);
+  const value not_finite{std::numeric_limits<double>::infinity()}, not_text{"\xff"};
+  for (const auto& bad : {not_finite, not_text}) {
+    const auto item = value::map({{"x", value::array({1, bad})}});
+    CHECK(decide(live, append_items{{item}}, {}).error().code == errc::invalid_value);
+    CHECK(decide(live, patch_state{{set_key{"k", bad}}}, {}).error().code == errc::invalid_value);
+  }
+}
+
+TEST_CASE("a session that is full takes what frees as much as it adds") {
+  auto state = evolve({}, decide({}, create_session{}, {}).value().what);
+  const value big{std::string(250'000, 'x')};
+  int kept = 0;
+  while (auto next = decide(state, patch_state{{set_key{std::to_string(kept), big}}}, {})) {
+    state = evolve(std::move(state), next->what);
+    ++kept;
+  }
+  CHECK(kept == 33);
+  CHECK(state.bytes <= max_session_bytes);
+  const auto refused = decide(state, append_items{{value::map({{"x", big}})}}, {});
+  CHECK(refused.error().code == errc::quota_exceeded);
+  CHECK(refused.error().limit == max_session_bytes);
+  CHECK(decide(state, patch_state{{delete_key{"0"}, set_key{"n", big}}}, {}));
+  CHECK(decide(state, merge_state{value::map({{"0", nullptr}, {"n", big}})}, {}));
+}
 
 TEST_CASE("a session that was never created is absent and empty") {
   const session_state state;

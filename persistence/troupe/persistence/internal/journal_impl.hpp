@@ -31,7 +31,7 @@ public:
         fold{std::move(by)},
         index{how.clean_entries} {}
 
-  /// Reads meta and the journal behind the watermark (journal_replay.cpp).
+  /// Reads meta and the journal behind the watermark (journal_read.cpp).
   expected<void> replay();
 
   std::vector<expected<commit_receipt>> commit(std::span<const commit_request> requests);
