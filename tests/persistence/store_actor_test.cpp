@@ -5,6 +5,7 @@
 #include <caf/scoped_actor.hpp>
 
 #include <map>
+#include <stdexcept>
 
 using namespace troupe;
 using namespace troupe::testing;
@@ -261,6 +262,23 @@ TEST_CASE_FIXTURE(fixture, "an I/O error calls on_fatal once before anything is 
   actors.run();
   CHECK(seen == answers{"outcome_unknown", "outcome_unknown", "store_failed", "store_failed"});
   CHECK(log.size() == 1);
+}
+
+TEST_CASE_FIXTURE(fixture, "what no handler expects calls on_fatal once") {
+  std::vector<std::string> fatal;
+  store_options how;
+  how.on_fatal = [&](const error& x) { fatal.push_back(x.message); };
+  start(small_map(), how,
+        [](entity_kind, std::string_view, const std::vector<std::string>&) -> expected<std::string> {
+          throw std::runtime_error{"planted"};
+        });
+  send(changes_of("a", 1, 1));
+  actors.run();
+  CHECK(seen == numbers(1, 1));
+  CHECK(fatal.empty());
+  send_materialise([](const std::string&) {});
+  actors.run();
+  CHECK(fatal == std::vector<std::string>{"planted"});
 }
 
 TEST_CASE("a detached store answers requests of other threads and closes when it ends") {

@@ -22,7 +22,7 @@ caf::error to_caf(error what) {
 }
 
 error from_caf(const caf::error& what) {
-  if (auto context = what.context(); context.match_elements<error>())
+  if (const auto& context = what.context(); context.match_elements<error>())
     return context.get_as<error>(0);
   if (what == caf::sec::request_receiver_down)
     return {errc::busy, "the actor ended before it read the request; repeat it"};
