@@ -82,7 +82,7 @@ private:
   }
 
   void on_down(const entity_ref& ref, const caf::error& why) {
-    if (why && why != caf::exit_reason::user_shutdown)
+    if (why != caf::error{} && why != caf::exit_reason::user_shutdown)
       spdlog::error("session {} crashed and wakes from the store when it is asked for: {}",
                     to_string(ref), caf::to_string(why));
     options_.live->erase(ref);
