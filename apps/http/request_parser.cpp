@@ -128,7 +128,7 @@ private:
       if (blank)
         return;           // the end of a chunk: Beast wants the next size with it
       give_line("\r\n");  // so the last chunk ends the body, and trailers do not become headers
-    } else if ((head_bytes_ += line_.size()) > limits_.head) {
+    } else if (head_bytes_ += line_.size(); head_bytes_ > limits_.head) {
       headers_too_large("request line and headers may have at most " + std::to_string(limits_.head)
                         + " bytes together");
     } else if (state_ == state::request_line) {

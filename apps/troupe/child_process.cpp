@@ -44,6 +44,7 @@ expected<child_process> child_process::start(const std::vector<std::string>& arg
   std::vector<std::string> words{"troupe"};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (auto& word : words)
     argv.push_back(word.data());
   argv.push_back(nullptr);

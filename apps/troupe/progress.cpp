@@ -1,6 +1,7 @@
 #include "troupe/progress.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <utility>
 
@@ -10,7 +11,7 @@ namespace {
 
 /// "0:07", "12:03", "1:00:00"
 std::string clock_text(double seconds) {
-  const auto s = static_cast<std::uint64_t>(seconds + 0.5);
+  const auto s = static_cast<std::uint64_t>(std::llround(seconds));
   const auto two = [](std::uint64_t n) { return (n < 10 ? "0" : "") + std::to_string(n); };
   if (s < 3600)
     return std::to_string(s / 60) + ':' + two(s % 60);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdlib>
 
 namespace troupe::cli {
@@ -172,7 +173,7 @@ std::string human_duration(std::chrono::nanoseconds t) {
 }
 
 std::string human_rate(double per_second) {
-  return group_digits(static_cast<std::uint64_t>(std::max(per_second, 0.0) + 0.5));
+  return group_digits(static_cast<std::uint64_t>(std::llround(std::max(per_second, 0.0))));
 }
 
 std::string plural(std::uint64_t n, std::string_view noun) {

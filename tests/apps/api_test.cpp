@@ -1,6 +1,7 @@
 #include "support/api_node.hpp"
 #include <doctest/doctest.h>
 
+#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -474,6 +475,46 @@ TEST_CASE("a session is refused more than 8 MiB and takes deletions and reads") 
   CHECK(n.send("GET", "/v1/sessions/a/items?last=1").status == 200);
   CHECK(n.send("DELETE", "/v1/sessions/a").status == 204);
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("a thousand hostile requests leave the node answering and its memory where it was") {
+  node n;
+  n.send("PUT", "/v1/sessions/a");
+  const auto resident = [] {
+    std::ifstream file{"/proc/self/statm"};
+    std::size_t total = 0, pages = 0;
+    file >> total >> pages;
+    return pages * 4096;
+  };
+  std::string elements = "{\"a\":[0";
+  for (int i = 0; i < 250'000; ++i)
+    elements += ",0";
+  const std::pair<const char*, std::string> hostile[] = {
+      {"/v1/sessions/a/state", "{\"a\":" + std::string(500'000, '[')},
+      {"/v1/sessions/a/state", elements + "]}"},
+      {"/v1/sessions/a/state", "{\"a\":\"" + std::string(900'000, 'x') + "\"}"},
+      {"/v1/sessions/a/state", std::string(2 << 20, ' ')},
+      {"/v1/sessions/nobody-@/state", "{}"},
+  };
+  const auto round = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      for (const auto& [target, body] : hostile) {
+        std::string unique = target;
+        if (const auto at = unique.find('@'); at != std::string::npos)
+          unique.replace(at, 1, std::to_string(i));
+        const auto status = n.send("PATCH", unique, body).status;
+        CHECK(status >= 400);
+        CHECK(status < 500);
+      }
+    }
+  };
+  round(20);
+  const auto before = resident();
+  round(200);
+  CHECK(n.send("GET", "/healthz").status == 200);
+  CHECK(resident() < before + (64u << 20));
+}
+#endif
 
 TEST_CASE("a body of another type is 415") {
   node n;

@@ -116,7 +116,8 @@ TEST_CASE("a responder whose peer has gone does nothing") {
   CHECK(body_of(other.answer()) == "fine");
 }
 
-TEST_CASE("a handler that does not answer in time is answered 504 and its late answer goes nowhere") {
+TEST_CASE(
+    "a handler that does not answer in time is answered 504 and its late answer goes nowhere") {
   held_responders held;
   limits bounds;
   bounds.answer_timeout = 30ms;

@@ -268,10 +268,11 @@ TEST_CASE_FIXTURE(fixture, "what no handler expects calls on_fatal once") {
   std::vector<std::string> fatal;
   store_options how;
   how.on_fatal = [&](const error& x) { fatal.push_back(x.message); };
-  start(small_map(), how,
-        [](entity_kind, std::string_view, const std::vector<std::string>&) -> expected<std::string> {
-          throw std::runtime_error{"planted"};
-        });
+  start(
+      small_map(), how,
+      [](entity_kind, std::string_view, const std::vector<std::string>&) -> expected<std::string> {
+        throw std::runtime_error{"planted"};
+      });
   send(changes_of("a", 1, 1));
   actors.run();
   CHECK(seen == numbers(1, 1));

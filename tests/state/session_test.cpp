@@ -4,9 +4,8 @@
 #include "../support/sessions.hpp"
 #include <doctest/doctest.h>
 
-#include <limits>
-
 #include <array>
+#include <limits>
 #include <string>
 #include <vector>
 

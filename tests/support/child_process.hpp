@@ -3,6 +3,7 @@
 /// A program of ours as a process of its own: started, read from, killed. Ends with the object.
 
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@ public:
     arguments.push_back(nullptr);
     pid_ = ::fork();
     if (pid_ == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that gives up leaves nothing running
       ::dup2(pipe_ends[1], STDOUT_FILENO);
       ::execv(arguments[0], arguments.data());
       ::_exit(127);

@@ -117,7 +117,7 @@ private:
     end_when_idle();
   }
 
-  void execute(command_envelope command, command_promise promise) {
+  void execute(const command_envelope& command, command_promise promise) {
     if (replies_.size() - first_reply_ >= max_commands_in_flight) {
       promise.deliver(
           to_caf({.code = errc::busy,
