@@ -137,11 +137,10 @@ expected<comparison> remote_target::compare(std::span<const conversation> told,
       return {};
     comparison one;
     session_check check{one, told[at], *counts[at], extra};
-    auto read =
-        connection.for_each_item(told[at].id, 0, [&](std::uint64_t seq, value_view fields) {
-          check.item(seq, fields);
-          ++items;
-        });
+    auto read = connection.for_each_item(told[at].id, 0, [&](std::uint64_t seq, value_view fields) {
+      check.item(seq, fields);
+      ++items;
+    });
     if (read)
       check.finish();
     else if (read.error().code == errc::not_found)

@@ -73,7 +73,7 @@ private:
     loaded_ = true;
     for (auto& request : std::exchange(waiting_, {})) {
       if (auto* command = std::get_if<waiting_command>(&request))
-        execute(std::move(command->command), std::move(command->promise));
+        execute(command->command, std::move(command->promise));
       else
         answer_read(std::move(std::get<read_promise>(request)));
     }
@@ -99,7 +99,7 @@ private:
     if (!loaded_)
       waiting_.push_back(waiting_command{std::move(command), promise});
     else
-      execute(std::move(command), promise);
+      execute(command, promise);
     return promise;
   }
 

@@ -392,7 +392,10 @@ public:
 
   const_iterator() noexcept = default;
 
-  const value_type& operator*() const noexcept { return current_->item; }
+  // REQUIRES, as any iterator: not at the end.
+  const value_type& operator*() const noexcept {
+    return current_->item;  // NOLINT(clang-analyzer-core.uninitialized.UndefReturn)
+  }
   const value_type* operator->() const noexcept { return &current_->item; }
   const_iterator& operator++() noexcept {
     position_.skip();

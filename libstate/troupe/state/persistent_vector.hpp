@@ -386,7 +386,10 @@ public:
 
   const_iterator() noexcept = default;
 
-  const T& operator*() const noexcept { return *current_; }
+  // REQUIRES, as any iterator: not at the end.
+  const T& operator*() const noexcept {
+    return *current_;  // NOLINT(clang-analyzer-core.uninitialized.UndefReturn)
+  }
   const T* operator->() const noexcept { return current_; }
   const T& operator[](difference_type n) const noexcept { return *(*this + n); }
 
