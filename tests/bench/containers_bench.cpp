@@ -1,7 +1,9 @@
 // What copy-on-write costs and saves: persistent_vector and persistent_map beside full copies of
-// std::vector and std::map, and immer where it is installed. Every benchmark named `..._kept` keeps
-// the version before the change alive, as a published snapshot does. Compare only within one run.
+// std::vector and std::map, immer where it is installed, and the packed history. Every benchmark
+// named `..._kept` keeps the version before the change alive, as a published snapshot does. Compare
+// only within one run.
 
+#include <troupe/state/history.hpp>
 #include <troupe/state/persistent_map.hpp>
 #include <troupe/state/persistent_vector.hpp>
 
@@ -13,6 +15,8 @@
 #define TROUPE_BENCH_IMMER
 #endif
 
+#include <malloc.h>
+
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -23,6 +27,7 @@
 
 namespace {
 
+using troupe::history;
 using troupe::persistent_map;
 using troupe::persistent_vector;
 
@@ -305,6 +310,153 @@ void std_map_find(benchmark::State& state) {
     benchmark::DoNotOptimize(m.find(keys[order[at++ % order.size()]]));
 }
 BENCHMARK(std_map_find)->Arg(16)->Arg(1024)->Arg(100000);
+
+/// An item of 600 bytes, as a turn with some text has.
+const troupe::value turn =
+    troupe::value::map({{"role", "assistant"}, {"text", std::string(576, 'x')}});
+
+history history_of(std::size_t n) {
+  history h;
+  for (std::uint64_t seq = 1; seq <= n; ++seq)
+    h.append(seq, {1'700'000'000'000 + static_cast<std::int64_t>(seq) * 30'000}, turn);
+  return h;
+}
+
+void append_turn(history& h) {
+  const auto seq = h.last_seq() + 1;
+  h.append(seq, {1'700'000'000'000 + static_cast<std::int64_t>(seq) * 30'000}, turn);
+}
+
+void history_append_one_older_copy(benchmark::State& state) {
+  const auto base = history_of(static_cast<std::size_t>(state.range(0)));
+  auto h = base;
+  for (auto _ : state) {
+    append_turn(h);
+    if (h.size() > 2 * base.size() + 1000) {
+      state.PauseTiming();
+      h = base;
+      state.ResumeTiming();
+    }
+  }
+}
+BENCHMARK(history_append_one_older_copy)->Arg(10)->Arg(10000);
+
+void history_append_kept(benchmark::State& state) {
+  const auto base = history_of(static_cast<std::size_t>(state.range(0)));
+  auto h = base;
+  history before;
+  for (auto _ : state) {
+    before = h;
+    append_turn(h);
+    if (h.size() > 2 * base.size() + 1000) {
+      state.PauseTiming();
+      h = base;
+      state.ResumeTiming();
+    }
+  }
+  benchmark::DoNotOptimize(before);
+}
+BENCHMARK(history_append_kept)->Arg(10)->Arg(10000);
+
+void history_append_all_versions_kept(benchmark::State& state) {
+  const auto base = history_of(10000);
+  std::vector<history> versions;
+  versions.reserve(10000);
+  auto h = base;
+  for (auto _ : state) {
+    versions.push_back(h);
+    append_turn(h);
+    if (versions.size() == versions.capacity()) {
+      state.PauseTiming();
+      versions.clear();
+      h = base;
+      state.ResumeTiming();
+    }
+  }
+}
+BENCHMARK(history_append_all_versions_kept);
+
+void history_append_to_a_fresh_fork(benchmark::State& state) {
+  const auto base = history_of(static_cast<std::size_t>(state.range(0)));
+  auto winner = base;
+  append_turn(winner);
+  for (auto _ : state) {
+    auto fork = base;
+    append_turn(fork);
+    benchmark::DoNotOptimize(fork);
+  }
+}
+BENCHMARK(history_append_to_a_fresh_fork)->Arg(10)->Arg(10010);
+
+void history_copy(benchmark::State& state) {
+  const auto h = history_of(static_cast<std::size_t>(state.range(0)));
+  for (auto _ : state) {
+    auto copy = h;
+    benchmark::DoNotOptimize(copy);
+  }
+}
+BENCHMARK(history_copy)->Arg(10)->Arg(10000)->Arg(100000);
+
+void history_index(benchmark::State& state) {
+  const auto h = history_of(static_cast<std::size_t>(state.range(0)));
+  const auto order = order_of(h.size());
+  std::size_t at = 0;
+  for (auto _ : state)
+    benchmark::DoNotOptimize(h[order[at++ % order.size()]]);
+}
+BENCHMARK(history_index)->Arg(10)->Arg(10000)->Arg(100000);
+
+void history_first_after(benchmark::State& state) {
+  const auto h = history_of(static_cast<std::size_t>(state.range(0)));
+  const auto order = order_of(h.size());
+  std::size_t at = 0;
+  for (auto _ : state)
+    benchmark::DoNotOptimize(h.first_after(order[at++ % order.size()]));
+}
+BENCHMARK(history_first_after)->Arg(10)->Arg(10000);
+
+void history_scan(benchmark::State& state) {
+  const auto h = history_of(10000);
+  for (auto _ : state) {
+    std::uint64_t sum = 0;
+    for (const auto& item : h)
+      sum += item.seq + item.fields.bytes().size();
+    benchmark::DoNotOptimize(sum);
+  }
+  state.SetItemsProcessed(state.iterations() * 10000);
+}
+BENCHMARK(history_scan);
+
+void history_read_from_chunks(benchmark::State& state) {
+  const auto h = history_of(10000);
+  std::vector<std::string_view> chunks;
+  h.for_each_chunk([&chunks](const troupe::packed_chunk& c) { chunks.push_back(c.bytes); });
+  for (auto _ : state)
+    benchmark::DoNotOptimize(history::from_chunks(chunks));
+  state.SetItemsProcessed(state.iterations() * 10000);
+}
+BENCHMARK(history_read_from_chunks);
+
+/// Heap of an idle history, all of the allocator's included; `beyond` is what is no payload.
+void history_memory(benchmark::State& state) {
+  constexpr std::size_t sessions = 1000;
+  const auto n = static_cast<std::size_t>(state.range(0));
+  double each = 0;
+  for (auto _ : state) {
+    std::vector<history> all(sessions);
+    const auto before = mallinfo2();
+    for (auto& h : all) {
+      h = history_of(n);
+      h.shrink_to_fit();
+    }
+    const auto after = mallinfo2();
+    each = static_cast<double>(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd)
+           / static_cast<double>(sessions);
+  }
+  state.counters["bytes"] = each;
+  state.counters["beyond"] = each - static_cast<double>(n * turn.bytes().size());
+}
+BENCHMARK(history_memory)->Arg(0)->Arg(1)->Arg(10)->Arg(100)->Iterations(1);
 
 #ifdef TROUPE_BENCH_IMMER
 void immer_vector_append_kept(benchmark::State& state) {

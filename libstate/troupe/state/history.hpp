@@ -169,7 +169,7 @@ private:
   [[nodiscard]] std::size_t shared_with(const history& other) const noexcept;
   [[nodiscard]] std::size_t common_with(const history& other) const;
   [[nodiscard]] bool accepts(std::size_t item_bytes) const noexcept;
-  void begin_chunk(std::uint64_t seq, timestamp at, std::string_view item);
+  [[nodiscard]] std::size_t room_of_next(std::size_t item_bytes) const noexcept;
   bool append_chunk(std::string_view bytes, std::size_t depth);
 
   persistent_vector<chunk_ptr> sealed_;  // all chunks but the last

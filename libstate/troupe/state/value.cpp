@@ -65,7 +65,7 @@ std::string_view to_string(value_type type) noexcept {
   return "unknown";
 }
 
-bool internal::well_formed(std::string_view b, std::size_t depth) {
+std::size_t internal::well_formed_extent(std::string_view b, std::size_t depth) {
   struct level {
     bool map;
     std::size_t left;
@@ -78,7 +78,7 @@ bool internal::well_formed(std::string_view b, std::size_t depth) {
     if (open.empty() && at > 0)
       break;
     if (at == b.size())
-      return false;
+      return 0;
     const auto tag = static_cast<unsigned char>(b[at]);
     const bool foreign =
         tag == 0xc1 || (tag >= 0xc7 && tag <= 0xca) || (tag >= 0xd4 && tag <= 0xd8);
@@ -87,31 +87,31 @@ bool internal::well_formed(std::string_view b, std::size_t depth) {
                                      : tag == 0xc6 || tag == 0xdb || tag == 0xdd || tag == 0xdf ? 4
                                                                                                 : 0;
     if (foreign || b.size() - at < 1 + length_bytes)
-      return false;
+      return 0;
     const auto h = read_head(b.substr(at));
     at += h.size;
     if (b.size() - at < h.payload || b.size() - at - h.payload < h.children)
-      return false;
+      return 0;
     const auto payload = b.substr(at, h.payload);
     if (h.type == value_type::string && !is_utf8(payload))
-      return false;
+      return 0;
     if (h.type == value_type::real
         && !std::isfinite(std::bit_cast<double>(big_endian(payload, 0, 8))))
-      return false;
+      return 0;
     at += h.payload;
     if (!open.empty()) {
       auto& top = open.back();
       if (top.map && top.left % 2 == 0 && h.type != value_type::string)
-        return false;
+        return 0;
       --top.left;
     }
     const bool container = h.type == value_type::array || h.type == value_type::map;
     if (container && open.size() == depth)
-      return false;
+      return 0;
     if (h.children > 0)
       open.push_back({h.type == value_type::map, h.children});
   } while (true);
-  return at == b.size();
+  return at;
 }
 
 // value_view -------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ public:
   friend bool operator==(value_view a, value_view b);
 
 private:
+  friend class history;  // it knows where its items end
   friend class value;
   std::string_view bytes_{"\xc0", 1};
 };

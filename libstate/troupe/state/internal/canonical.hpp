@@ -76,9 +76,15 @@ inline std::size_t extent(std::string_view b) noexcept {
   return at;
 }
 
-/// Whether `b` is exactly one value that may be kept and that the functions above and `value_view`
-/// read without leaving `b`: lengths fit, keys are strings, strings are UTF-8, reals are finite,
-/// depth is at most `depth`. Not looked at: shortest heads, keys that occur twice.
-[[nodiscard]] bool well_formed(std::string_view b, std::size_t depth);
+/// Bytes of the value that `b` begins with, if it may be kept and the functions above and
+/// `value_view` read it without leaving `b`: lengths fit, keys are strings, strings are UTF-8,
+/// reals are finite, depth is at most `depth`. Else 0. Not looked at: shortest heads, keys that
+/// occur twice.
+[[nodiscard]] std::size_t well_formed_extent(std::string_view b, std::size_t depth);
+
+/// Whether `b` is exactly one such value.
+[[nodiscard]] inline bool well_formed(std::string_view b, std::size_t depth) {
+  return !b.empty() && well_formed_extent(b, depth) == b.size();
+}
 
 }  // namespace troupe::internal
