@@ -21,9 +21,12 @@ constexpr std::size_t complete_bytes = 16 << 10;  // then: the chunk takes no mo
 constexpr std::size_t max_item_bytes = 1U << 31;
 constexpr std::size_t least_slack = 16;  // less would only be the allocator's
 
-/// The room of a chunk that needs `need` bytes for its first `items` items: what it would need when
-/// complete if items went on like this, but at most twice of what it needs now.
-std::size_t room_for(std::size_t need, std::size_t items) noexcept {
+/// The room of a chunk whose first items take `used` packed bytes: what it would need when complete
+/// if items went on like this, but at most twice of what it needs now.
+std::size_t room_for(std::size_t used, std::size_t items) noexcept {
+  const auto need = used + items * offset_bytes;
+  if (used >= complete_bytes || items == max_chunk_items)
+    return need;
   const auto each = need / items + 1;
   const auto complete =
       std::min(each * max_chunk_items, complete_bytes + max_chunk_items * offset_bytes + each);
@@ -93,13 +96,22 @@ std::size_t history::chunk_end(std::size_t number) const noexcept {
   return number == sealed_.size() ? size() : chunk_at(number + 1).first_index;
 }
 
+/// Most chunks hold about as many items, so two of three steps guess from that and the third
+/// halves: a few steps as a rule, O(log n) at worst.
 std::size_t history::chunk_of(std::size_t index) const noexcept {
   if (index >= tail_->first_index)
     return sealed_.size();
   std::size_t low = 0;
-  for (auto high = sealed_.size(); high - low > 1;) {
-    const auto middle = low + (high - low) / 2;
-    (chunk_at(middle).first_index <= index ? low : high) = middle;
+  std::size_t begin = 0;
+  auto high = sealed_.size();
+  auto end = tail_->first_index;
+  for (unsigned step = 1; high - low > 1; ++step) {
+    const auto guess =
+        step % 3 == 0 ? (high - low) / 2 : (index - begin) * (high - low) / (end - begin);
+    const auto probe = low + std::clamp<std::size_t>(guess, 1, high - low - 1);
+    const auto first = chunk_at(probe).first_index;
+    (first <= index ? low : high) = probe;
+    (first <= index ? begin : end) = first;
   }
   return low;
 }
@@ -232,8 +244,8 @@ void history::append(std::uint64_t seq, timestamp at, value_view fields) {
     if (!empty())
       sealed_.push_back(tail_);
   } else if (!tail_->has_room(slot, more) || !tail_->claim(slot)) {
-    const auto need = tail_->used(slot) + more + (slot + 1) * offset_bytes;
-    fresh = chunk::make(room_for(need, slot + 1), tail_->first_index, tail_->bytes_before);
+    fresh = chunk::make(room_for(tail_->used(slot) + more, slot + 1), tail_->first_index,
+                        tail_->bytes_before);
     fresh->assign(*tail_.get(), slot);
   }
   if (fresh.get() == nullptr) {
@@ -248,14 +260,12 @@ void history::append(std::uint64_t seq, timestamp at, value_view fields) {
 }
 
 /// For the first item of the next chunk. Chunks of one history are mostly alike, so it begins as
-/// large as the last one became.
+/// large as the last one became, with a byte for each item's longer numbers.
 std::size_t history::room_of_next(std::size_t item_bytes) const noexcept {
-  const auto need = first_item_at + item_bytes + offset_bytes;
-  if (item_bytes >= complete_bytes)
-    return need;
-  if (tail_count_ < 2)
-    return room_for(need, 1);
-  return std::max(need, tail_->used(tail_count_) + tail_count_ * offset_bytes);
+  const auto used = first_item_at + item_bytes;
+  if (tail_count_ < 2 || used >= complete_bytes)
+    return room_for(used, 1);
+  return std::max(used + offset_bytes, tail_->used(tail_count_) + tail_count_ * (offset_bytes + 1));
 }
 
 history history::take(std::size_t n) const {
