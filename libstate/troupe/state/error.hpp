@@ -29,6 +29,20 @@ enum class errc : std::uint16_t {
   not_supported = 15,           ///< a documented feature that this build does not have
   quota_exceeded = 16,          ///< the entity or namespace holds as many bytes as it may
   misdirected = 17,             ///< asked under a host name that is not this node's
+  forbidden = 18,               ///< this principal may read it, and not do this
+  wrong_scope = 19,             ///< this kind of entity has no such thing
+  cas_mismatch = 20,            ///< the key does not hold what was expected
+  tail_mismatch = 21,           ///< the newest item is not the expected one
+  invalid_transition = 22,      ///< a node cannot go from where it is to there
+  dependency_pending = 23,      ///< a node depends on one that is not done
+  cancelled = 24,               ///< the workflow is cancelled: resume it first
+  nothing_to_undo = 25,         ///< fewer changes than steps; nor to redo
+  revision_gone = 26,           ///< this revision is not kept any more, or not yet there
+  merge_conflict = 27,          ///< both sides changed the same; the list is in `error::details`
+  invalid_by_schema = 28,       ///< a validator of the entity's schema refuses it
+  unknown_schema = 29,          ///< a schema, or a version of it, that this host has not registered
+  idempotency_mismatch = 30,    ///< this idempotency key was used for another request
+  in_flight = 31,               ///< the request with this idempotency key is still running
 
   // Not now: the same request may succeed later; nothing was written.
   busy = 100,          ///< too many commands in flight
@@ -55,6 +69,7 @@ struct error {
   std::string path{};  ///< where in the input, as a JSON pointer (RFC 6901); empty for the whole
   std::optional<std::uint64_t> current_revision{};
   std::optional<std::uint64_t> limit{};
+  std::string details{};  ///< for programs, as JSON: e.g. the conflicts of a merge; else empty
 
   friend bool operator==(const error&, const error&) = default;
 };

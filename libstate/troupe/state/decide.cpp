@@ -1,0 +1,267 @@
+#include <troupe/state/decide.hpp>
+#include <troupe/state/internal/canonical.hpp>
+#include <troupe/state/internal/decider.hpp>
+#include <troupe/state/json.hpp>
+#include <troupe/state/schema.hpp>
+#include <troupe/state/session.hpp>
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <set>
+
+namespace troupe {
+
+namespace internal {
+
+unexpected refuse_beyond(errc code, std::string message, std::uint64_t limit, std::string path) {
+  return unexpected{
+      error{.code = code, .message = std::move(message), .path = std::move(path), .limit = limit}};
+}
+
+expected<void> check_value(const value& data, std::string path) {
+  if (data.bytes().size() > max_value_bytes)
+    return refuse_beyond(errc::too_large, "one value is at most 256 KiB of msgpack",
+                         max_value_bytes, std::move(path));
+  if (well_formed(data.bytes(), troupe::limits{}.depth))
+    return {};
+  if (well_formed(data.bytes(), std::numeric_limits<std::size_t>::max()))
+    return refuse_beyond(
+        errc::too_deep,
+        "arrays and maps nest deeper than " + std::to_string(troupe::limits{}.depth),
+        troupe::limits{}.depth, std::move(path));
+  return fail(errc::invalid_value, "strings are UTF-8, keys are strings, numbers are finite",
+              std::move(path));
+}
+
+expected<void> check_map(const value& data, std::string path) {
+  if (data.type() != value_type::map)
+    return fail(errc::wrong_type, "this is an object", std::move(path));
+  return check_value(data, std::move(path));
+}
+
+expected<void> check_key(std::string_view key, std::string path) {
+  if (key.size() > max_key_bytes)
+    return refuse_beyond(errc::bad_id, "a key is at most 256 bytes long", max_key_bytes,
+                         std::move(path));
+  if (!is_utf8(key))
+    return fail(errc::bad_id, "a key is UTF-8", std::move(path));
+  return {};
+}
+
+expected<void> check_name(std::string_view id, std::string path) {
+  if (auto ok = checked_id(id); !ok)
+    return fail(errc::bad_id, ok.error().message, std::move(path));
+  return {};
+}
+
+expected<void> check_text(std::string_view text, std::string path) {
+  constexpr std::size_t max_text_bytes = 64 << 10;
+  if (text.size() > max_text_bytes)
+    return refuse_beyond(errc::too_large, "a text is at most 64 KiB", max_text_bytes,
+                         std::move(path));
+  if (!is_utf8(text))
+    return fail(errc::invalid_value, "a text is UTF-8", std::move(path));
+  return {};
+}
+
+std::string pointer(std::initializer_list<std::string_view> steps) {
+  std::string out;
+  for (const auto step : steps)
+    append_json_pointer(out, step);
+  return out;
+}
+
+value text_array(const std::vector<std::string>& texts) {
+  value_writer out;
+  out.begin_array(texts.size());
+  for (const auto& text : texts)
+    out.string(text);
+  return out.finish();
+}
+
+expected<void> decider::need(section in) const {
+  if (has_section(out.next.kind, in))
+    return {};
+  return fail(errc::wrong_scope, "a " + std::string{to_string(out.next.kind)} + " has no "
+                                     + std::string{rules_of(in).name});
+}
+
+void decider::replace(section in, const std::vector<std::pair<std::string, value>>& entries) {
+  std::set<std::string_view> kept;
+  for (const auto& [key, data] : entries)
+    kept.insert(key);
+  std::vector<std::string> gone;
+  for_each_entry(out.next, in, now(), [&](std::string_view key, const entry&) {
+    if (!kept.contains(key))
+      gone.emplace_back(key);
+  });
+  for (const auto& key : gone)
+    erase_key(in, key);
+  for (const auto& [key, data] : entries)
+    set(in, key, data);
+}
+
+}  // namespace internal
+
+std::uint64_t usage_counters::total() const noexcept {
+  const auto sum = prompt_tokens + completion_tokens;
+  return sum < prompt_tokens ? std::numeric_limits<std::uint64_t>::max() : sum;
+}
+
+namespace {
+
+bool owns(const entity_state& state, const entity_ref& ref, const principal& who) {
+  return who.trusted
+         || (ref.kind == entity_kind::user ? ref.id == who.user : user_of(state) == who.user);
+}
+
+bool begins(const operation& op) {
+  return std::holds_alternative<create>(op) || std::holds_alternative<fork_from>(op);
+}
+
+expected<void> check_access(const entity_state& state, const command& what) {
+  if (!state.live()) {
+    if (begins(what.operations.front()))
+      return {};
+    return fail(errc::not_found, "no such " + std::string{to_string(what.entity.kind)});
+  }
+  // What may not be read does not exist, in the same words.
+  if (!may(state, what.entity, what.by, access::read))
+    return fail(errc::not_found, "no such " + std::string{to_string(what.entity.kind)});
+  if (!may(state, what.entity, what.by, access::write))
+    return fail(errc::forbidden, "shared with this principal for reading only");
+  const auto owners_only = [](const operation& op) {
+    const auto* info = std::get_if<update_info>(&op);
+    return std::holds_alternative<erase>(op) || (info && info->shares);
+  };
+  if (!owns(state, what.entity, what.by) && !user_of(state).empty()
+      && std::any_of(what.operations.begin(), what.operations.end(), owners_only))
+    return fail(errc::forbidden, "only the owner deletes and shares");
+  return {};
+}
+
+expected<void> check_revision(const entity_state& state, const command& what) {
+  if (!what.expected_revision || (state.live() && *what.expected_revision == state.revision))
+    return {};
+  return tl::unexpected(
+      error{.code = errc::revision_conflict,
+            .message = "expected revision " + std::to_string(*what.expected_revision) + ", found "
+                       + (state.live() ? std::to_string(state.revision) : std::string{"none"}),
+            .current_revision = state.revision});
+}
+
+expected<void> check_quota(const entity_state& before, const entity_state& after) {
+  if (after.bytes() > max_entity_bytes && after.bytes() > before.bytes())
+    return internal::refuse_beyond(errc::quota_exceeded,
+                                   "an entity holds at most 8 MiB of items, keys and values",
+                                   max_entity_bytes);
+  if (after.entries.size() > max_entries && after.entries.size() > before.entries.size())
+    return internal::refuse_beyond(errc::quota_exceeded, "an entity has at most 100,000 entries",
+                                   max_entries);
+  return {};
+}
+
+}  // namespace
+
+bool may(const entity_state& state, const entity_ref& ref, const principal& who, access wanted) {
+  if (owns(state, ref, who))
+    return true;
+  if (ref.kind == entity_kind::user)
+    return false;
+  constexpr timestamp always{};
+  if (user_of(state).empty()
+      || (ref.kind == entity_kind::team
+          && find(state, section::members, who.user, always) != nullptr))
+    return true;
+  const auto* shared = find(state, section::shares, who.user, always);
+  return shared != nullptr && !who.user.empty()
+         && (wanted == access::read || shared->data.view().as_string() == "write");
+}
+
+outcome outcome_of(const change& what) {
+  outcome out{.revision = what.revision, .changed = !what.events.empty()};
+  for (const auto& e : what.events) {
+    if (std::holds_alternative<entity_created>(e) || std::holds_alternative<entity_forked>(e))
+      out.created = true;
+    else if (const auto* appended = std::get_if<items_appended>(&e)) {
+      out.first_seq = out.first_seq == 0 ? appended->first_seq : out.first_seq;
+      out.last_seq = appended->first_seq + appended->items.size() - 1;
+    } else if (const auto* removed = std::get_if<items_removed>(&e))
+      out.removed += removed->removed;
+    else if (const auto* set = std::get_if<entry_set>(&e)) {
+      if (set->in == section::calls)
+        out.loop = verdict_from(set->data);
+      else if (set->in == section::usage && set->key == "tokens")
+        out.usage = usage_from(set->data);
+    }
+  }
+  return out;
+}
+
+expected<decision> decide(const entity_state& state, const command& what,
+                          const decide_context& context) {
+  if (what.operations.empty())
+    return fail(errc::malformed, "a command has at least one operation", "/operations");
+  if (what.operations.size() > max_operations)
+    return internal::refuse_beyond(errc::too_many_elements,
+                                   "a command has at most 1,000 operations", max_operations,
+                                   "/operations");
+  if (auto ok = check_access(state, what); !ok)
+    return tl::unexpected(ok.error());
+  if (auto ok = check_revision(state, what); !ok)
+    return tl::unexpected(ok.error());
+  decision out{.what = {.revision = state.revision + 1, .at = context.now, .asked_by = what.once},
+               .next = state};
+  internal::decider decider{what, context, out};
+  for (const auto& op : what.operations) {
+    if (!out.next.live() && !begins(op))
+      return fail(errc::not_found, "no such " + std::string{to_string(what.entity.kind)});
+    if (auto ok = std::visit(decider, op); !ok)
+      return tl::unexpected(std::move(ok.error()));
+  }
+  if (auto ok = check_quota(state, out.next); !ok)
+    return tl::unexpected(std::move(ok.error()));
+  if (context.schemas) {
+    if (auto ok = context.schemas->check(out.what, out.next, context.now); !ok)
+      return tl::unexpected(std::move(ok.error()));
+  }
+  if (out.what.events.empty())
+    out.what.revision = state.revision;
+  finish(out.next, out.what);
+  out.answer = outcome_of(out.what);
+  return out;
+}
+
+expected<std::vector<decision>> decide_all(std::span<const entity_state* const> states,
+                                           std::span<const command> commands,
+                                           std::span<const decide_context> contexts) {
+  if (commands.empty())
+    return fail(errc::malformed, "a change set names at least one entity", "/changes");
+  if (commands.size() > max_changes_in_set)
+    return internal::refuse_beyond(errc::too_many_elements,
+                                   "a change set names at most eight entities", max_changes_in_set,
+                                   "/changes");
+  std::vector<std::size_t> order(commands.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return commands[a].entity < commands[b].entity; });
+  for (std::size_t i = 1; i < order.size(); ++i) {
+    if (commands[order[i - 1]].entity == commands[order[i]].entity)
+      return fail(errc::invalid_value, "a change set names each entity once",
+                  "/changes/" + std::to_string(std::max(order[i - 1], order[i])));
+  }
+  std::vector<decision> out(commands.size());
+  for (const auto i : order) {
+    auto one = decide(*states[i], commands[i], contexts[i]);
+    if (!one) {
+      auto refusal = std::move(one.error());
+      refusal.path = "/changes/" + std::to_string(i) + refusal.path;
+      return tl::unexpected(std::move(refusal));
+    }
+    out[i] = *std::move(one);
+  }
+  return out;
+}
+
+}  // namespace troupe

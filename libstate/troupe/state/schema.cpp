@@ -1,0 +1,182 @@
+#include <troupe/state/internal/canonical.hpp>
+#include <troupe/state/json.hpp>
+#include <troupe/state/schema.hpp>
+
+#include <algorithm>
+
+namespace troupe {
+
+namespace {
+
+unexpected refused(const error& reason, std::string path) {
+  return fail(errc::invalid_by_schema, reason.message, std::move(path));
+}
+
+std::string key_path(std::string_view key) {
+  std::string out;
+  append_json_pointer(out, key);
+  return out;
+}
+
+expected<void> check_key(const schema_version& rules, std::string_view key, value_view data) {
+  const auto checker = rules.keys.find(key);
+  if (checker == rules.keys.end())
+    return {};
+  if (auto ok = checker->second(data); !ok)
+    return refused(ok.error(), key_path(key) + ok.error().path);
+  return {};
+}
+
+bool is_state_map(const value& x) {
+  return x.type() == value_type::map && internal::well_formed(x.bytes(), limits{}.depth + 1);
+}
+
+/// A copy of the state that holds exactly these keys; for previews and rules.
+entity_state with_state(const entity_state& state, const std::vector<event>& steps, timestamp now) {
+  auto out = state;
+  for (const auto& step : steps)
+    apply(out, step, state.revision, now);
+  return out;
+}
+
+}  // namespace
+
+expected<void> schema_registry::add(std::string id, std::vector<schema_version> versions) {
+  if (auto ok = checked_id(id); !ok)
+    return tl::unexpected(ok.error());
+  if (versions.empty())
+    return fail(errc::invalid_value, "a schema has at least one version");
+  for (std::size_t i = 0; i < versions.size(); ++i) {
+    const auto& one = versions[i];
+    if (one.version != versions.front().version + i)
+      return fail(errc::invalid_value, "versions ascend by one");
+    if (i > 0 && !one.migrate)
+      return fail(errc::invalid_value,
+                  "version " + std::to_string(one.version) + " has no migration");
+  }
+  if (!schemas_.emplace(std::move(id), std::move(versions)).second)
+    return fail(errc::already_exists, "this schema is registered");
+  return {};
+}
+
+expected<const std::vector<schema_version>*> schema_registry::find(const schema_id& schema) const {
+  const auto found = schemas_.find(schema.id);
+  if (found == schemas_.end())
+    return fail(errc::unknown_schema, "schema '" + schema.id + "' is not registered here");
+  const auto& versions = found->second;
+  if (schema.version < versions.front().version || schema.version > versions.back().version)
+    return fail(errc::unknown_schema, "schema '" + schema.id + "' is registered for versions "
+                                          + std::to_string(versions.front().version) + " to "
+                                          + std::to_string(versions.back().version) + ", not "
+                                          + std::to_string(schema.version));
+  return &versions;
+}
+
+expected<void> schema_registry::known(const schema_id& schema) const {
+  return find(schema).map([](auto) {});
+}
+
+expected<value> schema_registry::read(const entity_state& state, timestamp now) const {
+  auto map = section_as_map(state, section::state, now);
+  const auto schema = schema_of(state);
+  if (!schema)
+    return map;
+  const auto versions = find(*schema);
+  if (!versions)
+    return tl::unexpected(versions.error());
+  bool migrated = false;
+  for (const auto& step : **versions) {
+    if (step.version <= schema->version)
+      continue;
+    auto next = step.migrate(map);
+    if (!next)
+      return tl::unexpected(next.error());
+    if (!is_state_map(*next))
+      return fail(errc::invalid_by_schema, "the migration to version "
+                                               + std::to_string(step.version)
+                                               + " gives no object that can be kept");
+    map = *std::move(next);
+    migrated = true;
+  }
+  for (auto key = map.view().children(); migrated && key.next();) {
+    if (auto ok = check_key((*versions)->back(), key.key(), key.item()); !ok)
+      return tl::unexpected(ok.error());
+  }
+  return map;
+}
+
+expected<std::vector<event>> schema_registry::migrate(const entity_state& state,
+                                                      timestamp now) const {
+  std::vector<event> steps;
+  const auto schema = schema_of(state);
+  if (!schema)
+    return steps;
+  const auto versions = find(*schema);
+  if (!versions)
+    return tl::unexpected(versions.error());
+  const auto newest = (*versions)->back().version;
+  if (newest == schema->version)
+    return steps;
+  const auto wanted = read(state, now);
+  if (!wanted)
+    return tl::unexpected(wanted.error());
+  for_each_entry(state, section::state, now, [&](std::string_view key, const entry&) {
+    if (!wanted->view().find(key))
+      steps.emplace_back(entry_erased{section::state, std::string{key}});
+  });
+  for (auto key = wanted->view().children(); key.next();) {
+    const auto* old = troupe::find(state, section::state, key.key(), now);
+    if (!old || !(old->data.view() == key.item()))
+      steps.emplace_back(entry_set{section::state, std::string{key.key()}, value{key.item()},
+                                   old ? old->expires : timestamp{}});
+  }
+  steps.emplace_back(
+      entry_set{section::schema, "id", value::array({schema->id, newest}), timestamp{}});
+  return steps;
+}
+
+expected<migration_preview> schema_registry::preview(const entity_state& state,
+                                                     timestamp now) const {
+  const auto steps = migrate(state, now);
+  if (!steps)
+    return tl::unexpected(steps.error());
+  const auto from = schema_of(state).value_or(schema_id{});
+  const auto after = with_state(state, *steps, now);
+  return migration_preview{from, schema_of(after).value_or(from), diff(state, after)};
+}
+
+expected<void> schema_registry::check(const change& what, const entity_state& next,
+                                      timestamp now) const {
+  const auto schema = schema_of(next);
+  const auto is_state = [](const event& e) {
+    const auto* set = std::get_if<entry_set>(&e);
+    const auto* erased = std::get_if<entry_erased>(&e);
+    const auto* cleared = std::get_if<section_cleared>(&e);
+    return (set && set->in == section::state) || (erased && erased->in == section::state)
+           || (cleared && cleared->in == section::state);
+  };
+  if (!schema || std::none_of(what.events.begin(), what.events.end(), is_state))
+    return {};
+  const auto versions = find(*schema);
+  if (!versions)
+    return tl::unexpected(versions.error());
+  const auto rules = std::find_if((*versions)->begin(), (*versions)->end(),
+                                  [&](const auto& v) { return v.version == schema->version; });
+  for (const auto& e : what.events) {
+    const auto* set = std::get_if<entry_set>(&e);
+    const auto* kept = set && set->in == section::state
+                           ? troupe::find(next, section::state, set->key, now)
+                           : nullptr;
+    if (kept) {
+      if (auto ok = check_key(*rules, set->key, kept->data); !ok)
+        return ok;
+    }
+  }
+  for (const auto& rule : rules->rules) {
+    if (auto ok = rule(next); !ok)
+      return refused(ok.error(), ok.error().path);
+  }
+  return {};
+}
+
+}  // namespace troupe

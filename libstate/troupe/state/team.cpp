@@ -1,0 +1,46 @@
+#include <troupe/state/team.hpp>
+
+namespace troupe {
+
+namespace {
+
+constexpr timestamp always{};
+
+std::uint64_t cursor_of(const entity_state& state, std::string_view name) {
+  const auto* cursor = find(state, section::cursors, name, always);
+  return cursor ? cursor->data.view().as_uint64().value_or(0) : 0;
+}
+
+std::string text_at(value_view map, std::string_view key) {
+  const auto found = map.find(key);
+  return std::string{found ? found->as_string().value_or("") : ""};
+}
+
+}  // namespace
+
+std::vector<member> members_of(const entity_state& state) {
+  std::vector<member> out;
+  for_each_entry(state, section::members, always, [&](std::string_view name, const entry& e) {
+    out.push_back({std::string{name}, text_at(e.data, "role"), cursor_of(state, name)});
+  });
+  return out;
+}
+
+std::vector<message> messages_for(const entity_state& state, std::string_view member,
+                                  std::optional<std::uint64_t> after, std::size_t limit) {
+  std::vector<message> out;
+  const auto first = state.items.first_after(after.value_or(cursor_of(state, member)));
+  for (auto i = first; i < state.items.size() && out.size() < limit; ++i) {
+    const auto item = state.items[i];
+    const auto to = item.fields.find("to");
+    const auto from = text_at(item.fields, "from");
+    if (to ? to->as_string() != member : from == member)
+      continue;
+    out.push_back({item.seq, item.at, from,
+                   to ? std::optional{text_at(item.fields, "to")} : std::nullopt,
+                   value{item.fields.find("body").value_or(value_view{})}});
+  }
+  return out;
+}
+
+}  // namespace troupe
