@@ -41,7 +41,7 @@ void read(runtime& backend, const call_ptr& c, Shape shape) {
 
 /// Executes a command under `If-Match` and answers `shape(result)`.
 template <class Shape>
-void execute(runtime& backend, const call_ptr& c, session_command command, Shape shape) {
+void execute(runtime& backend, const call_ptr& c, operation what, Shape shape) {
   if (c->request.find_header("Idempotency-Key"))
     return c->refuse(
         {errc::not_supported,
@@ -49,13 +49,14 @@ void execute(runtime& backend, const call_ptr& c, session_command command, Shape
   const auto expected_revision = decode_if_match(c->request);
   if (!expected_revision)
     return c->refuse(expected_revision.error());
-  backend.execute(
-      {.entity = c->entity, .command = std::move(command), .expected_revision = *expected_revision},
-      [c, shape](expected<command_result> result) {
-        if (!result)
-          return c->refuse(result.error());
-        c->respond(shape(*result));
-      });
+  backend.execute({.entity = c->entity,
+                   .operations = {std::move(what)},
+                   .expected_revision = *expected_revision},
+                  [c, shape](expected<command_result> result) {
+                    if (!result)
+                      return c->refuse(result.error());
+                    c->respond(shape(*result));
+                  });
 }
 
 // Routes -----------------------------------------------------------------------------------------
@@ -71,22 +72,23 @@ void put_session(runtime& backend, const call_ptr& c) {
       return c->refuse({errc::malformed, "If-None-Match on PUT is `*`: create, or fail"});
     command->only_if_absent = true;
   }
-  execute(backend, c, *std::move(command), [c](const command_result& result) {
-    return info_answer(*result.state, c->entity.id, result.created ? 201 : 200);
+  execute(backend, c, *std::move(command), [c, &backend](const command_result& result) {
+    return info_answer(*result.state, c->entity.id, result.created ? 201 : 200, backend.now());
   });
 }
 
 void get_session(runtime& backend, const call_ptr& c) {
   if (auto ok = no_query(c->target); !ok)
     return c->refuse(ok.error());
-  read(backend, c,
-       [c](const session_state& state) { return info_answer(state, c->entity.id, 200); });
+  read(backend, c, [c, &backend](const entity_state& state) {
+    return info_answer(state, c->entity.id, 200, backend.now());
+  });
 }
 
 void delete_one(runtime& backend, const call_ptr& c) {
   if (auto ok = no_query(c->target); !ok)
     return c->refuse(ok.error());
-  execute(backend, c, delete_session{}, [](const outcome&) { return deleted_answer(); });
+  execute(backend, c, erase{}, [](const outcome&) { return deleted_answer(); });
 }
 
 void post_items(runtime& backend, const call_ptr& c) {
@@ -103,14 +105,14 @@ void get_items(runtime& backend, const call_ptr& c) {
   const auto page = decode_item_page(c->target);
   if (!page)
     return c->refuse(page.error());
-  read(backend, c,
-       [page = *page](const session_state& state) { return items_answer(state, page); });
+  read(backend, c, [page = *page](const entity_state& state) { return items_answer(state, page); });
 }
 
 void get_state(runtime& backend, const call_ptr& c) {
   if (auto ok = no_query(c->target); !ok)
     return c->refuse(ok.error());
-  read(backend, c, [](const session_state& state) { return state_answer(state); });
+  read(backend, c,
+       [&backend](const entity_state& state) { return state_answer(state, backend.now()); });
 }
 
 void patch_keys(runtime& backend, const call_ptr& c) {

@@ -117,11 +117,11 @@ expected<value> json_body(const http::request& request, std::string_view also) {
                          {.bytes = request.body.size()});  // the server bounded the body already
 }
 
-expected<create_session> decode_create(const http::request& request) {
+expected<create> decode_create(const http::request& request) {
   auto body = json_body(request);
   if (!body)
     return tl::unexpected(body.error());
-  create_session out;
+  create out;
   if (request.body.empty())
     return out;
   if (auto ok =
@@ -135,10 +135,10 @@ expected<create_session> decode_create(const http::request& request) {
     auto id = checked_id(*user);
     if (!id)
       return fail(errc::bad_id, id.error().message, "/user");
-    out.user = *std::move(id);
+    out.info.user = *std::move(id);
   }
   if (const auto metadata = body->view().find("metadata"))
-    out.metadata = value{*metadata};
+    out.info.metadata = value{*metadata};
   return out;
 }
 
@@ -158,7 +158,7 @@ expected<append_items> decode_append(const http::request& request) {
   return out;
 }
 
-expected<session_command> decode_patch(const http::request& request) {
+expected<operation> decode_patch(const http::request& request) {
   if (!http::iequals(media_type(request), ops_type)) {
     auto patch = json_body(request, "application/merge-patch+json");
     if (!patch)

@@ -17,13 +17,13 @@ namespace troupe::api {
 expected<value> json_body(const http::request& request, std::string_view also = {});
 
 /// PUT {S}: `{user?, metadata?}`.
-expected<create_session> decode_create(const http::request& request);
+expected<create> decode_create(const http::request& request);
 
 /// POST {S}/items: `{"items":[{...}, ...]}`.
 expected<append_items> decode_append(const http::request& request);
 
 /// PATCH {S}/state: a merge patch, or `{"ops":[...]}` under `application/vnd.troupe.ops+json`.
-expected<session_command> decode_patch(const http::request& request);
+expected<operation> decode_patch(const http::request& request);
 
 /// `If-Match: "42"`: the revision. Nothing without the header. Errors: `malformed`.
 expected<std::optional<std::uint64_t>> decode_if_match(const http::request& request);

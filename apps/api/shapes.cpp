@@ -54,13 +54,13 @@ private:
 };
 
 /// The item's own fields behind `seq` and `at`.
-void append_item(std::string& out, const history_item& item) {
+void append_item(std::string& out, const item_view& item) {
   out += "{\"seq\":";
   out += std::to_string(item.seq);
   out += ",\"at\":\"";
   out += to_rfc3339(item.at);
   out += '"';
-  if (item.fields.view().size() == 0) {
+  if (item.fields.size() == 0) {
     out += '}';
     return;
   }
@@ -73,29 +73,22 @@ struct range {
   std::size_t begin, end;
 };
 
-/// Where a page stands in the history. Sequence numbers are without gaps, so an item is found by
-/// arithmetic.
-range page_range(const session_state& state, const item_page& page) {
+/// Where a page stands in the history. Numbers have gaps where items were removed.
+range page_range(const entity_state& state, const item_page& page) {
   const std::size_t size = state.items.size();
-  if (size == 0)
-    return {0, 0};
-  const std::uint64_t first_seq = state.items[0].seq;
-  const auto index_behind = [&](std::uint64_t seq) -> std::size_t {
-    return seq < first_seq ? 0 : std::min<std::uint64_t>(size, seq - first_seq + 1);
-  };
   if (page.last)
     return {size - std::min<std::uint64_t>(size, *page.last), size};
   if (page.before) {
-    const auto end = *page.before == 0 ? 0 : index_behind(*page.before - 1);
+    const auto end = *page.before == 0 ? 0 : state.items.first_after(*page.before - 1);
     return {end - std::min<std::uint64_t>(end, page.limit), end};
   }
-  const auto begin = index_behind(page.after.value_or(0));
+  const auto begin = state.items.first_after(page.after.value_or(0));
   return {begin, std::min<std::uint64_t>(size, begin + page.limit)};
 }
 
 /// The items of a range as JSON, until a page is full: from the front, or (`newest`) from the back.
 /// Moves the end that was not reached.
-std::vector<std::string> rendered_items(const session_state& state, range& of, bool newest) {
+std::vector<std::string> rendered_items(const entity_state& state, range& of, bool newest) {
   std::vector<std::string> out;
   std::size_t bytes = 0;
   while (of.begin + out.size() < of.end) {
@@ -118,7 +111,8 @@ std::vector<std::string> rendered_items(const session_state& state, range& of, b
 
 }  // namespace
 
-http::response info_answer(const session_state& state, const std::string& id, int status) {
+http::response info_answer(const entity_state& state, const std::string& id, int status,
+                           timestamp now) {
   return with_revision(state.revision,
                        object_writer{}
                            .text("id", id)
@@ -126,32 +120,32 @@ http::response info_answer(const session_state& state, const std::string& id, in
                            .number("revision", state.revision)
                            .text("created", to_rfc3339(state.created))
                            .text("last_activity", to_rfc3339(state.last_activity))
-                           .text("user", state.user)
-                           .any("metadata", state.metadata)
+                           .text("user", user_of(state))
+                           .any("metadata", section_as_map(state, section::metadata, now))
                            .number("items", state.items.size())
-                           .number("keys", state.entries.size())
-                           .number("bytes", state.bytes)
+                           .number("keys", count_entries(state, section::state, now))
+                           .number("bytes", state.bytes())
                            .finish(),
                        status);
 }
 
-http::response state_answer(const session_state& state) {
+http::response state_answer(const entity_state& state, timestamp now) {
   object_writer out;
   out.number("revision", state.revision);
   auto& body = out.raw("state");
   body += '{';
-  for (const auto& [key, entry] : state.entries) {
+  for_each_entry(state, section::state, now, [&](std::string_view key, const entry& held) {
     if (body.back() != '{')
       body += ',';
     append_json_string(body, key);
     body += ':';
-    append_json(body, entry.data);
-  }
+    append_json(body, held.data);
+  });
   body += '}';
   return with_revision(state.revision, out.finish());
 }
 
-http::response items_answer(const session_state& state, const item_page& page) {
+http::response items_answer(const entity_state& state, const item_page& page) {
   auto shown = page_range(state, page);
   const bool newest = page.last || page.before;
   object_writer out;

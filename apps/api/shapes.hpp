@@ -11,10 +11,10 @@
 /// `ETag`.
 namespace troupe::api {
 
-[[nodiscard]] http::response info_answer(const session_state& state, const std::string& id,
-                                         int status);
-[[nodiscard]] http::response state_answer(const session_state& state);
-[[nodiscard]] http::response items_answer(const session_state& state, const item_page& page);
+[[nodiscard]] http::response info_answer(const entity_state& state, const std::string& id,
+                                         int status, timestamp now);
+[[nodiscard]] http::response state_answer(const entity_state& state, timestamp now);
+[[nodiscard]] http::response items_answer(const entity_state& state, const item_page& page);
 [[nodiscard]] http::response revision_answer(const outcome& answer);
 [[nodiscard]] http::response append_answer(const outcome& answer);
 [[nodiscard]] http::response deleted_answer();

@@ -26,6 +26,20 @@ int http_status(errc code) noexcept {
     case errc::not_supported: return 501;
     case errc::quota_exceeded: return 409;
     case errc::misdirected: return 421;
+    case errc::forbidden: return 403;
+    case errc::wrong_scope: return 422;
+    case errc::cas_mismatch: return 409;
+    case errc::tail_mismatch: return 409;
+    case errc::invalid_transition: return 409;
+    case errc::dependency_pending: return 409;
+    case errc::cancelled: return 409;
+    case errc::nothing_to_undo: return 409;
+    case errc::revision_gone: return 410;
+    case errc::merge_conflict: return 409;
+    case errc::invalid_by_schema: return 422;
+    case errc::unknown_schema: return 422;
+    case errc::idempotency_mismatch: return 422;
+    case errc::in_flight: return 409;
     case errc::busy: return 429;
     case errc::draining: return 503;
     case errc::store_full: return 507;
@@ -67,6 +81,8 @@ http::response to_response(const error& what) {
     member("current_revision", [&] { more += std::to_string(*what.current_revision); });
   if (what.limit)
     member("limit", [&] { more += std::to_string(*what.limit); });
+  if (!what.details.empty())
+    member("details", [&] { more += what.details; });
   const auto wait = retry_after_ms(status);
   if (wait)
     member("retry_after_ms", [&] { more += std::to_string(*wait); });

@@ -1,7 +1,7 @@
 #include "troupe/conversations.hpp"
 
+#include <troupe/state/decide.hpp>
 #include <troupe/state/json.hpp>
-#include <troupe/state/session.hpp>
 
 #include "troupe/text.hpp"
 
@@ -31,12 +31,13 @@ expected<std::string> text_member(value_view line, std::string_view name) {
 
 /// The rules of an append, asked where they are written.
 expected<void> check_message(const value& message, std::size_t index) {
-  static const session_state session = [] {
-    session_state live;
+  static const entity_state session = [] {
+    entity_state live;
     live.status = lifecycle::live;
     return live;
   }();
-  const auto decided = decide(session, append_items{{message}}, timestamp{});
+  const auto decided =
+      decide(session, {.entity = session_ref(""), .operations = {append_items{{message}}}}, {});
   if (decided)
     return {};
   constexpr std::string_view first_item = "/items/0";

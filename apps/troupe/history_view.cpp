@@ -67,7 +67,7 @@ struct folded_calls {
 
 class history_renderer {
 public:
-  history_renderer(const session_state& session, const history_style& style)
+  history_renderer(const entity_state& session, const history_style& style)
       : session_{session},
         style_{style} {}
 
@@ -127,7 +127,7 @@ private:
     ++lines_;
   }
 
-  const session_state& session_;
+  const entity_state& session_;
   const history_style& style_;
   std::string out_;
   std::size_t lines_ = 0;
@@ -135,7 +135,7 @@ private:
 
 }  // namespace
 
-std::string render_history(const session_state& session, const history_style& style) {
+std::string render_history(const entity_state& session, const history_style& style) {
   return history_renderer{session, style}.run();
 }
 

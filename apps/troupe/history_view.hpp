@@ -17,6 +17,6 @@ struct history_style {
 /// A history in the OpenAI chat format for reading: a line for each message, shortened to fit; the
 /// calls of a message and the results that follow are folded into one line. Items of another shape
 /// are shown as JSON. Nothing in it acts on the terminal.
-[[nodiscard]] std::string render_history(const session_state& session, const history_style& style);
+[[nodiscard]] std::string render_history(const entity_state& session, const history_style& style);
 
 }  // namespace troupe::cli

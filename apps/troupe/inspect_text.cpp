@@ -21,24 +21,15 @@ const char* name_of(lifecycle status) {
   return "unknown";
 }
 
-struct event_words {
-  std::string operator()(const session_created&) const { return "create"; }
-  std::string operator()(const session_deleted&) const { return "delete"; }
-  std::string operator()(const items_appended& e) const {
-    return "append " + std::to_string(e.items.size());
-  }
-  std::string operator()(const key_set& e) const { return "set " + one_line(e.key, key_columns); }
-  std::string operator()(const key_deleted& e) const {
-    return "unset " + one_line(e.key, key_columns);
-  }
-};
-
-struct event_name {
-  const char* operator()(const session_created&) const { return "session_created"; }
-  const char* operator()(const session_deleted&) const { return "session_deleted"; }
-  const char* operator()(const items_appended&) const { return "items_appended"; }
-  const char* operator()(const key_set&) const { return "key_set"; }
-  const char* operator()(const key_deleted&) const { return "key_deleted"; }
+/// What stands behind the event's name: how many items, which key.
+struct event_detail {
+  std::string operator()(const items_appended& e) const { return std::to_string(e.items.size()); }
+  std::string operator()(const items_removed& e) const { return std::to_string(e.removed); }
+  std::string operator()(const items_restored& e) const { return std::to_string(e.items.size()); }
+  std::string operator()(const entry_set& e) const { return one_line(e.key, key_columns); }
+  std::string operator()(const entry_erased& e) const { return one_line(e.key, key_columns); }
+  std::string operator()(const content_reverted& e) const { return std::to_string(e.to); }
+  std::string operator()(const auto&) const { return {}; }
 };
 
 /// Members and elements, each with the separator of the layout in front.
@@ -86,9 +77,9 @@ private:
   bool first_ = true;
 };
 
-void append_item(std::string& out, const history_item& item) {
+void append_item(std::string& out, const item_view& item) {
   out += "{\"seq\":" + std::to_string(item.seq) + ",\"at\":\"" + to_rfc3339(item.at) + '"';
-  for (auto field = item.fields.view().children(); field.next();) {
+  for (auto field = item.fields.children(); field.next();) {
     out += ',';
     append_json_string(out, field.key());
     out += ':';
@@ -99,7 +90,7 @@ void append_item(std::string& out, const history_item& item) {
 
 }  // namespace
 
-std::string session_json(const entity_ref& entity, const session_state& session,
+std::string session_json(const entity_ref& entity, const entity_state& session,
                          json_layout layout) {
   json_text text{layout};
   text.open('{');
@@ -110,14 +101,14 @@ std::string session_json(const entity_ref& entity, const session_state& session,
   text.member("revision", session.revision);
   text.member("created", to_rfc3339(session.created));
   text.member("last_activity", to_rfc3339(session.last_activity));
-  text.member("user", session.user);
-  text.member("metadata", session.metadata);
+  text.member("user", user_of(session));
+  text.member("metadata", section_as_map(session, section::metadata, {}));
   text.member("item_count", session.items.size());
-  text.member("bytes", session.bytes);
+  text.member("bytes", session.bytes());
   text.key("state");
   text.open('{');
-  for (const auto& [key, entry] : session.entries)
-    text.member(key, entry.data);
+  for_each_entry(session, section::state, {},
+                 [&](std::string_view key, const entry& held) { text.member(key, held.data); });
   text.close('}');
   text.key("items");
   text.open('[');
@@ -132,8 +123,10 @@ std::string session_json(const entity_ref& entity, const session_state& session,
 
 std::string describe_events(const change& what) {
   std::string out;
-  for (const auto& event : what.events)
-    out += (out.empty() ? "" : ", ") + std::visit(event_words{}, event);
+  for (const auto& event : what.events) {
+    const auto detail = std::visit(event_detail{}, event);
+    out += (out.empty() ? "" : ", ") + name_of(event) + (detail.empty() ? "" : " " + detail);
+  }
   return out;
 }
 
@@ -141,7 +134,7 @@ std::string events_json(const change& what) {
   std::string out = "[";
   for (const auto& event : what.events) {
     out += out.size() == 1 ? "\"" : ",\"";
-    out += std::visit(event_name{}, event);
+    out += name_of(event);
     out += '"';
   }
   return out + ']';

@@ -49,15 +49,15 @@ private:
   void create(std::size_t at, int attempt) {
     if (plan_.stopped())
       return end_lane();
-    to_.execute(
-        {.entity = session_ref(told_[at].id), .command = create_session{.user = told_[at].user}},
-        [this, at, attempt](const expected<command_result>& answer) {
-          if (!answer)
-            return refuse(at, answer.error(), attempt,
-                          [this, at, attempt] { create(at, attempt + 1); });
-          plan_.created(at);
-          append_next(at);
-        });
+    to_.execute({.entity = session_ref(told_[at].id),
+                 .operations = {troupe::create{.info = {.user = told_[at].user}}}},
+                [this, at, attempt](const expected<command_result>& answer) {
+                  if (!answer)
+                    return refuse(at, answer.error(), attempt,
+                                  [this, at, attempt] { create(at, attempt + 1); });
+                  plan_.created(at);
+                  append_next(at);
+                });
   }
 
   void append_next(std::size_t at) { append(at, 1, clock::now()); }
@@ -68,7 +68,7 @@ private:
     if (!index)
       return next_conversation();
     to_.execute({.entity = session_ref(told_[at].id),
-                 .command = append_items{{told_[at].messages[*index]}}},
+                 .operations = {append_items{{told_[at].messages[*index]}}}},
                 [this, at, index = *index, attempt, begun](const expected<command_result>& answer) {
                   if (!answer)
                     return refuse(at, answer.error(), attempt,
@@ -167,9 +167,9 @@ expected<void> compare_state(comparison& result, const conversation& told, std::
     check.missing();
     return {};
   }
-  check.user((*answer)->user);
+  check.user(user_of(**answer));
   for (const auto& item : (*answer)->items)
-    check.item(item.seq, item.fields);
+    check.item(item.seq, value{item.fields});
   check.finish();
   return {};
 }

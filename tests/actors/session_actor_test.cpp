@@ -31,11 +31,11 @@ struct node {
   template <class T>
   using answer = std::shared_ptr<std::optional<expected<T>>>;
 
-  answer<command_result> send(session_command command, std::string id = "s",
+  answer<command_result> send(operation what, std::string id = "s",
                               std::optional<std::uint64_t> revision = {}) {
     auto out = std::make_shared<std::optional<expected<command_result>>>();
     compat::anon_send(
-        gateway, host_command{{session_ref(std::move(id)), "", revision, std::move(command)},
+        gateway, host_command{{session_ref(std::move(id)), {std::move(what)}, revision},
                               completion<command_result>{
                                   [out](expected<command_result> x) { *out = std::move(x); }}});
     return out;
@@ -51,10 +51,10 @@ struct node {
   }
 
   /// Without the gateway, which sends again what an ending actor did not read.
-  answer<command_result> send_directly(session_command command) {
+  answer<command_result> send_directly(operation what) {
     auto out = std::make_shared<std::optional<expected<command_result>>>();
-    world.system().spawn([this, out, command](caf::event_based_actor* self) {
-      compat::request(self, supervisor, command_envelope{session_ref("s"), "", {}, command})
+    world.system().spawn([this, out, what](caf::event_based_actor* self) {
+      compat::request(self, supervisor, command{session_ref("s"), {what}})
           .then([out](const command_result& x) { *out = x; },
                 [out](const caf::error& why) { *out = tl::unexpected(from_caf(why)); });
     });
@@ -67,13 +67,13 @@ struct node {
     return **a;
   }
 
-  expected<command_result> execute(session_command command, std::string id = "s") {
-    auto a = send(std::move(command), std::move(id));
+  expected<command_result> execute(operation what, std::string id = "s") {
+    auto a = send(std::move(what), std::move(id));
     world.run();
     return now(a);
   }
 
-  session_state committed(std::string id = "s") {
+  entity_state committed(std::string id = "s") {
     auto a = read(std::move(id));
     world.run();
     return *now(a)->state;
@@ -116,10 +116,10 @@ append_items item(std::string text) {
   return {{value::map({{"content", value{text}}})}};
 }
 
-std::vector<std::string> texts(const session_state& state) {
+std::vector<std::string> texts(const entity_state& state) {
   std::vector<std::string> out;
   for (const auto& i : state.items)
-    out.emplace_back(*i.fields.view().find("content")->as_string());
+    out.emplace_back(*i.fields.find("content")->as_string());
   return out;
 }
 
@@ -129,7 +129,7 @@ using list = std::vector<std::string>;
 
 TEST_CASE("an append is answered only after its commit returned") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   n.disk->hold = true;
   const auto answer = n.send(item("a"));
   n.world.run();
@@ -141,7 +141,7 @@ TEST_CASE("an append is answered only after its commit returned") {
 
 TEST_CASE("a published snapshot never shows a change that is not committed") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   n.disk->hold = true;
   n.send(item("a"));
   n.world.run();
@@ -154,7 +154,7 @@ TEST_CASE("a published snapshot never shows a change that is not committed") {
 
 TEST_CASE("a strict read waits for the commands before it") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   n.disk->hold = true;
   n.send(item("a"));
   const auto read = n.read();
@@ -167,7 +167,7 @@ TEST_CASE("a strict read waits for the commands before it") {
 
 TEST_CASE("pipelined appends are decided against each other and answered in order") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   n.disk->hold = true;
   const auto a = n.send(item("a")), b = n.send(item("b"));
   n.world.run();
@@ -184,7 +184,7 @@ TEST_CASE("pipelined appends are decided against each other and answered in orde
 
 TEST_CASE("a commit shows its own change and none that is still on its way") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   n.disk->hold = true;
   n.send(item("a"));
   const auto read = n.read();
@@ -199,7 +199,7 @@ TEST_CASE("a commit shows its own change and none that is still on its way") {
 
 TEST_CASE("a refusal that depends on a pending change waits for it") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   n.disk->hold = true;
   n.send(item("a"));
   const auto conflict = n.send(item("b"), "s", 1);
@@ -213,7 +213,7 @@ TEST_CASE("a refusal that depends on a pending change waits for it") {
 
 TEST_CASE("a failed commit takes back all that was decided upon it") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   REQUIRE(n.execute(item("kept")));
   n.disk->hold = true;
   const auto a = n.send(item("a")), b = n.send(item("b"));
@@ -237,7 +237,7 @@ TEST_CASE("a failed commit takes back all that was decided upon it") {
 
 TEST_CASE("a command that was sent after a failed commit is not hurt by the ones before it") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   n.disk->hold = true;
   n.send(item("a"));
   n.send(item("b"));
@@ -257,7 +257,7 @@ TEST_CASE("a command that was sent after a failed commit is not hurt by the ones
 
 TEST_CASE("an unknown outcome ends the actor and the next one reads the truth from disk") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   n.disk->hold = true;
   const auto a = n.send(item("a"));
   n.world.run();
@@ -274,7 +274,7 @@ TEST_CASE("an unknown outcome ends the actor and the next one reads the truth fr
 
 TEST_CASE("a session that crashed wakes from the store with everything that was acknowledged") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   REQUIRE(n.execute(item("a")));
   n.crash_next_command = true;
   const auto lost = n.execute(item("b"));
@@ -286,7 +286,7 @@ TEST_CASE("a session that crashed wakes from the store with everything that was 
 
 TEST_CASE("a command behind a crash is answered busy and was not done") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   n.crash_next_command = true;
   const auto lost = n.send(item("a")), next = n.send(item("b"));
   n.world.run();
@@ -297,23 +297,23 @@ TEST_CASE("a command behind a crash is answered busy and was not done") {
 
 TEST_CASE("a deleted session leaves no actor behind and comes back with its revision") {
   node n;
-  REQUIRE(n.execute(create_session{}));
-  REQUIRE(n.execute(delete_session{}));
+  REQUIRE(n.execute(create{}));
+  REQUIRE(n.execute(erase{}));
   CHECK(n.live->size() == 0);
-  CHECK(n.execute(create_session{})->revision == 3);
+  CHECK(n.execute(create{})->revision == 3);
 }
 
 TEST_CASE("a session that could not be created leaves no actor behind") {
   node n;
   n.disk->fail = error{errc::store_full, "the disk is full"};
-  CHECK(n.execute(create_session{}).error().code == errc::store_full);
+  CHECK(n.execute(create{}).error().code == errc::store_full);
   CHECK(n.live->size() == 0);
 }
 
 TEST_CASE("an answer comes with the state of its own commit") {
   node n;
   n.disk->hold = true;
-  const auto created = n.send(create_session{}), a = n.send(item("a"));
+  const auto created = n.send(create{}), a = n.send(item("a"));
   n.world.run();
   n.release_all();
   CHECK(n.now(created)->state->revision == 1);
@@ -323,16 +323,16 @@ TEST_CASE("an answer comes with the state of its own commit") {
 TEST_CASE("a callback that throws hurts nobody else") {
   node n;
   compat::anon_send(
-      n.gateway,
-      host_command{{session_ref("s"), "", {}, create_session{}},
-                   completion<command_result>{[](auto) { throw std::runtime_error{"planted"}; }}});
+      n.gateway, host_command{{session_ref("s"), {create{}}}, completion<command_result>{[](auto) {
+                                throw std::runtime_error{"planted"};
+                              }}});
   n.world.run();
   CHECK(n.execute(item("a")));
 }
 
 TEST_CASE("a drain answers what waits for a successor that will not come") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   n.disk->hold = true;
   const auto a = n.send(item("a"));
   n.world.run();
@@ -349,7 +349,7 @@ TEST_CASE("a drain answers what waits for a successor that will not come") {
 
 TEST_CASE("nothing of an actor in doubt is read any more") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   const auto published = n.live->find(session_ref("s"));
   n.disk->fail = error{errc::outcome_unknown, "the commit did not return"};
   CHECK(n.execute(item("a")).error().code == errc::outcome_unknown);
@@ -358,7 +358,7 @@ TEST_CASE("nothing of an actor in doubt is read any more") {
 
 TEST_CASE("requests that arrive while a session loads share one load and keep their order") {
   node n;
-  const auto created = n.send(create_session{}), a = n.send(item("a"));
+  const auto created = n.send(create{}), a = n.send(item("a"));
   const auto read = n.read();
   n.world.run();
   CHECK(n.disk->loads == 1);
@@ -381,7 +381,7 @@ TEST_CASE("an id that was only asked for leaves no actor behind") {
 TEST_CASE("a command that meets a retiring actor reaches its successor") {
   node n;
   const auto read = n.read();  // wakes an actor that will offer to retire
-  const auto created = n.send(create_session{});
+  const auto created = n.send(create{});
   const auto a = n.send(item("a"));
   n.world.run();
   CHECK(n.now(read)->state->status == lifecycle::absent);
@@ -392,7 +392,7 @@ TEST_CASE("a command that meets a retiring actor reaches its successor") {
 
 TEST_CASE("a command behind the word to retire is done by the next actor") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   compat::anon_send(n.supervisor, ready_to_retire{session_ref("s")});
   const auto a = n.send_directly(item("a")), b = n.send_directly(item("b"));
   n.world.run();
@@ -404,7 +404,7 @@ TEST_CASE("a command behind the word to retire is done by the next actor") {
 
 TEST_CASE("a drained gateway has answered every call") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   n.disk->hold = true;
   const auto a = n.send(item("a"));
   n.world.run();
@@ -423,7 +423,7 @@ TEST_CASE("a drained gateway has answered every call") {
 
 TEST_CASE("stored changes that end at another revision than the store says are damaged") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   n.disk->sequence_lie = 1;
   compat::anon_send(n.supervisor, ready_to_retire{session_ref("s")});
   n.world.run();
@@ -432,7 +432,7 @@ TEST_CASE("stored changes that end at another revision than the store says are d
 
 TEST_CASE("a session refuses more than its limit of commands in flight and nothing else") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   n.disk->hold = true;
   std::vector<node::answer<command_result>> answers;
   for (std::size_t i = 0; i < max_commands_in_flight + 1; ++i)
@@ -449,7 +449,7 @@ TEST_CASE("a session refuses more than its limit of commands in flight and nothi
 TEST_CASE("two sessions never see each other's items") {
   node n;
   for (const auto* id : {"s", "t"}) {
-    REQUIRE(n.execute(create_session{}, id));
+    REQUIRE(n.execute(create{}, id));
     REQUIRE(n.execute(item(id), id));
   }
   CHECK(texts(n.committed("s")) == list{"s"});
@@ -458,7 +458,7 @@ TEST_CASE("two sessions never see each other's items") {
 
 TEST_CASE("a drain waits for what is in flight and refuses what comes later") {
   node n;
-  REQUIRE(n.execute(create_session{}));
+  REQUIRE(n.execute(create{}));
   n.disk->hold = true;
   const auto a = n.send(item("a"));
   n.world.run();
@@ -478,6 +478,6 @@ TEST_CASE("a drain waits for what is in flight and refuses what comes later") {
 TEST_CASE("a session whose stored changes are damaged is refused by name and hurts no other") {
   node n;
   n.disk->changes[session_ref("s")] = {"garbage"};
-  CHECK(n.execute(create_session{}).error().code == errc::damaged);
-  CHECK(n.execute(create_session{}, "t"));
+  CHECK(n.execute(create{}).error().code == errc::damaged);
+  CHECK(n.execute(create{}, "t"));
 }

@@ -43,7 +43,7 @@ TEST_CASE("PUT creates a session once and finds it afterwards") {
   CHECK(
       created.body
       == R"({"id":"a","status":"active","revision":1,"created":"2026-01-02T12:00:00.123Z",)"
-         R"("last_activity":"2026-01-02T12:00:00.123Z","user":"ann","metadata":{"k":1.0},"items":0,"keys":0,"bytes":0})");
+         R"("last_activity":"2026-01-02T12:00:00.123Z","user":"ann","metadata":{"k":1.0},"items":0,"keys":0,"bytes":18})");
   const auto found = n.send("PUT", "/v1/sessions/a", R"({"user":"bob"})");
   CHECK(found.status == 200);
   CHECK(found.body == created.body);
@@ -324,10 +324,10 @@ TEST_CASE("an item or a value beyond 256 KiB is refused with 413 and its path") 
   const std::string big(300'000, 'x');
   CHECK_PROBLEM(
       n.send("POST", "/v1/sessions/a/items", R"({"items":[{"c":")" + big + R"("}]})"), 413,
-      R"("title":"Content Too Large","status":413,"detail":"an item is at most 256 KiB of msgpack","code":"too_large","path":"/items/0","limit":262144})");
+      R"("title":"Content Too Large","status":413,"detail":"one value is at most 256 KiB of msgpack","code":"too_large","path":"/items/0","limit":262144})");
   CHECK_PROBLEM(
       n.send("PATCH", "/v1/sessions/a/state", R"({"k":")" + big + R"("})"), 413,
-      R"("title":"Content Too Large","status":413,"detail":"a state value is at most 256 KiB of msgpack","code":"too_large","path":"/k","limit":262144})");
+      R"("title":"Content Too Large","status":413,"detail":"one value is at most 256 KiB of msgpack","code":"too_large","path":"/k","limit":262144})");
 }
 
 TEST_CASE("bad ids are refused with 400") {

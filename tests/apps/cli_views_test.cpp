@@ -15,12 +15,12 @@ using namespace std::chrono_literals;
 
 namespace {
 
-session_state session_of(std::initializer_list<const char*> items) {
-  session_state out;
+entity_state session_of(std::initializer_list<const char*> items) {
+  entity_state out;
   out.status = lifecycle::live;
   out.revision = 7;
   for (const char* text : items)
-    out.items.push_back({++out.last_seq, timestamp{1'000}, value_from_json(text).value()});
+    out.items.append(++out.last_seq, timestamp{1'000}, value_from_json(text).value());
   return out;
 }
 
@@ -60,7 +60,7 @@ TEST_CASE("a long history is cut and says so") {
 
 TEST_CASE("a session as JSON is the same in both layouts and reads back") {
   auto session = session_of({R"({"role":"user","content":"\u009b"})"});
-  session.entries.set("k", {value{1.0}, 3});
+  session.entries.set(entry_key{section::state, "k"}.str(), {value{1.0}, 3});
   const auto entity = session_ref("a\"b");
   const auto compact = session_json(entity, session, json_layout::compact);
   const auto lines = session_json(entity, session, json_layout::lines);
@@ -79,11 +79,13 @@ TEST_CASE("what a change did is told in words and by names") {
   const change what{
       .revision = 1,
       .at = {},
-      .events = {session_created{}, items_appended{1, {value::map({}), value::map({})}},
-                 key_set{"a\x1b", value{1}}, key_deleted{"b"}, session_deleted{}}};
-  CHECK(describe_events(what) == "create, append 2, set a\\x1b, unset b, delete");
+      .events = {entity_created{}, items_appended{1, {value::map({}), value::map({})}},
+                 entry_set{section::state, "a\x1b", value{1}}, entry_erased{section::state, "b"},
+                 entity_deleted{}}};
+  CHECK(describe_events(what)
+        == "created, items_appended 2, state_set a\\x1b, state_erased b, deleted");
   CHECK(events_json(what)
-        == R"(["session_created","items_appended","key_set","key_deleted","session_deleted"])");
+        == R"(["created","items_appended","state_set","state_erased","deleted"])");
 }
 
 TEST_CASE("what the demo's writer tells arrives as it was told") {

@@ -13,10 +13,10 @@ int main(int argc, char** argv) {
   auto& runtime = **opened;
   const auto session = troupe::session_ref("hello");
 
-  runtime.execute({session, troupe::create_session{.user = "ann"}});
+  runtime.execute({session, {troupe::create{.info = {.user = "ann"}}}});
   const auto appended = runtime.execute(
       {session,
-       troupe::append_items{{troupe::value::map({{"role", "user"}, {"content", "Hello!"}})}}});
+       {troupe::append_items{{troupe::value::map({{"role", "user"}, {"content", "Hello!"}})}}}});
   if (!appended) {
     std::cerr << appended.error().message << '\n';
     return 1;

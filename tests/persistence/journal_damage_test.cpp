@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string key_of(const std::string& id) {
+std::string journal_key(const std::string& id) {
   return internal::entity_key(internal::hash_namespace("default"), entity_kind::session, id);
 }
 
@@ -91,7 +91,7 @@ TEST_CASE("a damaged snapshot fails its entity and no other") {
       REQUIRE(commit(store, change_of(id, 1, "payload")));
     materialise_all_of(store);
   }
-  tamper(dir, "snapshots", key_of("a"), [](std::string& value) { value.back() = 'D'; });
+  tamper(dir, "snapshots", journal_key("a"), [](std::string& value) { value.back() = 'D'; });
   auto store = open(dir);
   const auto damaged = store.load(session_ref("a"));
   REQUIRE_FALSE(damaged);
@@ -112,7 +112,7 @@ TEST_CASE("a start with changes behind a damaged snapshot serves every other ent
     REQUIRE(commit(store, change_of("a", 2, "x")));
     REQUIRE(commit(store, change_of("b", 2, "x")));
   }
-  tamper(dir, "snapshots", key_of("a"), [](std::string& value) { value.back() = 'D'; });
+  tamper(dir, "snapshots", journal_key("a"), [](std::string& value) { value.back() = 'D'; });
   auto store = open(dir);
   CHECK(store.load(session_ref("a")).error().code == errc::damaged);
   CHECK(text_of(store, "b") == "payload;x;");
@@ -127,8 +127,8 @@ TEST_CASE("a snapshot in the place of another is damaged") {
     materialise_all_of(store);
   }
   std::string other;
-  tamper(dir, "snapshots", key_of("a"), [&](std::string& value) { other = value; });
-  tamper(dir, "snapshots", key_of("b"), [&](std::string& value) { value = other; });
+  tamper(dir, "snapshots", journal_key("a"), [&](std::string& value) { other = value; });
+  tamper(dir, "snapshots", journal_key("b"), [&](std::string& value) { value = other; });
   auto store = open(dir);
   CHECK(store.load(session_ref("a")));
   CHECK(store.load(session_ref("b")).error().code == errc::damaged);

@@ -432,6 +432,20 @@ TEST_SUITE("history") {
     CHECK(holds(h, model));
   }
 
+  TEST_CASE("an append keeps no more room free than is used and a complete chunk keeps none") {
+    for (const std::size_t item_bytes : {600, 16384, 40000}) {
+      const auto item = map_of_bytes(item_bytes);
+      history h;
+      const auto first = bytes_allocated_by([&] { h.append(1, {0}, item); });
+      CHECK(first >= item_bytes);
+      CHECK(first < (item_bytes < 16384 ? 2 * item_bytes + 100 : item_bytes + 100));
+    }
+    auto h = history_of(31, 100).take(31);
+    h.shrink_to_fit();
+    const auto item = map_of_bytes(100);
+    CHECK(bytes_allocated_by([&] { h.append(32, {0}, item); }) < 32 * 110 + 100);
+  }
+
   TEST_CASE("trimming a history drops what a longer copy has left in the last chunk") {
     plain model;
     auto h = history_of(9, 600, &model).take(1);

@@ -4,7 +4,7 @@
 
 namespace troupe {
 
-void published_state::publish(std::shared_ptr<const session_state> state) {
+void published_state::publish(std::shared_ptr<const entity_state> state) {
   {
     const std::lock_guard lock{mutex_};
     state_.swap(state);
@@ -13,7 +13,7 @@ void published_state::publish(std::shared_ptr<const session_state> state) {
   // history.
 }
 
-std::shared_ptr<const session_state> published_state::read() const {
+std::shared_ptr<const entity_state> published_state::read() const {
   const std::lock_guard lock{mutex_};
   return state_;
 }

@@ -14,12 +14,12 @@ namespace troupe {
 /// read; only the actor publishes. Empty until the actor has loaded.
 class published_state {
 public:
-  void publish(std::shared_ptr<const session_state> state);
-  [[nodiscard]] std::shared_ptr<const session_state> read() const;
+  void publish(std::shared_ptr<const entity_state> state);
+  [[nodiscard]] std::shared_ptr<const entity_state> read() const;
 
 private:
   mutable std::mutex mutex_;
-  std::shared_ptr<const session_state> state_;
+  std::shared_ptr<const entity_state> state_;
 };
 
 /// Which entities are live, and what they last published. The supervisor alone changes it; any

@@ -10,6 +10,17 @@ namespace troupe {
 
 namespace {
 
+/// Earlier revisions are not kept at hand yet, and a fork needs its parent's.
+expected<void> check_supported(const command& request) {
+  for (const auto& op : request.operations) {
+    if (std::holds_alternative<undo>(op) || std::holds_alternative<redo>(op)
+        || std::holds_alternative<restore>(op) || std::holds_alternative<create_checkpoint>(op)
+        || std::holds_alternative<fork_from>(op) || std::holds_alternative<merge_fork>(op))
+      return fail(errc::not_supported, "this version does not keep earlier revisions yet");
+  }
+  return {};
+}
+
 /// Decide, journal, become, publish, answer: in this order.
 ///
 /// Writes are pipelined: a command is decided against `latest_`, which runs ahead of the disk, and
@@ -29,7 +40,7 @@ public:
 
   session_actor::behavior_type make_behavior() {
     load();
-    return {[this](command_envelope& command) { return on_command(command); },
+    return {[this](command& request) { return on_command(request); },
             [this](const get_state&) { return on_get_state(); }, [this](retire) { on_retire(); }};
   }
 
@@ -38,7 +49,7 @@ private:
   using read_promise = caf::typed_response_promise<state_snapshot>;
 
   struct waiting_command {
-    command_envelope command;
+    command request;
     command_promise promise;
   };
   using waiting_request = std::variant<waiting_command, read_promise>;  // while the state is loaded
@@ -46,10 +57,10 @@ private:
   /// An answer that may leave once `commit` is durable; answers leave in the order of the requests.
   struct reply {
     bool needs_commit = false;
-    session_state state{};  // after that commit
+    entity_state state{};  // after that commit
     expected<outcome> answer{};
-    command_promise command{};
-    read_promise read{};  // instead of command, for a read
+    command_promise written{};
+    read_promise read{};  // instead of written, for a read
   };
 
   // Loading -----------------------------------------------------------------------------------
@@ -61,7 +72,7 @@ private:
   }
 
   void on_loaded(const stored_entity& stored) {
-    auto state = restore_session(stored.snapshot, stored.changes);
+    auto state = restore_entity(stored.snapshot, stored.changes);
     if (!state)
       return on_load_failed(std::move(state.error()));
     if (state->revision != stored.sequence)
@@ -72,8 +83,8 @@ private:
     become_durable(latest_);
     loaded_ = true;
     for (auto& request : std::exchange(waiting_, {})) {
-      if (auto* command = std::get_if<waiting_command>(&request))
-        execute(command->command, std::move(command->promise));
+      if (auto* waiting = std::get_if<waiting_command>(&request))
+        execute(waiting->request, std::move(waiting->promise));
       else
         answer_read(std::move(std::get<read_promise>(request)));
     }
@@ -84,8 +95,8 @@ private:
   void on_load_failed(error why) {
     spdlog::error("session {} cannot be loaded: {}", to_string(options_.entity), why.message);
     for (auto& request : std::exchange(waiting_, {})) {
-      if (auto* command = std::get_if<waiting_command>(&request))
-        command->promise.deliver(to_caf(why));
+      if (auto* waiting = std::get_if<waiting_command>(&request))
+        waiting->promise.deliver(to_caf(why));
       else
         std::get<read_promise>(request).deliver(to_caf(why));
     }
@@ -94,12 +105,12 @@ private:
 
   // Requests ----------------------------------------------------------------------------------
 
-  caf::result<command_result> on_command(command_envelope& command) {
+  caf::result<command_result> on_command(command& request) {
     auto promise = self_->make_response_promise<command_result>();
     if (!loaded_)
-      waiting_.push_back(waiting_command{std::move(command), promise});
+      waiting_.push_back(waiting_command{std::move(request), promise});
     else
-      execute(command, promise);
+      execute(request, promise);
     return promise;
   }
 
@@ -117,7 +128,7 @@ private:
     end_when_idle();
   }
 
-  void execute(const command_envelope& command, command_promise promise) {
+  void execute(const command& request, command_promise promise) {
     if (replies_.size() - first_reply_ >= max_commands_in_flight) {
       promise.deliver(
           to_caf({.code = errc::busy,
@@ -125,18 +136,22 @@ private:
                   .limit = max_commands_in_flight}));
       return;
     }
-    auto decided = decide(latest_, command.command, options_.now(), command.expected_revision);
+    if (auto ok = check_supported(request); !ok) {
+      promise.deliver(to_caf(std::move(ok.error())));
+      return;
+    }
+    auto decided = decide(latest_, request, {.now = options_.now()});
     if (!decided || !decided->answer.changed) {
       auto answer =
           decided ? expected<outcome>{decided->answer} : tl::unexpected(std::move(decided.error()));
-      replies_.push_back({.answer = std::move(answer), .command = std::move(promise)});
+      replies_.push_back({.answer = std::move(answer), .written = std::move(promise)});
       return deliver_ready();
     }
-    latest_ = evolve(std::move(latest_), decided->what);
+    latest_ = std::move(decided->next);
     replies_.push_back({.needs_commit = true,
                         .state = latest_,
                         .answer = decided->answer,
-                        .command = std::move(promise)});
+                        .written = std::move(promise)});
     compat::request(self_, options_.store,
                     commit_request{options_.entity, decided->what.revision, encode(decided->what)})
         .then([this, generation = generation_](const commit_receipt&) { on_committed(generation); },
@@ -173,7 +188,7 @@ private:
       if (lost.read.pending())
         lost.read.deliver(state_snapshot{durable_});
       else
-        lost.command.deliver(to_caf(why));
+        lost.written.deliver(to_caf(why));
     }
     latest_ = *durable_;
     offer_to_retire();
@@ -189,13 +204,13 @@ private:
       if (lost.read.pending())
         lost.read.deliver(to_caf(why));
       else
-        lost.command.deliver(to_caf(why));
+        lost.written.deliver(to_caf(why));
     }
     self_->quit();
   }
 
-  void become_durable(session_state state) {
-    durable_ = std::make_shared<const session_state>(std::move(state));
+  void become_durable(entity_state state) {
+    durable_ = std::make_shared<const entity_state>(std::move(state));
     options_.published->publish(durable_);
   }
 
@@ -206,9 +221,9 @@ private:
       if (ready.read.pending())
         ready.read.deliver(state_snapshot{durable_});
       else if (ready.answer)
-        ready.command.deliver(command_result{*ready.answer, durable_});
+        ready.written.deliver(command_result{*ready.answer, durable_});
       else
-        ready.command.deliver(to_caf(ready.answer.error()));
+        ready.written.deliver(to_caf(ready.answer.error()));
     }
     if (first_reply_ == replies_.size()) {
       replies_.clear();
@@ -246,8 +261,8 @@ private:
 
   session_actor::pointer self_;
   session_options options_;
-  session_state latest_;  // with changes that are on their way
-  std::shared_ptr<const session_state> durable_;
+  entity_state latest_;  // with changes that are on their way
+  std::shared_ptr<const entity_state> durable_;
   std::vector<waiting_request> waiting_;
   std::vector<reply> replies_;  // in the order of requests, from first_reply_ on
   std::size_t first_reply_ = 0;

@@ -24,7 +24,7 @@ public:
         options_{std::move(options)} {}
 
   supervisor_actor::behavior_type make_behavior() {
-    return {[this](command_envelope& command) { return route<command_result>(std::move(command)); },
+    return {[this](command& command) { return route<command_result>(std::move(command)); },
             [this](get_state& query) { return route<state_snapshot>(std::move(query)); },
             [this](const ready_to_retire& offer) { on_ready_to_retire(offer); },
             [this](drain) { return on_drain(); }};
@@ -37,7 +37,7 @@ private:
     caf::typed_response_promise<Answer> promise;
   };
   using deferred_request =
-      std::variant<deferred<command_result, command_envelope>, deferred<state_snapshot, get_state>>;
+      std::variant<deferred<command_result, command>, deferred<state_snapshot, get_state>>;
 
   /// A live entity. While it retires, requests wait here for its successor: at no time do two
   /// actors of one entity write.

@@ -26,11 +26,9 @@ timestamp system_clock_now() {
   return {std::chrono::duration_cast<std::chrono::milliseconds>(since).count()};
 }
 
-expected<std::string> fold(entity_kind kind, std::string_view snapshot,
+expected<std::string> fold(entity_kind, std::string_view snapshot,
                            const std::vector<std::string>& changes) {
-  if (kind != entity_kind::session)
-    return fail(errc::newer_format, "this build knows no " + std::string{to_string(kind)});
-  return fold_session(snapshot, changes);
+  return fold_entity(snapshot, changes);
 }
 
 /// What measurement says (docs of CAF's own defaults: an idle node takes 16 % of a core).
@@ -49,10 +47,8 @@ struct system_config : caf::actor_system_config {
   std::_Exit(75);
 }
 
-/// What the embedding API takes today; the HTTP edge checks ids earlier, for their path.
+/// The HTTP edge checks ids earlier, for their path.
 expected<void> check_entity(const entity_ref& entity) {
-  if (entity.kind != entity_kind::session)
-    return fail(errc::not_supported, "this version has sessions only");
   for (const auto* name : {&entity.id, &entity.name_space}) {
     if (auto ok = checked_id(*name); !ok)
       return tl::unexpected(std::move(ok.error()));
@@ -167,20 +163,16 @@ void runtime::close() {
   impl_->close();
 }
 
-void runtime::execute(session_request request, std::function<void(expected<command_result>)> done) {
+void runtime::execute(command request, std::function<void(expected<command_result>)> done) {
   if (auto ok = check_entity(request.entity); !ok)
     return done(tl::unexpected(std::move(ok.error())));
   if (impl_->draining)
     return done(fail(errc::draining, "the runtime is closing"));
-  compat::anon_send(impl_->gateway, host_command{{.entity = std::move(request.entity),
-                                                  .principal = std::move(request.principal),
-                                                  .expected_revision = request.expected_revision,
-                                                  .command = std::move(request.command)},
-                                                 completion<command_result>{std::move(done)}});
+  compat::anon_send(impl_->gateway,
+                    host_command{std::move(request), completion<command_result>{std::move(done)}});
 }
 
-expected<command_result> runtime::execute(session_request request,
-                                          std::chrono::milliseconds deadline) {
+expected<command_result> runtime::execute(command request, std::chrono::milliseconds deadline) {
   return wait_for<command_result>(deadline,
                                   [&](auto done) { execute(std::move(request), std::move(done)); });
 }
@@ -205,6 +197,10 @@ void runtime::read(const entity_ref& entity, std::function<void(expected<snapsho
 expected<runtime::snapshot> runtime::read(const entity_ref& entity,
                                           std::chrono::milliseconds deadline) {
   return wait_for<snapshot>(deadline, [&](auto done) { read(entity, std::move(done)); });
+}
+
+timestamp runtime::now() const {
+  return impl_->options.now();
 }
 
 runtime_stats runtime::stats() const {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <troupe/state/session.hpp>
+#include <troupe/state/decide.hpp>
 
 #include <chrono>
 #include <filesystem>
@@ -22,33 +22,25 @@ struct runtime_options {
   std::function<void(const error&)> on_fatal{};
 };
 
-/// One command, on behalf of somebody, for one session.
-struct session_request {
-  entity_ref entity;
-  session_command command;
-  std::optional<std::uint64_t> expected_revision{};  ///< else: `revision_conflict`
-  std::string principal{};
-};
-
 struct runtime_stats {
   std::uint64_t position = 0;      ///< changes committed since the store was made
   std::uint64_t materialised = 0;  ///< of these covered by snapshots
   std::uint64_t tail_bytes = 0;    ///< to be replayed at the next start
   std::uint64_t commits = 0;       ///< transactions since the start
   std::uint64_t changes = 0;       ///< changes since the start
-  std::uint64_t live = 0;          ///< sessions with an actor
+  std::uint64_t live = 0;          ///< entities with an actor
 };
 
-/// The embedding API: all of Troupe in one object. Sessions wake when they are asked for. An answer
-/// to a command means that its change is on disk; a read shows every change that was answered
-/// before it.
+/// The embedding API: all of Troupe in one object. Entities of every scope wake when they are asked
+/// for. An answer to a command means that its change is on disk; a read shows every change that was
+/// answered before it.
 ///
 /// Any thread may call anything. Callbacks run on a runtime thread and must not block.
 /// Errors: those of `decide`; `busy`, `draining`, `store_full`, `store_failed`, `outcome_unknown`,
 /// `damaged`.
 class runtime {
 public:
-  using snapshot = std::shared_ptr<const session_state>;
+  using snapshot = std::shared_ptr<const entity_state>;
 
   /// Errors: `busy` (another process has the directory, which is named), `damaged`, `newer_format`,
   /// `store_full`, `store_failed`.
@@ -57,9 +49,9 @@ public:
   /// Closes, waiting for what is in flight.
   ~runtime();
 
-  void execute(session_request request, std::function<void(expected<command_result>)> done);
+  void execute(command request, std::function<void(expected<command_result>)> done);
   /// Blocks until the answer. After `deadline`: `outcome_unknown`.
-  expected<command_result> execute(session_request request,
+  expected<command_result> execute(command request,
                                    std::chrono::milliseconds deadline = std::chrono::seconds{30});
 
   /// The committed state; `status` says whether there is such a session. A live one answers at
@@ -67,6 +59,9 @@ public:
   void read(const entity_ref& entity, std::function<void(expected<snapshot>)> done);
   expected<snapshot> read(const entity_ref& entity,
                           std::chrono::milliseconds deadline = std::chrono::seconds{30});
+
+  /// The clock that commands are decided by; what expires is judged by it.
+  [[nodiscard]] timestamp now() const;
 
   /// Waits for a commit that is on its way.
   [[nodiscard]] runtime_stats stats() const;

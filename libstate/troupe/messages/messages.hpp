@@ -7,7 +7,7 @@
 /// Messages stay inside one process (they carry immutable state by pointer); none is serialised.
 
 #include <troupe/messages/caf_compat.hpp>
-#include <troupe/state/session.hpp>
+#include <troupe/state/decide.hpp>
 
 #include <caf/error.hpp>
 #include <caf/type_id.hpp>
@@ -22,14 +22,6 @@
 
 namespace troupe {
 
-/// One command on its way to one entity.
-struct command_envelope {
-  entity_ref entity;
-  std::string principal;
-  std::optional<std::uint64_t> expected_revision;  ///< else `revision_conflict`
-  session_command command;
-};
-
 /// Asks a session actor for its committed state, after every command that was sent before.
 struct get_state {
   entity_ref entity;
@@ -37,7 +29,7 @@ struct get_state {
 
 /// Committed state; shared and immutable.
 struct state_snapshot {
-  std::shared_ptr<const session_state> state;
+  std::shared_ptr<const entity_state> state;
 };
 
 /// One change of one entity, to be made durable.
@@ -120,7 +112,7 @@ private:
 
 /// From a host thread: what to do and whom to call with the answer.
 struct host_command {
-  command_envelope envelope;
+  command envelope;
   completion<command_result> done;
 };
 struct host_read {
@@ -133,7 +125,7 @@ struct host_read {
 #define TROUPE_LOCAL_MESSAGE(type) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(type)
 TROUPE_LOCAL_MESSAGE(troupe::error)
 TROUPE_LOCAL_MESSAGE(troupe::command_result)
-TROUPE_LOCAL_MESSAGE(troupe::command_envelope)
+TROUPE_LOCAL_MESSAGE(troupe::command)
 TROUPE_LOCAL_MESSAGE(troupe::get_state)
 TROUPE_LOCAL_MESSAGE(troupe::state_snapshot)
 TROUPE_LOCAL_MESSAGE(troupe::commit_request)
@@ -155,7 +147,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(troupe, (troupe::errc))
   CAF_ADD_TYPE_ID(troupe, (troupe::error))
   CAF_ADD_TYPE_ID(troupe, (troupe::command_result))
-  CAF_ADD_TYPE_ID(troupe, (troupe::command_envelope))
+  CAF_ADD_TYPE_ID(troupe, (troupe::command))
   CAF_ADD_TYPE_ID(troupe, (troupe::get_state))
   CAF_ADD_TYPE_ID(troupe, (troupe::state_snapshot))
   CAF_ADD_TYPE_ID(troupe, (troupe::commit_request))
@@ -203,16 +195,15 @@ using store_actor =
 /// durable, commands in the order they came, several in flight. A failed commit takes back
 /// everything that was not durable. Errors: those of `decide` and of the store.
 using session_actor =
-    caf::typed_actor<caf::result<command_result>(command_envelope),
-                     caf::result<state_snapshot>(get_state), caf::result<void>(retire)>;
+    caf::typed_actor<caf::result<command_result>(command), caf::result<state_snapshot>(get_state),
+                     caf::result<void>(retire)>;
 
 /// The one that knows all entities: finds or wakes the actor and hands the request on to it,
 /// restarts what crashed. Errors: those of the session actor; `draining`, `busy`,
 /// `damaged`.
 using supervisor_actor =
-    caf::typed_actor<caf::result<command_result>(command_envelope),
-                     caf::result<state_snapshot>(get_state), caf::result<void>(ready_to_retire),
-                     caf::result<void>(drain)>;
+    caf::typed_actor<caf::result<command_result>(command), caf::result<state_snapshot>(get_state),
+                     caf::result<void>(ready_to_retire), caf::result<void>(drain)>;
 
 /// The host threads' way in: asks the supervisor, calls back. Drained once every call was answered.
 using gateway_actor = caf::typed_actor<caf::result<void>(host_command),

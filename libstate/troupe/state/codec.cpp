@@ -418,7 +418,7 @@ expected<entity_state> decode_entity(std::string_view bytes) {
     packed.push_back(chunk.item().as_binary().value_or(""));
   }
   if (ok && !packed.empty()) {
-    auto items = history::from_chunks(packed);
+    auto items = history::from_chunks(packed, stored_depth);
     if (!items)
       return tl::unexpected(items.error());
     out.items = *std::move(items);

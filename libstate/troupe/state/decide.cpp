@@ -34,9 +34,9 @@ expected<void> check_value(const value& data, std::string path) {
               std::move(path));
 }
 
-expected<void> check_map(const value& data, std::string path) {
+expected<void> check_map(std::string_view what, const value& data, std::string path) {
   if (data.type() != value_type::map)
-    return fail(errc::wrong_type, "this is an object", std::move(path));
+    return fail(errc::wrong_type, std::string{what} + " is an object", std::move(path));
   return check_value(data, std::move(path));
 }
 
@@ -154,7 +154,8 @@ expected<void> check_revision(const entity_state& state, const command& what) {
 expected<void> check_quota(const entity_state& before, const entity_state& after) {
   if (after.bytes() > max_entity_bytes && after.bytes() > before.bytes())
     return internal::refuse_beyond(errc::quota_exceeded,
-                                   "an entity holds at most 8 MiB of items, keys and values",
+                                   "a " + std::string{to_string(after.kind)}
+                                       + " holds at most 8 MiB of items, keys and values",
                                    max_entity_bytes);
   if (after.entries.size() > max_entries && after.entries.size() > before.entries.size())
     return internal::refuse_beyond(errc::quota_exceeded, "an entity has at most 100,000 entries",

@@ -68,6 +68,11 @@ struct outcome {
 
 [[nodiscard]] outcome outcome_of(const change& what);
 
+/// An outcome together with the state that it is the outcome of; shared and immutable.
+struct command_result : outcome {
+  std::shared_ptr<const entity_state> state{};  ///< committed, right behind this command
+};
+
 struct decision {
   change what{};        ///< without events when nothing is to change
   entity_state next{};  ///< `evolve(state, what)`

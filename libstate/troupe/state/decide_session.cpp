@@ -13,7 +13,7 @@ namespace troupe::internal {
 namespace {
 
 expected<void> check_item(const value& item, const std::string& path) {
-  if (auto ok = check_map(item, path); !ok)
+  if (auto ok = check_map("an item", item, path); !ok)
     return ok;
   for (const char* field : {"seq", "at"}) {
     if (item.view().find(field))
@@ -223,7 +223,7 @@ expected<void> decider::operator()(const update_notebook& op) {
   }
   if (op.cell_count)
     set(section::notebook, "cell_count", value{*op.cell_count});
-  if (auto ok = check_map(op.variables, "/variables"); !ok)
+  if (auto ok = check_map("variables", op.variables, "/variables"); !ok)
     return ok;
   std::vector<std::pair<std::string, value>> variables;
   for (auto member = op.variables.view().children(); member.next();) {

@@ -96,7 +96,7 @@ expected<void> set_policy(decider& d, const policy& limits) {
 }
 
 expected<void> merge_metadata(decider& d, const value& patch) {
-  if (auto ok = check_map(patch, "/metadata"); !ok)
+  if (auto ok = check_map("metadata", patch, "/metadata"); !ok)
     return ok;
   for (auto member = patch.view().children(); member.next();) {
     if (auto ok = check_key(member.key(), pointer({"metadata", member.key()})); !ok)
@@ -266,9 +266,10 @@ struct key_operation {
 expected<void> decider::operator()(const create& op) {
   if (out.next.live()) {
     if (op.only_if_absent)
-      return tl::unexpected(error{.code = errc::already_exists,
-                                  .message = "it is there already",
-                                  .current_revision = out.next.revision});
+      return tl::unexpected(
+          error{.code = errc::already_exists,
+                .message = "the " + std::string{to_string(out.next.kind)} + " is there already",
+                .current_revision = out.next.revision});
     return {};
   }
   const bool foreign = request.entity.kind == entity_kind::user

@@ -91,7 +91,7 @@ expected<void> decider::operator()(const create_checkpoint& op) {
     if (auto ok = check_name(op.tags[i], "/tags/" + std::to_string(i)); !ok)
       return ok;
   }
-  if (auto ok = check_map(op.metadata, "/metadata"); !ok)
+  if (auto ok = check_map("metadata", op.metadata, "/metadata"); !ok)
     return ok;
   // With other operations in the same command, what they made of it.
   const auto pinned = out.what.events.empty() ? out.next.revision : revision();

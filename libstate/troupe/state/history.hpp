@@ -16,8 +16,8 @@
 
 namespace troupe {
 
-/// A look at one item of a history: no ownership, no allocation. It is good as long as some copy of
-/// the history holds the item.
+/// A look at one item of a history: no ownership, no allocation. It is good as long as a history
+/// with the item lives unchanged: the one asked or a copy of it. An append may move the last chunk.
 struct item_view {
   std::uint64_t seq = 0;
   timestamp at;
@@ -46,10 +46,10 @@ struct packed_chunk {
   std::size_t first_index = 0;  ///< of its first item in the history
   std::size_t count = 0;        ///< items
   bool sealed = false;          ///< no append to this history adds to it
-  std::string_view bytes;       ///< good as long as some copy holds the items
+  std::string_view bytes;       ///< good as long as an `item_view` into it
 };
 
-/// The items of one conversation in their order, packed: an item costs its msgpack and about ten
+/// The items of one conversation in their order, packed: an item costs its msgpack and about twelve
 /// bytes. It is a value that grows at its end: a copy is two reference counts, whatever the size,
 /// and no change to one copy is ever seen through another. Copies share their items in chunks that
 /// are never modified, so a history, its snapshots and forks together hold each item once.

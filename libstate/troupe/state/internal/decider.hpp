@@ -98,8 +98,8 @@ struct decider {
 /// What is kept must be readable by every reader. Values from JSON and msgpack were checked before;
 /// a C++ host can build others. Errors: `too_large`, `too_deep`, `invalid_value`.
 expected<void> check_value(const value& data, std::string path);
-/// A map, beyond the above. Errors: `wrong_type`.
-expected<void> check_map(const value& data, std::string path);
+/// A map, beyond the above; `what` is what the error calls it. Errors: `wrong_type`.
+expected<void> check_map(std::string_view what, const value& data, std::string path);
 /// Any UTF-8 of at most 256 bytes. Errors: `bad_id`.
 expected<void> check_key(std::string_view key, std::string path = {});
 /// An id (see `checked_id`) with the path of where it stood.
