@@ -108,7 +108,7 @@ private:
   caf::result<command_result> on_command(command& request) {
     auto promise = self_->make_response_promise<command_result>();
     if (!loaded_)
-      waiting_.push_back(waiting_command{std::move(request), promise});
+      waiting_.emplace_back(std::in_place_type<waiting_command>, std::move(request), promise);
     else
       execute(request, promise);
     return promise;
@@ -117,7 +117,7 @@ private:
   caf::result<state_snapshot> on_get_state() {
     auto promise = self_->make_response_promise<state_snapshot>();
     if (!loaded_)
-      waiting_.push_back(promise);
+      waiting_.emplace_back(std::in_place_type<read_promise>, promise);
     else
       answer_read(promise);
     return promise;
