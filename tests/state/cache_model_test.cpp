@@ -6,8 +6,10 @@
 #include "../support/seed.hpp"
 #include <doctest/doctest.h>
 
+#include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace troupe;
@@ -149,14 +151,8 @@ private:
     return out;
   }
 
-  void reload() {
-    const auto all = saved();
-    limits_.max_entries = 1 + below(20);
-    if (below(2) == 0)
-      limits_.max_bytes = 600 + below(6000);
-    cache<Policy> real{limits_};
-    naive_cache<Order> model{limits_};
-    now_.ms += static_cast<std::int64_t>(below(50));
+  void restore(const std::vector<saved_entry>& all, cache<Policy>& real,
+               naive_cache<Order>& model) {
     for (const auto& x : all) {
       const auto done = real.restore(x, now_);
       const auto wanted = model.restore(x, now_);
@@ -164,6 +160,22 @@ private:
       if (done)
         REQUIRE(*done == *wanted);
     }
+  }
+
+  /// What was saved some time ago comes back into the same cache, or what is there into another.
+  void reload() {
+    if (below(2) == 0) {
+      restore(std::exchange(old_, saved()), real_, model_);
+      return;
+    }
+    const auto all = saved();
+    limits_.max_entries = 1 + below(20);
+    if (below(2) == 0)
+      limits_.max_bytes = 600 + below(6000);
+    cache<Policy> real{limits_};
+    naive_cache<Order> model{limits_};
+    now_.ms += static_cast<std::int64_t>(below(50));
+    restore(all, real, model);
     real_ = std::move(real);
     model_ = std::move(model);
   }
@@ -197,6 +209,7 @@ private:
   cache<Policy> real_;
   naive_cache<Order> model_{{}};
   timestamp now_{1'000};
+  std::vector<saved_entry> old_;
 };
 
 template <class Policy, class Order>
