@@ -217,6 +217,24 @@ TEST_CASE("the hit ratio of S3-FIFO is above that of LRU on a skewed trace with 
   CHECK(of_fifo > of_lru + 0.02);
 }
 
+TEST_CASE_TEMPLATE("keys that differ in their last byte only are two keys", Policy, lru, s3_fifo) {
+  shelf<Policy> s{10};
+  auto twin = key_of(1);
+  twin.digest.bytes.back() ^= 1;
+  REQUIRE(s.put(1));
+  CHECK(!s.held.get(twin, s.now));
+  REQUIRE(s.held.set(twin, {.output = "twin"}, {}, s.now));
+  CHECK(s.hit(1));
+  CHECK(s.held.get(twin, s.now) == value{"twin"});
+}
+
+TEST_CASE("an entry costs its bytes and its labels and a fixed sum for each") {
+  const cache_content content{
+      .output = "four", .request = 1, .agent = "ann", .tags = {"t", "", "tag"}};
+  CHECK(cache_cost({}) == 256 + 1 + 1);
+  CHECK(cache_cost(content) == 256 + 5 + 1 + 3 * 112 + 3 + 1 + 3);
+}
+
 // Time -------------------------------------------------------------------------------------------
 
 TEST_CASE_TEMPLATE("an entry is a hit up to its last millisecond and a hit does not prolong it",
