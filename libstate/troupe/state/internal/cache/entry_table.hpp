@@ -55,7 +55,7 @@ public:
 
   [[nodiscard]] std::uint32_t find(const cache_key& key) const;
   [[nodiscard]] std::uint32_t any(cache_label label, std::string_view text) const {
-    return text.empty() ? none : labels_.any(label, text);
+    return labels_.any(label, text);
   }
   [[nodiscard]] std::uint32_t due(timestamp now) const noexcept { return expiry_.due(now.ms); }
   [[nodiscard]] bool live(std::uint32_t at, timestamp now) const noexcept {
