@@ -14,8 +14,12 @@ std::uint64_t entry_size(std::string_view stored_key, const value& data) {
 
 void set_entry(entity_state& state, section in, std::string_view key, entry data) {
   const entry_key at{in, key};
-  if (const auto* old = state.entries.find(at))
+  if (const auto* old = state.entries.find(at)) {
     state.entry_bytes -= entry_size(at, old->data);
+    // A fork counts anew, and the revisions of the entries that it began with are its parent's.
+    if (old->revision >= data.revision && lineage_of(state))
+      data.revision = old->revision + 1;
+  }
   state.entry_bytes += entry_size(at, data.data);
   state.entries.set(at.str(), std::move(data));
 }

@@ -12,6 +12,9 @@ namespace {
 /// A document's own nesting beyond that of the values in it.
 constexpr std::size_t stored_depth = limits{}.depth + 6;
 
+/// Of an entry, as long as `entry_key` has room for; refs of forks are the longest.
+constexpr std::size_t max_stored_key_bytes = 600;
+
 /// Reads the fields of one stored array in order; after the first that does not fit, all that
 /// follow are empty and `ok` is false.
 class field_reader {
@@ -51,7 +54,12 @@ public:
   entity_ref ref() {
     field_reader in{next()};
     entity_ref out{in.id(), in.one_of(entity_kind::session, entity_kind::global), in.id()};
-    ok_ = ok_ && in.ok();
+    ok_ = ok_ && in.ended();
+    return out;
+  }
+  std::string key() {
+    auto out = text();
+    ok_ = ok_ && out.size() <= max_stored_key_bytes;
     return out;
   }
 
@@ -70,6 +78,12 @@ public:
   }
 
   [[nodiscard]] bool ok() const { return ok_; }
+  /// All was good and nothing is left: what stands within events and snapshots has a fixed length,
+  /// since what followed there would be lost.
+  bool ended() {
+    ok_ = ok_ && !cursor_.next();
+    return ok_;
+  }
   void refuse() { ok_ = false; }
 
 private:
@@ -224,7 +238,7 @@ items_restored read_event(field_reader& in) {
   read_maps(in, in.array(), [&](value_view stored) {
     field_reader item{stored};
     kept_item one{.seq = item.number(), .at = item.time(), .fields = item.any()};
-    const bool good = item.ok() && one.fields.type() == value_type::map;
+    const bool good = item.ended() && one.fields.type() == value_type::map;
     e.items.push_back(std::move(one));
     return good;
   });
@@ -232,14 +246,14 @@ items_restored read_event(field_reader& in) {
 }
 template <>
 entry_set read_event(field_reader& in) {
-  entry_set e{.in = in.which_section(), .key = in.text(), .data = {}, .expires = {}};
+  entry_set e{.in = in.which_section(), .key = in.key(), .data = {}, .expires = {}};
   e.data = in.any();
   e.expires = in.time();
   return e;
 }
 template <>
 entry_erased read_event(field_reader& in) {
-  entry_erased e{.in = in.which_section(), .key = in.text()};
+  entry_erased e{.in = in.which_section(), .key = in.key()};
   const auto expired = in.next().as_bool();
   if (!expired)
     in.refuse();
@@ -360,7 +374,7 @@ expected<change> decode_change(std::string_view bytes) {
     field_reader in{asked_by};
     idempotency once{.principal = in.text(), .key = in.text(), .body_hash = {}};
     once.body_hash = in.bytes();
-    if (!in.ok())
+    if (!in.ended())
       return fail(errc::damaged, "a change's idempotency key lacks a field");
     out.asked_by = std::move(once);
   }
@@ -427,10 +441,10 @@ expected<entity_state> decode_entity(std::string_view bytes) {
   for (auto at = entries.children(); ok && at.next();) {
     field_reader in{at.item()};
     const auto which = in.which_section();
-    const auto key = in.text();
+    const auto key = in.key();
     entry held{.data = {}, .revision = in.number(), .expires = in.time()};
     held.data = in.any();
-    ok = in.ok() && key.size() <= 600;
+    ok = in.ended();
     out.entry_bytes += key.size() + held.data.bytes().size();
     // A key stands once.
     ok = ok && out.entries.set(entry_key{which, key}.str(), std::move(held));

@@ -44,9 +44,14 @@ bool is_compressed(std::string_view bytes) noexcept {
 }
 
 expected<std::string> decompressed(std::string_view bytes, std::size_t max_bytes) {
+  // One whole frame, and no more than its blocks can hold (a block is at least four bytes): before
+  // memory is taken.
   const auto size = ZSTD_getFrameContentSize(bytes.data(), bytes.size());
-  if (size == ZSTD_CONTENTSIZE_UNKNOWN || size == ZSTD_CONTENTSIZE_ERROR || size > max_bytes)
+  if (size == ZSTD_CONTENTSIZE_UNKNOWN || size == ZSTD_CONTENTSIZE_ERROR || size > max_bytes
+      || size / ZSTD_BLOCKSIZE_MAX > bytes.size() / 4)
     return fail(errc::damaged, "a compressed record does not say a size that can be");
+  if (ZSTD_findFrameCompressedSize(bytes.data(), bytes.size()) != bytes.size())
+    return fail(errc::damaged, "a compressed record is cut off or longer than it says");
   if (decompressor() == nullptr)
     return fail(errc::internal, "no memory to decompress");
   std::string out(size, '\0');

@@ -175,11 +175,11 @@ expected<void> decider::operator()(const restore& op) {
   } else {
     to = std::get<std::uint64_t>(op.to);
   }
+  if (to < out.next.first_revision)  // of a life before this one
+    return gone(to);
   const auto target = kept(*this, to);
   if (!target)
     return tl::unexpected(target.error());
-  if (!(*target)->live())
-    return gone(to);
   if (!same_content(out.next, **target))
     revert(*this, revert_cause::restore, to, **target, {});
   return {};
@@ -196,6 +196,11 @@ expected<void> decider::operator()(const fork_from& op) {
     return fail(errc::not_found, "the entity to fork is not there", "/parent");
   if (op.parent.kind != request.entity.kind)
     return fail(errc::wrong_scope, "a fork is of the same kind as its parent", "/parent");
+  if (op.parent.name_space != request.entity.name_space)
+    return fail(errc::invalid_value, "a fork stays in its parent's namespace", "/parent");
+  if (!request.by.trusted && request.entity.kind == entity_kind::user
+      && request.entity.id != request.by.user)
+    return fail(errc::forbidden, "a principal creates only what is its own", "/user");
   out.next = *op.base;
   emit(entity_forked{op.parent, op.base->revision});
   if (!find(section::info, info_key::placement))

@@ -25,7 +25,8 @@ enum class lifecycle : std::uint8_t {
 
 struct entry {
   value data{};
-  std::uint64_t revision = 0;  ///< of the entity when the entry was last written
+  std::uint64_t revision = 0;  ///< of the entity when it was last written; in a fork, where the
+                               ///< parent's count was higher, one more than it was
   timestamp expires{};         ///< 0: never; from then on reads take the entry for absent
 
   [[nodiscard]] bool live(timestamp now) const noexcept { return expires.ms == 0 || now < expires; }

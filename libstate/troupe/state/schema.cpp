@@ -1,4 +1,5 @@
 #include <troupe/state/internal/canonical.hpp>
+#include <troupe/state/internal/decider.hpp>
 #include <troupe/state/json.hpp>
 #include <troupe/state/schema.hpp>
 
@@ -27,16 +28,58 @@ expected<void> check_key(const schema_version& rules, std::string_view key, valu
   return {};
 }
 
-bool is_state_map(const value& x) {
+bool is_map(const value& x) {
   return x.type() == value_type::map && internal::well_formed(x.bytes(), limits{}.depth + 1);
 }
 
-/// A copy of the state that holds exactly these keys; for previews and rules.
-entity_state with_state(const entity_state& state, const std::vector<event>& steps, timestamp now) {
-  auto out = state;
+/// The events that make the state hold exactly these keys.
+std::vector<event> steps_to(value_view wanted, const entity_state& state, timestamp now) {
+  std::vector<event> steps;
+  for_each_entry(state, section::state, now, [&](std::string_view key, const entry&) {
+    if (!wanted.find(key))
+      steps.emplace_back(entry_erased{section::state, std::string{key}});
+  });
+  for (auto key = wanted.children(); key.next();) {
+    const auto* old = find(state, section::state, key.key(), now);
+    if (!old || !(old->data.view() == key.item()))
+      steps.emplace_back(entry_set{section::state, std::string{key.key()}, value{key.item()},
+                                   old ? old->expires : timestamp{}});
+  }
+  return steps;
+}
+
+event follows(const std::string& id, std::uint32_t version) {
+  return entry_set{section::schema, "id", value::array({id, version}), timestamp{}};
+}
+
+entity_state after_steps(entity_state state, const std::vector<event>& steps, timestamp now) {
   for (const auto& step : steps)
-    apply(out, step, state.revision, now);
-  return out;
+    apply(state, step, state.revision, now);
+  return state;
+}
+
+expected<void> check_rules(const schema_version& rules, const entity_state& state) {
+  for (const auto& rule : rules.rules) {
+    if (auto ok = rule(state); !ok)
+      return refused(ok.error(), ok.error().path);
+  }
+  return {};
+}
+
+/// What a migration made can be kept, and the version takes it.
+expected<void> check_migrated(const std::string& id, const schema_version& rules, value_view map,
+                              const entity_state& state, timestamp now) {
+  for (auto key = map.children(); key.next();) {
+    if (auto ok = internal::check_key(key.key(), key_path(key.key())); !ok)
+      return refused(ok.error(), ok.error().path);
+    if (auto ok = internal::check_value(value{key.item()}, key_path(key.key())); !ok)
+      return refused(ok.error(), ok.error().path);
+    if (auto ok = check_key(rules, key.key(), key.item()); !ok)
+      return ok;
+  }
+  auto steps = steps_to(map, state, now);
+  steps.push_back(follows(id, rules.version));
+  return check_rules(rules, after_steps(state, steps, now));
 }
 
 }  // namespace
@@ -91,15 +134,15 @@ expected<value> schema_registry::read(const entity_state& state, timestamp now) 
     auto next = step.migrate(map);
     if (!next)
       return tl::unexpected(next.error());
-    if (!is_state_map(*next))
+    if (!is_map(*next))
       return fail(errc::invalid_by_schema, "the migration to version "
                                                + std::to_string(step.version)
                                                + " gives no object that can be kept");
     map = *std::move(next);
     migrated = true;
   }
-  for (auto key = map.view().children(); migrated && key.next();) {
-    if (auto ok = check_key((*versions)->back(), key.key(), key.item()); !ok)
+  if (migrated) {
+    if (auto ok = check_migrated(schema->id, (*versions)->back(), map, state, now); !ok)
       return tl::unexpected(ok.error());
   }
   return map;
@@ -120,18 +163,8 @@ expected<std::vector<event>> schema_registry::migrate(const entity_state& state,
   const auto wanted = read(state, now);
   if (!wanted)
     return tl::unexpected(wanted.error());
-  for_each_entry(state, section::state, now, [&](std::string_view key, const entry&) {
-    if (!wanted->view().find(key))
-      steps.emplace_back(entry_erased{section::state, std::string{key}});
-  });
-  for (auto key = wanted->view().children(); key.next();) {
-    const auto* old = troupe::find(state, section::state, key.key(), now);
-    if (!old || !(old->data.view() == key.item()))
-      steps.emplace_back(entry_set{section::state, std::string{key.key()}, value{key.item()},
-                                   old ? old->expires : timestamp{}});
-  }
-  steps.emplace_back(
-      entry_set{section::schema, "id", value::array({schema->id, newest}), timestamp{}});
+  steps = steps_to(*wanted, state, now);
+  steps.push_back(follows(schema->id, newest));
   return steps;
 }
 
@@ -141,7 +174,7 @@ expected<migration_preview> schema_registry::preview(const entity_state& state,
   if (!steps)
     return tl::unexpected(steps.error());
   const auto from = schema_of(state).value_or(schema_id{});
-  const auto after = with_state(state, *steps, now);
+  const auto after = after_steps(state, *steps, now);
   return migration_preview{from, schema_of(after).value_or(from), diff(state, after)};
 }
 
@@ -172,11 +205,7 @@ expected<void> schema_registry::check(const change& what, const entity_state& ne
         return ok;
     }
   }
-  for (const auto& rule : rules->rules) {
-    if (auto ok = rule(next); !ok)
-      return refused(ok.error(), ok.error().path);
-  }
-  return {};
+  return check_rules(*rules, next);
 }
 
 }  // namespace troupe

@@ -159,7 +159,8 @@ merge_plan plan_merge(const entity_state& base, const entity_state& ours,
 std::uint64_t merge_base(const entity_state& parent, const entity_ref& fork,
                          const entity_state& fork_state) {
   if (const auto* merged = find(parent, section::merges, to_string(fork), always))
-    return merged->data.view().as_uint64().value_or(0);
+    // What was merged may have been an earlier fork of this id.
+    return std::max(merged->data.view().as_uint64().value_or(0), fork_state.first_revision);
   return fork_state.first_revision;
 }
 
@@ -245,6 +246,16 @@ std::vector<std::uint64_t> timeline::revisions() const {
   return out;
 }
 
+namespace {
+
+/// 0 when the clock went back.
+std::uint64_t age(timestamp since, timestamp now) {
+  return now < since ? 0
+                     : static_cast<std::uint64_t>(now.ms) - static_cast<std::uint64_t>(since.ms);
+}
+
+}  // namespace
+
 void timeline::prune(const retention& keep, timestamp now,
                      std::span<const std::uint64_t> fork_bases) {
   std::set<std::uint64_t> pinned{fork_bases.begin(), fork_bases.end()};
@@ -255,8 +266,7 @@ void timeline::prune(const retention& keep, timestamp now,
   std::deque<kept> left;
   for (auto& one : kept_) {
     const bool newest = index + 1 == kept_.size();
-    const bool young =
-        !keep.max_age_ms || now.ms - one.since.ms <= static_cast<std::int64_t>(*keep.max_age_ms);
+    const bool young = !keep.max_age_ms || age(one.since, now) <= *keep.max_age_ms;
     if (newest || pinned.contains(one.state.revision) || (index >= first_counted && young))
       left.push_back(std::move(one));
     ++index;
