@@ -250,16 +250,18 @@ void timeline::prune(const retention& keep, timestamp now,
   std::set<std::uint64_t> pinned{fork_bases.begin(), fork_bases.end()};
   for (const auto& one : checkpoints_of(current()))
     pinned.insert(one.revision);
-  const auto first_counted = kept_.size() - std::min<std::uint64_t>(keep.last, kept_.size());
-  std::size_t index = 0;
+  pinned.insert(current().revision);
+  const auto young = [&](const kept& one) {
+    return !keep.max_age_ms || now <= one.since
+           || static_cast<std::uint64_t>(now.ms - one.since.ms) <= *keep.max_age_ms;
+  };
+  auto others = static_cast<std::uint64_t>(
+      std::count_if(kept_.begin(), kept_.end(),
+                    [&](const kept& one) { return !pinned.contains(one.state.revision); }));
   std::deque<kept> left;
-  for (auto& one : kept_) {
-    const bool newest = index + 1 == kept_.size();
-    const bool young =
-        !keep.max_age_ms || now.ms - one.since.ms <= static_cast<std::int64_t>(*keep.max_age_ms);
-    if (newest || pinned.contains(one.state.revision) || (index >= first_counted && young))
+  for (auto& one : kept_) {  // oldest first
+    if (pinned.contains(one.state.revision) || (others-- <= keep.last && young(one)))
       left.push_back(std::move(one));
-    ++index;
   }
   kept_ = std::move(left);
 }
