@@ -178,7 +178,8 @@ expected<void> decider::operator()(const restore& op) {
   const auto target = kept(*this, to);
   if (!target)
     return tl::unexpected(target.error());
-  if (!(*target)->live())
+  // What was deleted stays gone when the id is used again.
+  if (to < out.next.first_revision)
     return gone(to);
   if (!same_content(out.next, **target))
     revert(*this, revert_cause::restore, to, **target, {});
