@@ -197,6 +197,9 @@ expected<void> decider::operator()(const fork_from& op) {
     return fail(errc::not_found, "the entity to fork is not there", "/parent");
   if (op.parent.kind != request.entity.kind)
     return fail(errc::wrong_scope, "a fork is of the same kind as its parent", "/parent");
+  if (!request.by.trusted && request.entity.kind == entity_kind::user
+      && request.entity.id != request.by.user)
+    return fail(errc::forbidden, "a principal creates only what is its own", "/parent");
   out.next = *op.base;
   emit(entity_forked{op.parent, op.base->revision});
   if (!find(section::info, info_key::placement))
