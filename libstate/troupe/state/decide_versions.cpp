@@ -50,9 +50,8 @@ value redo_value(const std::vector<std::uint64_t>& stack) {
   return out.finish();
 }
 
-void revert(decider& d, revert_cause cause, std::uint64_t to, const entity_state& target,
+void revert(decider& d, revert_cause cause, std::uint64_t to, std::vector<event> steps,
             value redo) {
-  auto steps = steps_between(d.out.next, target, d.now());
   d.clear(section::calls);
   d.emit(content_reverted{cause, to, std::move(redo)});
   for (auto& step : steps)
@@ -142,7 +141,8 @@ expected<void> decider::operator()(const undo& op) {
     content = (*before)->content_revision;
     target = *before;
   }
-  revert(*this, revert_cause::undo, content, *target, redo_value(stack));
+  revert(*this, revert_cause::undo, content, steps_between(out.next, *target, now()),
+         redo_value(stack));
   return {};
 }
 
@@ -159,7 +159,8 @@ expected<void> decider::operator()(const redo& op) {
   const auto target = kept(*this, to);
   if (!target)
     return tl::unexpected(target.error());
-  revert(*this, revert_cause::redo, to, **target, redo_value(stack));
+  revert(*this, revert_cause::redo, to, steps_between(out.next, **target, now()),
+         redo_value(stack));
   return {};
 }
 
@@ -181,8 +182,8 @@ expected<void> decider::operator()(const restore& op) {
   // What was deleted stays gone when the id is used again.
   if (to < out.next.first_revision)
     return gone(to);
-  if (!same_content(out.next, **target))
-    revert(*this, revert_cause::restore, to, **target, {});
+  if (auto steps = steps_between(out.next, **target, now()); !steps.empty())
+    revert(*this, revert_cause::restore, to, std::move(steps), {});
   return {};
 }
 

@@ -30,6 +30,11 @@ bool same(const entry* a, const entry* b) {
   return a && b ? a->data == b->data && a->expires == b->expires : a == b;
 }
 
+/// What has expired is not there.
+const entry* unexpired(const entry* e, timestamp now) {
+  return e && e->live(now) ? e : nullptr;
+}
+
 event step_to(const std::string& stored_key, const entry* wanted) {
   const auto in = section_of(stored_key);
   std::string key{key_of(stored_key)};
@@ -79,10 +84,9 @@ std::vector<event> steps_between(const entity_state& from, const entity_state& t
   append_items_steps(out, from.items, common, copy_items(to.items, common, to.items.size()));
   for_each_difference(from.entries, to.entries,
                       [&](const std::string& key, const entry* a, const entry* b) {
-                        if (b && !b->live(now))
-                          b = nullptr;  // what has expired does not come back
-                        if (rules_of(section_of(key)).reverts && !same(a, b))
-                          out.push_back(step_to(key, b));
+                        const auto* wanted = unexpired(b, now);
+                        if (rules_of(section_of(key)).reverts && !same(unexpired(a, now), wanted))
+                          out.push_back(step_to(key, wanted));
                       });
   return out;
 }

@@ -41,7 +41,7 @@ struct decider {
       emit(entry_erased{in, std::string{key}});
   }
   void clear(section in) {
-    if (troupe::count_entries(out.next, in, {}) > 0)
+    if (troupe::count_entries(out.next, in, now()) > 0)
       emit(section_cleared{in});
   }
   /// Makes a section hold exactly these entries.
