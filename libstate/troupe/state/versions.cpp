@@ -107,12 +107,12 @@ struct merger {
     for_each_difference(base.entries, theirs.entries,
                         [&](const std::string& key, const entry* b, const entry* t) {
                           if (rules_of(section_of(key)).merges)
-                            one_entry(key, b, t && t->live(now) ? t : nullptr);
+                            one_entry(key, unexpired(b, now), unexpired(t, now),
+                                      unexpired(ours.entries.find(key), now));
                         });
   }
 
-  void one_entry(const std::string& key, const entry* b, const entry* t) {
-    const auto* o = ours.entries.find(key);
+  void one_entry(const std::string& key, const entry* b, const entry* t, const entry* o) {
     if (same(b, t) || same(o, t))
       return;
     if (!same(o, b)) {
