@@ -4,6 +4,7 @@
 
 #include <troupe/state/json.hpp>
 #include <troupe/state/versions.hpp>
+#include <troupe/state/workflow.hpp>
 
 #include <limits>
 
@@ -178,6 +179,14 @@ state_op command_maker::any_state_op() {
   const auto name = key();
   const auto* held = find(*now_, section::state, name, {});
   const auto wanted = maybe(held && luck_.percent(60) ? held->revision : luck_.below(4), 25);
+  const auto type = held ? held->data.type() : value_type::null;
+  if (held && luck_.percent(30)) {
+    if (type == value_type::integer)
+      return add_to{name, value{luck_.below(3)}};
+    if (type == value_type::array)
+      return union_with{name, values()};
+    return set_key{name, value{luck_.below(3)}, ttl(), wanted};
+  }
   switch (luck_.below(8)) {
     case 0: return delete_key{name, wanted};
     case 1:
@@ -217,7 +226,10 @@ operation command_maker::of_versions() {
     case 4:
     case 5: return undo{steps};
     case 6:
-    case 7: return redo{steps};
+    case 7:
+      if (now_->redo.is_null() && luck_.percent(85))
+        return undo{1};
+      return redo{std::min(steps, now_->redo.view().size() + luck_.below(2))};
     case 8: return restore{revision()};
     default: {
       const auto pins = checkpoints_of(*now_);
@@ -226,29 +238,48 @@ operation command_maker::of_versions() {
   }
 }
 
-/// Of those that exist, mostly what makes sense.
-operation command_maker::of_forks() {
-  const auto& other = (*all_)[luck_.below(all_->size())];
-  const auto state_of = [](const named_entity& e, std::uint64_t at) {
-    const auto found = e.states->find(at);
-    return found == e.states->end() ? nullptr
-                                    : std::make_shared<const entity_state>(found->second);
-  };
-  const auto& newest = other.states->rbegin()->second;
-  if (!now_->live()) {
-    const auto back = luck_.percent(50) ? 0 : std::min(newest.revision, luck_.below(8));
-    return fork_from{other.ref, state_of(other, newest.revision - back)};
+namespace {
+
+const entity_state& newest(const named_entity& e) {
+  return e.states->rbegin()->second;
+}
+
+std::shared_ptr<const entity_state> state_of(const named_entity& e, std::uint64_t at) {
+  const auto found = e.states->find(at);
+  return found == e.states->end() ? nullptr : std::make_shared<const entity_state>(found->second);
+}
+
+}  // namespace
+
+operation command_maker::fork_of_another() {
+  const auto* parent = &(*all_)[luck_.below(all_->size())];
+  if (!newest(*parent).live() && luck_.percent(80))
+    parent = &all_->front();
+  const auto last = newest(*parent).revision;
+  return fork_from{parent->ref, state_of(*parent, last - std::min(last, luck_.one_of<std::uint64_t>(
+                                                                            {0, 0, 1, 2, 7})))};
+}
+
+/// Mostly of one that is a fork.
+operation command_maker::merge_of_another() {
+  const auto* fork = &(*all_)[luck_.below(all_->size())];
+  for (const auto& one : *all_) {
+    const auto from = lineage_of(newest(one));
+    if (from && from->parent == target_->ref && luck_.percent(70))
+      fork = &one;
   }
-  if (luck_.percent(3))
-    return fork_from{other.ref, state_of(other, newest.revision)};
-  merge_fork out{.fork = other.ref,
-                 .base = state_of(other, merge_base(*now_, other.ref, newest)),
-                 .theirs = state_of(other, newest.revision),
+  merge_fork out{.fork = fork->ref,
+                 .base = state_of(*fork, merge_base(*now_, fork->ref, newest(*fork))),
+                 .theirs = state_of(*fork, newest(*fork).revision),
                  .strategy = luck_.one_of(
                      {merge_strategy::refuse, merge_strategy::ours, merge_strategy::theirs})};
-  if (luck_.percent(2))
+  if (luck_.percent(1))
     out.base = nullptr;
   return out;
+}
+
+operation command_maker::of_forks() {
+  return !now_->live() || luck_.percent(3) ? fork_of_another() : merge_of_another();
 }
 
 todo command_maker::any_todo() {
@@ -341,15 +372,24 @@ operation command_maker::of_workflow() {
       out.nodes.push_back({id(), {}});
     return out;
   }
-  return update_node{id(), static_cast<node_status>(luck_.below(5)),
-                     maybe(any(), 20)};
+  const auto nodes = nodes_of(*now_);
+  if (nodes.empty() || luck_.percent(10))
+    return update_node{id(), static_cast<node_status>(luck_.below(5)), maybe(any(), 20)};
+  const auto& one = nodes[luck_.below(nodes.size())];
+  using enum node_status;
+  const auto to = luck_.percent(40)            ? static_cast<node_status>(luck_.below(5))
+                  : one.status == running      ? luck_.one_of({done, done, failed})
+                  : one.status == pending      ? running
+                                               : pending;
+  return update_node{one.id, to, to == done || luck_.percent(5) ? maybe(any()) : std::nullopt};
 }
 
 operation command_maker::of_team() {
   switch (luck_.below(8)) {
     case 0:
-    case 1: return add_member{user(), text()};
-    case 2: return remove_member{user()};
+    case 1:
+    case 2: return add_member{user(), text()};
+    case 4: return luck_.percent(50) ? operation{remove_member{user()}} : drop_expired{};
     case 3: return acknowledge{user(), luck_.below(now_->last_seq + 2)};
     default: return send_message{user(), maybe(user()), any()};
   }
@@ -383,7 +423,7 @@ command command_maker::next(const named_entity& target, const std::vector<named_
   all_ = &all;
   now_ = &target.states->rbegin()->second;
   command out{.entity = target.ref};
-  if (luck_.percent(20))
+  if (luck_.percent(15))
     out.by = {luck_.one_of<std::string>({"ann", "bob", "cay", ""}), false};
   if (luck_.percent(5))
     out.expected_revision = luck_.percent(50) ? now_->revision : revision();
@@ -393,18 +433,23 @@ command command_maker::next(const named_entity& target, const std::vector<named_
     out.operations.assign(luck_.percent(50) ? 0 : 1'001, drop_expired{});
     return out;
   }
-  if (!now_->live() && luck_.percent(90))
-    out.operations.push_back(luck_.percent(50) && target_ != &all.front()
-                                 ? of_forks()
-                                 : operation{create{any_info(), luck_.percent(50)}});
+  if (!now_->live() && luck_.percent(95)) {
+    const bool fork = target_ != &all.front() && newest(all.front()).live() && luck_.percent(75);
+    out.operations.push_back(fork ? fork_of_another() : create{any_info(), luck_.percent(50)});
+  }
   if (target.ref.kind == entity_kind::session && luck_.below(150) == 0) {
     out.operations.assign(luck_.below(70), record_call{"read", value{1}, luck_.percent(80)});
     out.operations.push_back(record_call{"run", value{1}, luck_.percent(50)});
   }
   if (out.operations.empty())
+    out.operations.push_back(last_ && luck_.percent(6) ? *last_ : any_operation());
+  const auto& first = out.operations.front();
+  const bool alone = std::holds_alternative<undo>(first) || std::holds_alternative<redo>(first)
+                     || std::holds_alternative<restore>(first)
+                     || std::holds_alternative<merge_fork>(first);
+  while (luck_.percent(alone ? 3 : 25))
     out.operations.push_back(any_operation());
-  while (luck_.percent(25))
-    out.operations.push_back(any_operation());
+  last_ = out.operations.back();
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -57,6 +58,8 @@ private:
   operation of_state();
   operation of_versions();
   operation of_forks();
+  operation fork_of_another();
+  operation merge_of_another();
   operation of_session();
   operation of_workflow();
   operation of_team();
@@ -85,6 +88,7 @@ private:
   const named_entity* target_ = nullptr;
   const std::vector<named_entity>* all_ = nullptr;
   const entity_state* now_ = nullptr;  // the target's
+  std::optional<operation> last_{};    // to ask for once more
 };
 
 /// One line for each operation, to read a failure by.

@@ -75,6 +75,8 @@ std::string world::step() {
   const auto what = maker_.next({on.ref, &on.states}, all);
   story_.push_back(describe(what));
   auto fault = execute(on, what);
+  if (fault.empty() && luck_.percent(10))  // also where nothing changed: time goes on
+    fault = disagreement(on.expected, on.now(), on.ref, now_, inherited_);
   if (fault.empty() && luck_.percent(4))
     fault = prune(on);
   if (luck_.percent(3))
@@ -116,7 +118,7 @@ std::string world::execute(twin& on, const command& what) {
       return "other conflicts: " + made.error().details;
     if (code == errc::revision_conflict && made.error().current_revision != on.now().revision)
       return "a revision conflict does not tell the revision";
-    return disagreement(on.expected, on.now(), on.ref, now_, inherited_);
+    return {};
   }
   if (reply.refused)
     return "accepted, expected " + std::string{to_string(*reply.refused)};
@@ -130,8 +132,14 @@ std::string world::execute(twin& on, const command& what) {
            + std::to_string(a.removed);
   if (auto fault = check_decision(on, what, *made); !fault.empty())
     return fault;
-  if (made->answer.changed)
-    accept(on, what, *made);
+  if (!made->answer.changed)
+    return {};
+  accept(on, what, *made);
+  for (const auto& other : twins_) {
+    if (merge_base(on.now(), other.ref, other.now())
+        != model::merge_base(on.expected, other.ref, other.expected))
+      return "the next merge of " + to_string(other.ref) + " starts from another revision";
+  }
   return disagreement(on.expected, on.now(), on.ref, now_, inherited_);
 }
 
