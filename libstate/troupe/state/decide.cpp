@@ -141,6 +141,15 @@ expected<void> check_access(const entity_state& state, const command& what) {
   return {};
 }
 
+/// It is kept with the change, which must be readable.
+expected<void> check_once(const std::optional<idempotency>& once) {
+  if (!once)
+    return {};
+  if (auto ok = internal::check_text(once->principal, "/once/principal"); !ok)
+    return ok;
+  return internal::check_text(once->key, "/once/key");
+}
+
 expected<void> check_revision(const entity_state& state, const command& what) {
   if (!what.expected_revision || (state.live() && *what.expected_revision == state.revision))
     return {};
@@ -208,6 +217,8 @@ expected<decision> decide(const entity_state& state, const command& what,
     return internal::refuse_beyond(errc::too_many_elements,
                                    "a command has at most 1,000 operations", max_operations,
                                    "/operations");
+  if (auto ok = check_once(what.once); !ok)
+    return tl::unexpected(ok.error());
   if (auto ok = check_access(state, what); !ok)
     return tl::unexpected(ok.error());
   if (auto ok = check_revision(state, what); !ok)

@@ -50,9 +50,8 @@ value redo_value(const std::vector<std::uint64_t>& stack) {
   return out.finish();
 }
 
-void revert(decider& d, revert_cause cause, std::uint64_t to, const entity_state& target,
+void revert(decider& d, revert_cause cause, std::uint64_t to, std::vector<event> steps,
             value redo) {
-  auto steps = steps_between(d.out.next, target, d.now());
   d.clear(section::calls);
   d.emit(content_reverted{cause, to, std::move(redo)});
   for (auto& step : steps)
@@ -142,7 +141,8 @@ expected<void> decider::operator()(const undo& op) {
     content = (*before)->content_revision;
     target = *before;
   }
-  revert(*this, revert_cause::undo, content, *target, redo_value(stack));
+  revert(*this, revert_cause::undo, content, steps_between(out.next, *target, now()),
+         redo_value(stack));
   return {};
 }
 
@@ -159,7 +159,8 @@ expected<void> decider::operator()(const redo& op) {
   const auto target = kept(*this, to);
   if (!target)
     return tl::unexpected(target.error());
-  revert(*this, revert_cause::redo, to, **target, redo_value(stack));
+  revert(*this, revert_cause::redo, to, steps_between(out.next, **target, now()),
+         redo_value(stack));
   return {};
 }
 
@@ -175,13 +176,13 @@ expected<void> decider::operator()(const restore& op) {
   } else {
     to = std::get<std::uint64_t>(op.to);
   }
-  if (to < out.next.first_revision)  // of a life before this one
+  if (to < out.next.first_revision)  // what was deleted stays gone when the id is used again
     return gone(to);
   const auto target = kept(*this, to);
   if (!target)
     return tl::unexpected(target.error());
-  if (!same_content(out.next, **target))
-    revert(*this, revert_cause::restore, to, **target, {});
+  if (auto steps = steps_between(out.next, **target, now()); !steps.empty())
+    revert(*this, revert_cause::restore, to, std::move(steps), {});
   return {};
 }
 
@@ -200,7 +201,7 @@ expected<void> decider::operator()(const fork_from& op) {
     return fail(errc::invalid_value, "a fork stays in its parent's namespace", "/parent");
   if (!request.by.trusted && request.entity.kind == entity_kind::user
       && request.entity.id != request.by.user)
-    return fail(errc::forbidden, "a principal creates only what is its own", "/user");
+    return fail(errc::forbidden, "a principal creates only what is its own", "/parent");
   out.next = *op.base;
   emit(entity_forked{op.parent, op.base->revision});
   if (!find(section::info, info_key::placement))

@@ -30,6 +30,11 @@ bool same(const entry* a, const entry* b) {
   return a && b ? a->data == b->data && a->expires == b->expires : a == b;
 }
 
+/// What has expired is not there.
+const entry* unexpired(const entry* e, timestamp now) {
+  return e && e->live(now) ? e : nullptr;
+}
+
 event step_to(const std::string& stored_key, const entry* wanted) {
   const auto in = section_of(stored_key);
   std::string key{key_of(stored_key)};
@@ -79,10 +84,9 @@ std::vector<event> steps_between(const entity_state& from, const entity_state& t
   append_items_steps(out, from.items, common, copy_items(to.items, common, to.items.size()));
   for_each_difference(from.entries, to.entries,
                       [&](const std::string& key, const entry* a, const entry* b) {
-                        if (b && !b->live(now))
-                          b = nullptr;  // what has expired does not come back
-                        if (rules_of(section_of(key)).reverts && !same(a, b))
-                          out.push_back(step_to(key, b));
+                        const auto* wanted = unexpired(b, now);
+                        if (rules_of(section_of(key)).reverts && !same(unexpired(a, now), wanted))
+                          out.push_back(step_to(key, wanted));
                       });
   return out;
 }
@@ -103,12 +107,12 @@ struct merger {
     for_each_difference(base.entries, theirs.entries,
                         [&](const std::string& key, const entry* b, const entry* t) {
                           if (rules_of(section_of(key)).merges)
-                            one_entry(key, b, t && t->live(now) ? t : nullptr);
+                            one_entry(key, unexpired(b, now), unexpired(t, now),
+                                      unexpired(ours.entries.find(key), now));
                         });
   }
 
-  void one_entry(const std::string& key, const entry* b, const entry* t) {
-    const auto* o = ours.entries.find(key);
+  void one_entry(const std::string& key, const entry* b, const entry* t, const entry* o) {
     if (same(b, t) || same(o, t))
       return;
     if (!same(o, b)) {
@@ -158,10 +162,10 @@ merge_plan plan_merge(const entity_state& base, const entity_state& ours,
 
 std::uint64_t merge_base(const entity_state& parent, const entity_ref& fork,
                          const entity_state& fork_state) {
-  if (const auto* merged = find(parent, section::merges, to_string(fork), always))
-    // What was merged may have been an earlier fork of this id.
-    return std::max(merged->data.view().as_uint64().value_or(0), fork_state.first_revision);
-  return fork_state.first_revision;
+  // What was merged of an earlier fork of this id is no state of this one.
+  const auto* merged = find(parent, section::merges, to_string(fork), always);
+  return std::max(merged ? merged->data.view().as_uint64().value_or(0) : 0,
+                  fork_state.first_revision);
 }
 
 std::string to_json(const std::vector<conflict>& conflicts) {
@@ -261,15 +265,17 @@ void timeline::prune(const retention& keep, timestamp now,
   std::set<std::uint64_t> pinned{fork_bases.begin(), fork_bases.end()};
   for (const auto& one : checkpoints_of(current()))
     pinned.insert(one.revision);
-  const auto first_counted = kept_.size() - std::min<std::uint64_t>(keep.last, kept_.size());
-  std::size_t index = 0;
+  pinned.insert(current().revision);
+  const auto young = [&](const kept& one) {
+    return !keep.max_age_ms || age(one.since, now) <= *keep.max_age_ms;
+  };
+  auto others = static_cast<std::uint64_t>(
+      std::count_if(kept_.begin(), kept_.end(),
+                    [&](const kept& one) { return !pinned.contains(one.state.revision); }));
   std::deque<kept> left;
-  for (auto& one : kept_) {
-    const bool newest = index + 1 == kept_.size();
-    const bool young = !keep.max_age_ms || age(one.since, now) <= *keep.max_age_ms;
-    if (newest || pinned.contains(one.state.revision) || (index >= first_counted && young))
+  for (auto& one : kept_) {  // oldest first
+    if (pinned.contains(one.state.revision) || (others-- <= keep.last && young(one)))
       left.push_back(std::move(one));
-    ++index;
   }
   kept_ = std::move(left);
 }

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <troupe/state/commands.hpp>
+#include <troupe/state/decide.hpp>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+/// Random commands over few keys and ids, so that they meet each other, with every kind of mistake
+/// among them.
+namespace troupe::testing {
+
+/// The same numbers on every machine.
+class dice {
+public:
+  explicit dice(std::uint64_t seed) : engine_{seed} {}
+
+  /// REQUIRES: n > 0.
+  std::uint64_t below(std::uint64_t n) { return engine_() % n; }
+  bool percent(std::uint64_t chance) { return below(100) < chance; }
+  template <class T>
+  T one_of(std::initializer_list<T> from) {
+    return from.begin()[below(from.size())];
+  }
+
+private:
+  std::mt19937_64 engine_;
+};
+
+/// What a sequence is about: how often each group of operations comes, in percent of them all.
+struct emphasis {
+  std::uint64_t description, state, versions, forks;  // what is left: operations of the kind
+};
+
+/// An entity that commands may name, with all its states ever.
+struct named_entity {
+  entity_ref ref;
+  const std::map<std::uint64_t, entity_state>* states = nullptr;
+};
+
+class command_maker {
+public:
+  command_maker(dice& luck, emphasis about) : luck_{luck}, about_{about} {}
+
+  /// A command to `target`, one of `all`.
+  [[nodiscard]] command next(const named_entity& target, const std::vector<named_entity>& all);
+
+  [[nodiscard]] policy any_policy();
+
+private:
+  operation any_operation();
+  operation of_description();
+  operation of_state();
+  operation of_versions();
+  operation of_forks();
+  operation fork_of_another();
+  operation merge_of_another();
+  operation of_session();
+  operation of_workflow();
+  operation of_team();
+  state_op any_state_op();
+  entity_info any_info();
+
+  std::string key();
+  std::string id();
+  std::string user();
+  std::string text();
+  value any(int depth = 2);
+  value small_map();
+  std::vector<value> values();
+  std::vector<std::string> tags();
+  std::vector<share> shares();
+  std::optional<std::uint64_t> ttl();
+  std::uint64_t revision();
+  todo any_todo();
+  template <class T>
+  std::optional<T> maybe(T x, std::uint64_t chance = 50) {
+    return luck_.percent(chance) ? std::optional<T>{std::move(x)} : std::nullopt;
+  }
+
+  dice& luck_;
+  emphasis about_;
+  const named_entity* target_ = nullptr;
+  const std::vector<named_entity>* all_ = nullptr;
+  const entity_state* now_ = nullptr;  // the target's
+  std::optional<operation> last_{};    // to ask for once more
+};
+
+/// One line for each operation, to read a failure by.
+[[nodiscard]] std::string describe(const command& what);
+
+}  // namespace troupe::testing
