@@ -291,16 +291,10 @@ void register_all(const std::string& policy) {
   add("hit_ratio", hit_ratio<Policy>)->Arg(100'000)->Iterations(1);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  std::thread([] {}).join();  // counts are atomic once there has been a second thread
+const bool registered = [] {
   register_all<lru>("lru");
   register_all<s3_fifo>("s3_fifo");
-  std::string json = "--benchmark_format=json";  // an argument given later overrides it
-  std::vector<char*> arguments{argv[0], json.data()};
-  arguments.insert(arguments.end(), argv + 1, argv + argc);
-  int count = static_cast<int>(arguments.size());
-  benchmark::Initialize(&count, arguments.data());
-  benchmark::RunSpecifiedBenchmarks();
-}
+  return true;
+}();
+
+}  // namespace

@@ -486,15 +486,3 @@ BENCHMARK(immer_map_set_kept)->Arg(16)->Arg(1024);
 #endif
 
 }  // namespace
-
-int main(int argc, char** argv) {
-  // std::shared_ptr counts without atomics until a second thread has been started; the runtime has
-  // many.
-  std::thread([] {}).join();
-  std::string json = "--benchmark_format=json";  // an argument given later overrides it
-  std::vector<char*> arguments{argv[0], json.data()};
-  arguments.insert(arguments.end(), argv + 1, argv + argc);
-  int count = static_cast<int>(arguments.size());
-  benchmark::Initialize(&count, arguments.data());
-  benchmark::RunSpecifiedBenchmarks();
-}

@@ -12,22 +12,24 @@ std::uint64_t entry_size(std::string_view stored_key, const value& data) {
   return stored_key.size() - 1 + data.bytes().size();
 }
 
+std::uint64_t& bytes_of(entity_state& state, section in) {
+  return rules_of(in).forks ? state.entry_bytes : state.own_bytes;
+}
+
 void set_entry(entity_state& state, section in, std::string_view key, entry data) {
   const entry_key at{in, key};
-  if (const auto* old = state.entries.find(at)) {
-    state.entry_bytes -= entry_size(at, old->data);
-    // A fork counts anew, and the revisions of the entries that it began with are its parent's.
-    if (old->revision >= data.revision && lineage_of(state))
-      data.revision = old->revision + 1;
-  }
-  state.entry_bytes += entry_size(at, data.data);
-  state.entries.set(at.str(), std::move(data));
+  auto& entries = state.entries_of(in);
+  if (const auto* old = entries.find(at))
+    bytes_of(state, in) -= entry_size(at, old->data);
+  bytes_of(state, in) += entry_size(at, data.data);
+  entries.set(at.str(), std::move(data));
 }
 
 void erase_entry(entity_state& state, std::string_view stored_key) {
-  if (const auto* old = state.entries.find(stored_key)) {
-    state.entry_bytes -= entry_size(stored_key, old->data);
-    state.entries.erase(stored_key);
+  auto& entries = state.entries_of(section_of(stored_key));
+  if (const auto* old = entries.find(stored_key)) {
+    bytes_of(state, section_of(stored_key)) -= entry_size(stored_key, old->data);
+    entries.erase(stored_key);
   }
 }
 
@@ -48,6 +50,7 @@ struct applier {
   void operator()(const entity_created& e) const {
     state.status = lifecycle::live;
     state.kind = e.kind;
+    state.user = e.user;
     state.created = at;
     state.first_revision = revision;
   }
@@ -85,19 +88,14 @@ struct applier {
   void operator()(const section_cleared& e) const { drop_section(e.in); }
 
   void operator()(const entity_forked& e) const {
-    for (const auto& rules : all_sections) {
-      if (!rules.forks)
-        drop_section(rules.id);
-    }
     state.status = lifecycle::live;
     state.created = at;
     state.first_revision = revision;
+    state.user = e.user;
+    state.forked_from = e.from;
     state.redo = {};
-    set_entry(state, section::info, info_key::lineage,
-              {value::array({e.parent.name_space, static_cast<std::uint64_t>(e.parent.kind),
-                             e.parent.id, e.at}),
-               revision,
-               {}});
+    state.own.clear();
+    state.own_bytes = 0;
   }
 
   void operator()(const content_reverted& e) const {
@@ -113,9 +111,10 @@ struct applier {
 
   void drop_section(section id) const {
     const entry_key first{id, ""};
-    for (auto at_key = state.entries.lower_bound(first);
-         at_key != state.entries.end() && section_of(at_key->first) == id;
-         at_key = state.entries.lower_bound(first))
+    const auto& entries = state.entries_of(id);
+    for (auto at_key = entries.lower_bound(first);
+         at_key != entries.end() && section_of(at_key->first) == id;
+         at_key = entries.lower_bound(first))
       erase_entry(state, std::string{at_key->first});
   }
 };

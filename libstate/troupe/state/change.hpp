@@ -16,6 +16,7 @@ namespace troupe {
 struct entity_created {
   static constexpr std::uint8_t number = 1;
   entity_kind kind = entity_kind::session;
+  value user{};  ///< the owner's id, or null
 };
 
 /// All of it is gone from every read.
@@ -74,8 +75,8 @@ struct section_cleared {
 /// parent must be at hand where a fork's journal is replayed from its beginning.
 struct entity_forked {
   static constexpr std::uint8_t number = 8;
-  entity_ref parent{};
-  std::uint64_t at = 0;
+  std::shared_ptr<const lineage> from{};  ///< never null
+  value user{};                           ///< the owner's id, or null
 };
 
 enum class revert_cause : std::uint8_t { undo = 1, redo = 2, restore = 3 };

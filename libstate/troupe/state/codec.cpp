@@ -63,6 +63,20 @@ public:
     return out;
   }
 
+  /// The id of a user, or null.
+  value owner() {
+    auto out = any();
+    const auto text = out.view().as_string();
+    ok_ = ok_ && (out.is_null() || (text && checked_id(*text)));
+    return out;
+  }
+  std::shared_ptr<const lineage> lineage_from(value_view stored) {
+    field_reader in{stored};
+    lineage out{in.ref(), in.number()};
+    ok_ = ok_ && in.ok();
+    return std::make_shared<const lineage>(std::move(out));
+  }
+
   /// What a newer minor version has put behind the fields read so far: an array, or null.
   value rest() {
     std::vector<value_view> more;
@@ -147,6 +161,11 @@ void write_ref(value_writer& out, const entity_ref& ref) {
   out.unsigned_integer(static_cast<std::uint64_t>(ref.kind)).string(ref.id);
 }
 
+void write_lineage(value_writer& out, const lineage& from) {
+  write_ref(out.begin_array(2), from.parent);
+  out.unsigned_integer(from.at);
+}
+
 template <class Number>
 std::uint64_t number_of(Number x) {
   return static_cast<std::uint64_t>(x);
@@ -157,7 +176,7 @@ struct event_encoder {
   value_view more;  // fields of a newer minor version
 
   void operator()(const entity_created& e) const {
-    start(e, 1).unsigned_integer(number_of(e.kind));
+    start(e, 2).unsigned_integer(number_of(e.kind)).raw(e.user);
   }
   void operator()(const entity_deleted& e) const { start(e, 0); }
   void operator()(const items_appended& e) const {
@@ -181,8 +200,8 @@ struct event_encoder {
   }
   void operator()(const section_cleared& e) const { start(e, 1).unsigned_integer(number_of(e.in)); }
   void operator()(const entity_forked& e) const {
-    write_ref(start(e, 2), e.parent);
-    out.unsigned_integer(e.at);
+    write_lineage(start(e, 2), *e.from);
+    out.raw(e.user);
   }
   void operator()(const content_reverted& e) const {
     start(e, 3).unsigned_integer(number_of(e.cause)).unsigned_integer(e.to).raw(e.redo);
@@ -212,7 +231,8 @@ Event read_event(field_reader& in);
 
 template <>
 entity_created read_event(field_reader& in) {
-  return {in.one_of(entity_kind::session, entity_kind::global)};
+  const auto kind = in.one_of(entity_kind::session, entity_kind::global);
+  return {kind, in.owner()};
 }
 template <>
 entity_deleted read_event(field_reader&) {
@@ -266,8 +286,8 @@ section_cleared read_event(field_reader& in) {
 }
 template <>
 entity_forked read_event(field_reader& in) {
-  auto parent = in.ref();
-  return {std::move(parent), in.number()};
+  auto from = in.lineage_from(in.next());
+  return {std::move(from), in.owner()};
 }
 template <>
 content_reverted read_event(field_reader& in) {
@@ -387,20 +407,27 @@ expected<change> decode_change(std::string_view bytes) {
 
 std::string encode(const entity_state& state, std::size_t zstd_threshold) {
   value_writer out;
-  out.begin_array(12 + rest_size(state.extra)).unsigned_integer(current_codec_version);
+  out.begin_array(14 + rest_size(state.extra)).unsigned_integer(current_codec_version);
   out.unsigned_integer(number_of(state.status)).unsigned_integer(number_of(state.kind));
   out.unsigned_integer(state.revision).unsigned_integer(state.first_revision);
   out.unsigned_integer(state.content_revision);
   out.integer(state.created.ms).integer(state.last_activity.ms);
-  out.unsigned_integer(state.last_seq).raw(state.redo);
+  out.unsigned_integer(state.last_seq).raw(state.user);
+  if (state.forked_from)
+    write_lineage(out, *state.forked_from);
+  else
+    out.null();
+  out.raw(state.redo);
   std::size_t chunks = 0;
   state.items.for_each_chunk([&](const packed_chunk&) { ++chunks; });
   out.begin_array(chunks);
   state.items.for_each_chunk([&](const packed_chunk& chunk) { out.binary(chunk.bytes); });
-  out.begin_array(state.entries.size());
-  for (const auto& [key, held] : state.entries) {
-    out.begin_array(5).unsigned_integer(number_of(section_of(key))).string(key_of(key));
-    out.unsigned_integer(held.revision).integer(held.expires.ms).raw(held.data);
+  out.begin_array(state.entries.size() + state.own.size());
+  for (const auto* entries : {&state.entries, &state.own}) {
+    for (const auto& [key, held] : *entries) {
+      out.begin_array(5).unsigned_integer(number_of(section_of(key))).string(key_of(key));
+      out.unsigned_integer(held.revision).integer(held.expires.ms).raw(held.data);
+    }
   }
   write_rest(out, state.extra);
   return internal::compressed(out.take(), zstd_threshold);
@@ -421,6 +448,9 @@ expected<entity_state> decode_entity(std::string_view bytes) {
   out.created = fields.time();
   out.last_activity = fields.time();
   out.last_seq = fields.number();
+  out.user = fields.owner();
+  if (const auto from = fields.next(); !from.is_null())
+    out.forked_from = fields.lineage_from(from);
   out.redo = fields.any();
   const auto chunks = fields.array();
   const auto entries = fields.array();
@@ -445,9 +475,10 @@ expected<entity_state> decode_entity(std::string_view bytes) {
     entry held{.data = {}, .revision = in.number(), .expires = in.time()};
     held.data = in.any();
     ok = in.ended();
-    out.entry_bytes += key.size() + held.data.bytes().size();
+    (rules_of(which).forks ? out.entry_bytes : out.own_bytes) +=
+        key.size() + held.data.bytes().size();
     // A key stands once.
-    ok = ok && out.entries.set(entry_key{which, key}.str(), std::move(held));
+    ok = ok && out.entries_of(which).set(entry_key{which, key}.str(), std::move(held));
   }
   if (!ok)
     return fail(errc::damaged, "a snapshot lacks a field");

@@ -166,7 +166,8 @@ expected<void> check_quota(const entity_state& before, const entity_state& after
                                    "a " + std::string{to_string(after.kind)}
                                        + " holds at most 8 MiB of items, keys and values",
                                    max_entity_bytes);
-  if (after.entries.size() > max_entries && after.entries.size() > before.entries.size())
+  const auto count = [](const entity_state& x) { return x.entries.size() + x.own.size(); };
+  if (count(after) > max_entries && count(after) > count(before))
     return internal::refuse_beyond(errc::quota_exceeded, "an entity has at most 100,000 entries",
                                    max_entries);
   return {};

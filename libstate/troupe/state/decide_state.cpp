@@ -11,6 +11,10 @@
 /// Operations of every scope: its description and its key-value state.
 namespace troupe::internal {
 
+value owner_value(std::string_view user) {
+  return user.empty() ? value{} : value{user};
+}
+
 value policy_value(const policy& limits) {
   const std::pair<std::string_view, std::optional<std::uint64_t>> fields[] = {
       {"loop_limit", limits.loop_limit},
@@ -278,9 +282,12 @@ expected<void> decider::operator()(const create& op) {
   if (!request.by.trusted && foreign
       && !(op.info.user.empty() && request.entity.kind != entity_kind::user))
     return fail(errc::forbidden, "a principal creates only what is its own", "/user");
-  emit(entity_created{request.entity.kind});
-  for (const auto& [key, id] : {std::pair{info_key::user, op.info.user},
-                                {info_key::workflow, op.info.workflow},
+  if (!op.info.user.empty()) {
+    if (auto ok = check_name(op.info.user, "/user"); !ok)
+      return ok;
+  }
+  emit(entity_created{request.entity.kind, owner_value(op.info.user)});
+  for (const auto& [key, id] : {std::pair{info_key::workflow, op.info.workflow},
                                 {info_key::team, op.info.team},
                                 {info_key::placement, op.info.placement}}) {
     if (auto ok = set_name(*this, key, id); !ok)
@@ -389,9 +396,11 @@ expected<void> decider::operator()(const migrate_state&) {
 
 expected<void> decider::operator()(const drop_expired&) {
   std::vector<std::string> gone;
-  for (const auto& [key, held] : out.next.entries) {
-    if (!held.live(now()))
-      gone.push_back(key);
+  for (const auto* entries : {&out.next.entries, &out.next.own}) {
+    for (const auto& [key, held] : *entries) {
+      if (!held.live(now()))
+        gone.push_back(key);
+    }
   }
   for (const auto& key : gone)
     emit(entry_erased{section_of(key), std::string{key_of(key)}, true});

@@ -202,13 +202,14 @@ expected<void> decider::operator()(const fork_from& op) {
   if (!request.by.trusted && request.entity.kind == entity_kind::user
       && request.entity.id != request.by.user)
     return fail(errc::forbidden, "a principal creates only what is its own", "/parent");
+  const bool foreign = !request.by.trusted && request.entity.kind != entity_kind::user
+                       && user_of(*op.base) != request.by.user;
+  out.what.revision = std::max(out.next.revision, op.base->revision) + 1;
   out.next = *op.base;
-  emit(entity_forked{op.parent, op.base->revision});
+  emit(entity_forked{std::make_shared<const lineage>(lineage{op.parent, op.base->revision}),
+                     foreign ? owner_value(request.by.user) : op.base->user});
   if (!find(section::info, info_key::placement))
     set(section::info, info_key::placement, value{op.parent.id});
-  if (!request.by.trusted && request.entity.kind != entity_kind::user
-      && user_of(out.next) != request.by.user)
-    set(section::info, info_key::user, value{request.by.user});
   return {};
 }
 
@@ -219,7 +220,7 @@ expected<void> decider::operator()(const merge_fork& op) {
     return fail(errc::not_found, "the fork is not there", "/fork");
   if (!may(*op.theirs, op.fork, request.by, access::read))
     return fail(errc::not_found, "the fork is not there", "/fork");
-  const auto from = lineage_of(*op.theirs);
+  const auto& from = op.theirs->forked_from;
   if (!from || from->parent != request.entity)
     return fail(errc::invalid_value, "this is no fork of it", "/fork");
   if (schema_of(out.next) != schema_of(*op.theirs))

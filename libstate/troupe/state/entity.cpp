@@ -14,25 +14,27 @@ bool operator==(const entity_state& a, const entity_state& b) {
   return a.status == b.status && a.kind == b.kind && a.revision == b.revision
          && a.first_revision == b.first_revision && a.content_revision == b.content_revision
          && a.created == b.created && a.last_activity == b.last_activity && a.last_seq == b.last_seq
-         && a.entry_bytes == b.entry_bytes && a.redo == b.redo && a.items == b.items
-         && a.entries == b.entries;
+         && a.entry_bytes == b.entry_bytes && a.own_bytes == b.own_bytes && a.redo == b.redo
+         && a.items == b.items && a.entries == b.entries && a.own == b.own && a.user == b.user
+         && (a.forked_from == b.forked_from
+             || (a.forked_from && b.forked_from && *a.forked_from == *b.forked_from));
 }
 
 bool same_content(const entity_state& a, const entity_state& b) {
   if (!(a.items == b.items))
     return false;
   bool same = true;
-  for_each_difference(a.entries, b.entries,
-                      [&](const std::string& key, const entry* before, const entry* after) {
-                        if (rules_of(section_of(key)).reverts)
-                          same = same && before && after && before->data == after->data
-                                 && before->expires == after->expires;
-                      });
+  for_each_entry_difference(a, b,
+                            [&](const std::string& key, const entry* before, const entry* after) {
+                              if (rules_of(section_of(key)).reverts)
+                                same = same && before && after && before->data == after->data
+                                       && before->expires == after->expires;
+                            });
   return same;
 }
 
 const entry* find(const entity_state& state, section in, std::string_view key, timestamp now) {
-  const auto* found = state.entries.find(entry_key{in, key});
+  const auto* found = state.entries_of(in).find(entry_key{in, key});
   return found && found->live(now) ? found : nullptr;
 }
 
@@ -97,7 +99,7 @@ policy overlay(const policy& a, const policy& b) {
 }
 
 std::string_view user_of(const entity_state& state) {
-  return info_text(state, info_key::user);
+  return state.user.view().as_string().value_or("");
 }
 
 policy policy_of(const entity_state& state) {
@@ -114,14 +116,7 @@ policy policy_of(const entity_state& state) {
 }
 
 std::optional<lineage> lineage_of(const entity_state& state) {
-  const auto* data = info_value(state, info_key::lineage);
-  if (!data)
-    return std::nullopt;
-  const auto x = data->view();
-  return lineage{{.name_space = text(element(x, 0)),
-                  .kind = static_cast<entity_kind>(element(x, 1).as_uint64().value_or(0)),
-                  .id = text(element(x, 2))},
-                 element(x, 3).as_uint64().value_or(0)};
+  return state.forked_from ? std::optional{*state.forked_from} : std::nullopt;
 }
 
 std::optional<schema_id> schema_of(const entity_state& state) {
@@ -144,7 +139,8 @@ entity_info info_of(const entity_state& state) {
   out.schema = schema_of(state);
   out.limits = policy_of(state);
   out.metadata = section_as_map(state, section::metadata, always);
-  out.forked_from = lineage_of(state);
+  if (state.forked_from)
+    out.forked_from = *state.forked_from;
   for_each_entry(state, section::tags, always,
                  [&](std::string_view tag, const entry&) { out.tags.emplace_back(tag); });
   for_each_entry(state, section::shares, always, [&](std::string_view user, const entry& e) {

@@ -8,6 +8,7 @@
 #include <troupe/state/value.hpp>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,26 +34,48 @@ struct entry {
   friend bool operator==(const entry&, const entry&) = default;
 };
 
+/// Where a fork comes from.
+struct lineage {
+  entity_ref parent{};
+  std::uint64_t at = 0;  ///< the parent's revision
+  friend bool operator==(const lineage&, const lineage&) = default;
+};
+
 /// Copying copies pointers, whatever the size; a copy never changes and shares what did not change.
 struct entity_state {
   lifecycle status = lifecycle::absent;
   entity_kind kind = entity_kind::session;
-  std::uint64_t revision = 0;        ///< counts committed changes: 1, 2, 3 ...
-  std::uint64_t first_revision = 0;  ///< the one that created it; 1 unless the id was used before
+  std::uint64_t revision = 0;  ///< counts committed changes: 1, 2, 3 ...
+  /// The one that created it: 1, unless the id was used before; a fork counts on from its parent.
+  std::uint64_t first_revision = 0;
   /// The revision whose content this is: the last change of content, or what an undo went back to.
   std::uint64_t content_revision = 0;
   timestamp created{};
   timestamp last_activity{};      ///< moved by changes, never by reads
   std::uint64_t last_seq = 0;     ///< given to the newest item ever; never given again
-  std::uint64_t entry_bytes = 0;  ///< keys and values of all entries
+  std::uint64_t entry_bytes = 0;  ///< keys and values of `entries`
+  std::uint64_t own_bytes = 0;    ///< of `own`
+  value user{};                   ///< the owner's id, or null; read it by `user_of`
   history items{};                ///< of a session its turns, of a team its messages
-  persistent_map<std::string, entry> entries{};  ///< by `entry_key`
+  persistent_map<std::string, entry> entries{};  ///< by `entry_key`: sections that forks copy
+  persistent_map<std::string, entry> own{};      ///< and those that they begin without
+  std::shared_ptr<const lineage> forked_from{};  ///< null when it is no fork
   value redo{};   ///< array of content revisions that redo goes to, or null
   value extra{};  ///< a snapshot's fields of a newer minor version, kept as they are
 
   [[nodiscard]] bool live() const noexcept { return status == lifecycle::live; }
   /// Payload held: items, keys and values.
-  [[nodiscard]] std::uint64_t bytes() const noexcept { return items.bytes() + entry_bytes; }
+  [[nodiscard]] std::uint64_t bytes() const noexcept {
+    return items.bytes() + entry_bytes + own_bytes;
+  }
+
+  /// The map that holds a section.
+  [[nodiscard]] const persistent_map<std::string, entry>& entries_of(section in) const noexcept {
+    return rules_of(in).forks ? entries : own;
+  }
+  [[nodiscard]] persistent_map<std::string, entry>& entries_of(section in) noexcept {
+    return rules_of(in).forks ? entries : own;
+  }
 };
 
 bool operator==(const entity_state& a, const entity_state& b);
@@ -68,12 +91,21 @@ bool operator==(const entity_state& a, const entity_state& b);
 /// Calls `visit(std::string_view key, const entry&)` for each unexpired entry, in order of keys.
 template <class F>
 void for_each_entry(const entity_state& state, section in, timestamp now, F&& visit) {
-  for (auto at = state.entries.lower_bound(entry_key{in, ""}); at != state.entries.end(); ++at) {
+  const auto& entries = state.entries_of(in);
+  for (auto at = entries.lower_bound(entry_key{in, ""}); at != entries.end(); ++at) {
     if (section_of(at->first) != in)
       return;
     if (at->second.live(now))
       visit(key_of(at->first), at->second);
   }
+}
+
+/// Calls `visit(const std::string& stored_key, const entry* before, const entry* after)` for each
+/// entry that differs, expired ones included. What both share is skipped.
+template <class F>
+void for_each_entry_difference(const entity_state& before, const entity_state& after, F&& visit) {
+  for_each_difference(before.entries, after.entries, visit);
+  for_each_difference(before.own, after.own, visit);
 }
 
 [[nodiscard]] std::size_t count_entries(const entity_state& state, section in, timestamp now);
@@ -110,13 +142,6 @@ inline constexpr std::uint64_t default_keep_revisions = 100;
 /// What `a` says, and what `b` says where `a` is silent.
 [[nodiscard]] policy overlay(const policy& a, const policy& b);
 
-/// Where a fork comes from.
-struct lineage {
-  entity_ref parent{};
-  std::uint64_t at = 0;  ///< the parent's revision
-  friend bool operator==(const lineage&, const lineage&) = default;
-};
-
 enum class access : std::uint8_t { read = 1, write = 2 };
 struct share {
   std::string user{};
@@ -149,9 +174,8 @@ struct entity_info {
 
 /// Keys of `section::info`. They stand on disk.
 namespace info_key {
-inline constexpr std::string_view user = "user", workflow = "workflow", team = "team",
-                                  placement = "placement", ttl_ms = "ttl_ms", lineage = "lineage",
-                                  policy = "policy";
+inline constexpr std::string_view workflow = "workflow", team = "team", placement = "placement",
+                                  ttl_ms = "ttl_ms", policy = "policy";
 }  // namespace info_key
 
 }  // namespace troupe

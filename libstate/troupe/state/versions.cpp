@@ -65,11 +65,11 @@ void append_items_steps(std::vector<event>& out, const history& from, std::size_
 
 std::vector<difference> diff(const entity_state& before, const entity_state& after) {
   std::vector<difference> out;
-  for_each_difference(before.entries, after.entries,
-                      [&](const std::string& key, const entry* a, const entry* b) {
-                        if (!same(a, b))
-                          out.push_back({entry_path(key), data_of(a), data_of(b)});
-                      });
+  for_each_entry_difference(before, after,
+                            [&](const std::string& key, const entry* a, const entry* b) {
+                              if (!same(a, b))
+                                out.push_back({entry_path(key), data_of(a), data_of(b)});
+                            });
   const auto common = common_prefix(before.items, after.items);
   for (auto i = common; i < before.items.size(); ++i)
     out.push_back({item_path(before.items[i].seq), value{before.items[i].fields}, std::nullopt});
@@ -82,12 +82,11 @@ std::vector<event> steps_between(const entity_state& from, const entity_state& t
   std::vector<event> out;
   const auto common = common_prefix(from.items, to.items);
   append_items_steps(out, from.items, common, copy_items(to.items, common, to.items.size()));
-  for_each_difference(from.entries, to.entries,
-                      [&](const std::string& key, const entry* a, const entry* b) {
-                        const auto* wanted = unexpired(b, now);
-                        if (rules_of(section_of(key)).reverts && !same(unexpired(a, now), wanted))
-                          out.push_back(step_to(key, wanted));
-                      });
+  for_each_entry_difference(from, to, [&](const std::string& key, const entry* a, const entry* b) {
+    const auto* wanted = unexpired(b, now);
+    if (rules_of(section_of(key)).reverts && !same(unexpired(a, now), wanted))
+      out.push_back(step_to(key, wanted));
+  });
   return out;
 }
 
@@ -104,12 +103,12 @@ struct merger {
   merge_plan plan{};
 
   void entries(timestamp now) {
-    for_each_difference(base.entries, theirs.entries,
-                        [&](const std::string& key, const entry* b, const entry* t) {
-                          if (rules_of(section_of(key)).merges)
-                            one_entry(key, unexpired(b, now), unexpired(t, now),
-                                      unexpired(ours.entries.find(key), now));
-                        });
+    for_each_entry_difference(
+        base, theirs, [&](const std::string& key, const entry* b, const entry* t) {
+          if (rules_of(section_of(key)).merges)
+            one_entry(key, unexpired(b, now), unexpired(t, now),
+                      unexpired(ours.entries_of(section_of(key)).find(key), now));
+        });
   }
 
   void one_entry(const std::string& key, const entry* b, const entry* t, const entry* o) {
@@ -269,9 +268,10 @@ void timeline::prune(const retention& keep, timestamp now,
   const auto young = [&](const kept& one) {
     return !keep.max_age_ms || age(one.since, now) <= *keep.max_age_ms;
   };
-  auto others = static_cast<std::uint64_t>(
-      std::count_if(kept_.begin(), kept_.end(),
-                    [&](const kept& one) { return !pinned.contains(one.state.revision); }));
+  auto others =
+      static_cast<std::uint64_t>(std::count_if(kept_.begin(), kept_.end(), [&](const kept& one) {
+        return !pinned.contains(one.state.revision);
+      }));
   std::deque<kept> left;
   for (auto& one : kept_) {  // oldest first
     if (pinned.contains(one.state.revision) || (others-- <= keep.last && young(one)))

@@ -111,6 +111,8 @@ expected<void> check_text(std::string_view text, std::string path);
 [[nodiscard]] std::string pointer(std::initializer_list<std::string_view> steps);
 
 [[nodiscard]] value text_array(const std::vector<std::string>& texts);
+/// Null for nobody.
+[[nodiscard]] value owner_value(std::string_view user);
 [[nodiscard]] value policy_value(const policy& limits);
 
 }  // namespace troupe::internal
