@@ -173,7 +173,7 @@ std::uint64_t number_of(Number x) {
 
 struct event_encoder {
   value_writer& out;
-  value_view more;  // fields of a newer minor version
+  value_view more;  // fields of a newer minor version, counted here and written behind
 
   void operator()(const entity_created& e) const {
     start(e, 2).unsigned_integer(number_of(e.kind)).raw(e.user);
@@ -352,8 +352,11 @@ std::string encode(const change& what, std::size_t zstd_threshold) {
       .unsigned_integer(what.revision)
       .integer(what.at.ms);
   out.begin_array(what.events.size());
-  for (const auto& e : what.events)
-    std::visit(event_encoder{out, next_rest()}, e);
+  for (const auto& e : what.events) {
+    const auto more = next_rest();
+    std::visit(event_encoder{out, more}, e);
+    write_rest(out, more);
+  }
   if (what.asked_by)
     out.begin_array(3)
         .string(what.asked_by->principal)
