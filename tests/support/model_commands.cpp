@@ -105,6 +105,8 @@ std::vector<std::string> command_maker::tags() {
 std::vector<share> command_maker::shares() {
   if (luck_.percent(1))
     return std::vector<share>(65, share{"ann"});
+  if (luck_.percent(10))
+    return {{"ann", access::read}, {"ann", access::write}};
   std::vector<share> out;
   for (auto n = luck_.below(3); n > 0; --n)
     out.push_back({user(), luck_.one_of({access::read, access::write})});
@@ -442,7 +444,7 @@ command command_maker::next(const named_entity& target, const std::vector<named_
     out.operations.push_back(record_call{"run", value{1}, luck_.percent(50)});
   }
   if (out.operations.empty())
-    out.operations.push_back(last_ && luck_.percent(6) ? *last_ : any_operation());
+    out.operations.push_back(last_ && luck_.percent(8) ? *last_ : any_operation());
   const auto& first = out.operations.front();
   const bool alone = std::holds_alternative<undo>(first) || std::holds_alternative<redo>(first)
                      || std::holds_alternative<restore>(first)

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <set>
 
 /// Operations of every scope: its description and its key-value state.
@@ -61,13 +62,13 @@ expected<std::vector<std::pair<std::string, value>>> share_entries(
     const std::vector<share>& shares) {
   if (shares.size() > max_tags)
     return refuse_beyond(errc::too_many_elements, "at most 64 shares", max_tags, "/shares");
-  std::vector<std::pair<std::string, value>> out;
+  std::map<std::string, value> out;  // the last word on a user counts
   for (std::size_t i = 0; i < shares.size(); ++i) {
     if (auto ok = check_name(shares[i].user, "/shares/" + std::to_string(i) + "/user"); !ok)
       return tl::unexpected(ok.error());
-    out.emplace_back(shares[i].user, value{shares[i].allowed == access::write ? "write" : "read"});
+    out[shares[i].user] = value{shares[i].allowed == access::write ? "write" : "read"};
   }
-  return out;
+  return std::vector<std::pair<std::string, value>>{out.begin(), out.end()};
 }
 
 /// The description's texts that name something: empty ones name nothing.
