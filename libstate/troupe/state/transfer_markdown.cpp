@@ -11,8 +11,8 @@ namespace troupe {
 
 namespace {
 
-/// Text that stands within a line and means nothing but itself: control characters as JSON has
-/// them, and a backslash before whatever Markdown could read.
+/// Text that stands within a line, never at its beginning, and means nothing but itself: control
+/// characters as JSON has them, and a backslash before whatever Markdown could read there.
 std::string inline_text(std::string_view text) {
   std::string json;
   append_json_string(json, text);
@@ -31,7 +31,7 @@ std::string inline_text(std::string_view text) {
       escape = true;
       continue;
     }
-    if (std::string_view{"`*_{}[]()<>#+-.!|&~=:"}.find(c) != std::string_view::npos)
+    if (std::string_view{"`*_[]<>#|&~$"}.find(c) != std::string_view::npos)
       out += '\\';
     out += c;
   }
@@ -197,8 +197,10 @@ void members(std::string& out, const entity_state& state) {
   if (all.empty())
     return;
   heading(out, "Members");
+  row(out, {"member", "role", "delivered up to"});
+  row(out, {"---", "---", "---"});
   for (const auto& one : all)
-    out += "- " + inline_text(one.name) + ": " + inline_text(one.role) + '\n';
+    row(out, {inline_text(one.name), inline_text(one.role), std::to_string(one.cursor)});
   out += '\n';
 }
 

@@ -52,7 +52,7 @@ inline constexpr bool takes = [] {
   else if constexpr (std::floating_point<To>)
     return std::same_as<from, float>;
   else if constexpr (std::same_as<To, std::string>)
-    return std::convertible_to<From, std::string_view>;
+    return std::convertible_to<From, std::string_view> && !std::same_as<from, std::nullptr_t>;
   else if constexpr (is_optional<To>)
     return std::same_as<from, std::nullopt_t> || takes<typename To::value_type, From>;
   else
