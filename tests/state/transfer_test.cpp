@@ -7,6 +7,7 @@
 #include "../support/random_entities.hpp"
 
 #include <map>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,19 @@ value json(std::string_view text) {
   REQUIRE_MESSAGE(out.has_value(), text);
   return *out;
 }
+
+// doc:begin move-entities
+/// All entities into one file, never more than one line in memory.
+void save(std::ostream& file, const std::vector<troupe::exported_entity>& entities) {
+  for (const auto& [ref, state] : entities)
+    troupe::export_jsonl(ref, state, [&](std::string_view line) { file << line; });
+}
+
+/// All of them back, or the line and the path of what is wrong.
+troupe::expected<std::vector<troupe::exported_entity>> load(std::istream& file) {
+  return troupe::import_jsonl(std::string{std::istreambuf_iterator<char>{file}, {}});
+}
+// doc:end move-entities
 
 // A session with some of everything; its exports stand in tests/golden.
 entity_fixture sample_session() {
@@ -377,6 +391,34 @@ TEST_CASE("a sink gets one whole document at a time") {
   });
   CHECK(all == export_jsonl(s.ref, s.state));
   CHECK(calls == 1 + s.state.entries.size() + s.state.items.size());
+}
+
+TEST_CASE("an imported entity goes on where the exported one was") {
+  auto s = sample_session();
+  const auto read = import_jsonl(export_jsonl(s.ref, s.state));
+  REQUIRE(read.has_value());
+  const auto& state = read->front().state;
+  const timeline kept{state};
+  const auto does = [&](operation op) {
+    return decide(state, {s.ref, {std::move(op)}}, {.now = s.now, .versions = &kept});
+  };
+  CHECK(does(undo{1}).error().code == errc::revision_gone);
+  const auto next = does(append_items{{value::map({})}});
+  REQUIRE(next.has_value());
+  CHECK(next->answer.revision == s.state.revision + 1);
+  CHECK(next->answer.first_seq == s.state.last_seq + 1);
+}
+
+TEST_CASE("the example of the documentation moves entities from file to file") {
+  const auto s = sample_session();
+  const auto w = sample_workflow();
+  std::stringstream file;
+  save(file, {{s.ref, s.state}, {w.ref, w.state}});
+  const auto read = load(file);
+  REQUIRE(read.has_value());
+  REQUIRE(read->size() == 2);
+  check_same((*read)[0], s.ref, s.state);
+  check_same((*read)[1], w.ref, w.state);
 }
 
 TEST_CASE("every truncation of an export is refused and says that it ends early or where") {

@@ -45,12 +45,10 @@ troupe::expected<troupe::command> try_again(const troupe::entity_ref& session,
   const auto seen = troupe::get_or(state, attempts, now, 0);
   if (!seen)
     return tl::unexpected(seen.error());  // somebody keeps something else there
-  const auto* held = troupe::find(state, troupe::section::state, attempts.name, now);
-  return troupe::command{
-      session,
-      {troupe::patch_state{
-          {troupe::set(attempts, *seen + 1,
-                       {.ttl_ms = 3'600'000, .expected_revision = held ? held->revision : 0})}}}};
+  auto count = troupe::set(
+      attempts, *seen + 1,
+      {.ttl_ms = 3'600'000, .expected_revision = troupe::revision_of(state, attempts, now)});
+  return troupe::command{session, {troupe::patch_state{{std::move(count)}}}};
 }
 // doc:end typed-keys
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <troupe/state/fields.hpp>
 #include <troupe/state/time.hpp>
 #include <troupe/state/value.hpp>
 
@@ -37,69 +38,6 @@
 /// other for everybody else. (A member that others write as either is a `value`.) `float` and
 /// coarser or finer times are no fields, because they would lose digits.
 namespace troupe {
-
-// Describing a type
-// ------------------------------------------------------------------------------------------------
-
-/// A member that must be there, unless it is a std::optional: one without a value is not written,
-/// and absent or null is read as one. (A std::optional<value> tells null from absent.)
-template <class T, class Member>
-struct field {
-  std::string_view name;
-  Member T::*member;
-};
-template <class T, class Member>
-field(const char*, Member T::*) -> field<T, Member>;
-
-/// A member that keeps what `T{}` gives it when it is absent; always written.
-template <class T, class Member>
-struct defaulted {
-  std::string_view name;
-  Member T::*member;
-};
-template <class T, class Member>
-defaulted(const char*, Member T::*) -> defaulted<T, Member>;
-
-/// Holds all members that no field names, as a map, and writes them again. Without it they are not
-/// part of T, and writing a T in place of what was read drops them.
-template <class T>
-struct other_members {
-  value T::*member;
-};
-
-/// The fields of T: its own `T::fields`, or a specialisation for types that are not yours:
-///
-///     template <>
-///     struct troupe::fields_of<point> {
-///       static constexpr auto value = std::tuple{troupe::field{"x", &point::x}};
-///     };
-template <class T>
-struct fields_of {};
-template <class T>
-requires requires {
-  T::fields;
-}
-struct fields_of<T> {
-  static constexpr const auto& value = T::fields;
-};
-
-/// An enum's names, by specialisation; each value and each name once.
-///
-///     template <>
-///     struct troupe::names_of<colour> {
-///       static constexpr std::pair<colour, std::string_view> value[] = {{colour::red, "red"}};
-///     };
-template <class Enum>
-struct names_of {};
-
-template <class T>
-concept described = std::default_initializable<T> && requires {
-  fields_of<T>::value;
-};
-template <class T>
-concept named_enum = std::is_enum_v<T> && requires {
-  names_of<T>::value;
-};
 
 /// How a T is written and read. Specialise it only for what `fields_of` and `names_of` cannot say.
 template <class T>
@@ -156,57 +94,13 @@ inline constexpr bool is_optional = false;
 template <class T>
 inline constexpr bool is_optional<std::optional<T>> = true;
 
-template <class T>
-concept integer =
-    std::integral<T> && !std::same_as<
-        T,
-        bool> && !std::same_as<T, char> && !std::same_as<T, wchar_t> && !std::same_as<T, char8_t> && !std::same_as<T, char16_t> && !std::same_as<T, char32_t>;
+template <class T, class... Us>
+inline constexpr bool is_one_of = (std::same_as<T, Us> || ...);
 
-template <class Field>
-inline constexpr bool holds_others = false;
+/// Of at most 64 bits; characters are no numbers.
 template <class T>
-inline constexpr bool holds_others<other_members<T>> = true;
-template <class Field>
-inline constexpr bool has_default = false;
-template <class T, class Member>
-inline constexpr bool has_default<defaulted<T, Member>> = true;
-
-/// Calls `visit(field)` for each, as long as it answers true.
-template <class T, class F>
-constexpr bool for_fields(F&& visit) {
-  return std::apply([&](const auto&... fields) { return (visit(fields) && ...); },
-                    fields_of<T>::value);
-}
-
-template <class T>
-[[nodiscard]] constexpr bool is_field(std::string_view name) {
-  return !for_fields<T>([&](const auto& one) {
-    if constexpr (holds_others<std::remove_cvref_t<decltype(one)>>)
-      return true;
-    else
-      return one.name != name;
-  });
-}
-
-/// Each name once, and one place at most for the others.
-template <class T>
-[[nodiscard]] consteval bool fields_are_distinct() {
-  std::size_t others = 0, pairs = 0, names = 0;
-  for_fields<T>([&](const auto& one) {
-    if constexpr (holds_others<std::remove_cvref_t<decltype(one)>>) {
-      ++others;
-    } else {
-      ++names;
-      for_fields<T>([&](const auto& two) {
-        if constexpr (!holds_others<std::remove_cvref_t<decltype(two)>>)
-          pairs += one.name == two.name ? 1u : 0u;
-        return true;
-      });
-    }
-    return true;
-  });
-  return others <= 1 && pairs == names;
-}
+concept integer = (std::integral<T> && sizeof(T) <= 8)
+                  && !is_one_of<T, bool, char, wchar_t, char8_t, char16_t, char32_t>;
 
 }  // namespace internal
 

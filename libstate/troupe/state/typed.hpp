@@ -122,6 +122,14 @@ template <class T>
   return get(state, which, now);
 }
 
+/// What `set_options::expected_revision` compares with; 0 when the key is absent.
+template <class T>
+[[nodiscard]] std::uint64_t revision_of(const entity_state& state, const key<T>& which,
+                                        timestamp now) {
+  const auto* held = find(state, section::state, which.name, now);
+  return held ? held->revision : 0;
+}
+
 struct set_options {
   std::optional<std::uint64_t> ttl_ms{};             ///< from the command's time on; none: for ever
   std::optional<std::uint64_t> expected_revision{};  ///< of the key, 0: it is absent
