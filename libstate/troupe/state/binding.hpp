@@ -216,8 +216,8 @@ struct binding<T> {
 };
 
 template <bindable T>
-requires(!internal::is_optional<T>)  // null could be either
-    struct binding<std::optional<T>> {
+  requires(!internal::is_optional<T>)  // null could be either
+struct binding<std::optional<T>> {
   static void write(value_writer& out, const std::optional<T>& x) {
     if (x)
       binding<T>::write(out, *x);

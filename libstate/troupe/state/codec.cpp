@@ -426,12 +426,10 @@ std::string encode(const entity_state& state, std::size_t zstd_threshold) {
   out.begin_array(chunks);
   state.items.for_each_chunk([&](const packed_chunk& chunk) { out.binary(chunk.bytes); });
   out.begin_array(state.entries.size() + state.own.size());
-  for (const auto* entries : {&state.entries, &state.own}) {
-    for (const auto& [key, held] : *entries) {
-      out.begin_array(5).unsigned_integer(number_of(section_of(key))).string(key_of(key));
-      out.unsigned_integer(held.revision).integer(held.expires.ms).raw(held.data);
-    }
-  }
+  for_each_stored_entry(state, [&](const std::string& key, const entry& held) {
+    out.begin_array(5).unsigned_integer(number_of(section_of(key))).string(key_of(key));
+    out.unsigned_integer(held.revision).integer(held.expires.ms).raw(held.data);
+  });
   write_rest(out, state.extra);
   return internal::compressed(out.take(), zstd_threshold);
 }

@@ -397,12 +397,10 @@ expected<void> decider::operator()(const migrate_state&) {
 
 expected<void> decider::operator()(const drop_expired&) {
   std::vector<std::string> gone;
-  for (const auto* entries : {&out.next.entries, &out.next.own}) {
-    for (const auto& [key, held] : *entries) {
-      if (!held.live(now()))
-        gone.push_back(key);
-    }
-  }
+  for_each_stored_entry(out.next, [&](const std::string& key, const entry& held) {
+    if (!held.live(now()))
+      gone.push_back(key);
+  });
   for (const auto& key : gone)
     emit(entry_erased{section_of(key), std::string{key_of(key)}, true});
   return {};

@@ -100,6 +100,18 @@ void for_each_entry(const entity_state& state, section in, timestamp now, F&& vi
   }
 }
 
+/// Calls `visit(const std::string& stored_key, const entry&)` for every entry there is, expired
+/// ones included, by section and key.
+template <class F>
+void for_each_stored_entry(const entity_state& state, F&& visit) {
+  for (const auto& rules : all_sections) {
+    const auto& entries = state.entries_of(rules.id);
+    for (auto at = entries.lower_bound(entry_key{rules.id, ""});
+         at != entries.end() && section_of(at->first) == rules.id; ++at)
+      visit(at->first, at->second);
+  }
+}
+
 /// Calls `visit(const std::string& stored_key, const entry* before, const entry* after)` for each
 /// entry that differs, expired ones included. What both share is skipped.
 template <class F>

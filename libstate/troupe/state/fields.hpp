@@ -48,9 +48,7 @@ struct other_members {
 template <class T>
 struct fields_of {};
 template <class T>
-requires requires {
-  T::fields;
-}
+  requires requires { T::fields; }
 struct fields_of<T> {
   static constexpr const auto& value = T::fields;
 };
@@ -65,13 +63,9 @@ template <class Enum>
 struct names_of {};
 
 template <class T>
-concept described = std::default_initializable<T> && requires {
-  fields_of<T>::value;
-};
+concept described = std::default_initializable<T> && requires { fields_of<T>::value; };
 template <class T>
-concept named_enum = std::is_enum_v<T> && requires {
-  names_of<T>::value;
-};
+concept named_enum = std::is_enum_v<T> && requires { names_of<T>::value; };
 
 namespace internal {
 

@@ -6,6 +6,13 @@ namespace troupe {
 
 namespace {
 
+std::optional<internal::lineage_document> origin_of(const entity_state& state) {
+  if (!state.forked_from)
+    return std::nullopt;
+  const auto& [parent, at] = *state.forked_from;
+  return internal::lineage_document{parent.name_space, parent.kind, parent.id, at};
+}
+
 /// Calls `write(value)` with each document of an entity in turn.
 template <class F>
 void for_each_document(const entity_ref& ref, const entity_state& state, F&& write) {
@@ -21,16 +28,19 @@ void for_each_document(const entity_ref& ref, const entity_state& state, F&& wri
       .created_ms = state.created.ms,
       .last_activity_ms = state.last_activity.ms,
       .last_seq = state.last_seq,
+      .user = state.user.is_null() ? std::nullopt : std::optional{std::string{user_of(state)}},
+      .forked_from = origin_of(state),
       .redo = state.redo,
-      .entries = state.entries.size(),
+      .entries = state.entries.size() + state.own.size(),
       .items = state.items.size(),
       .extra = state.extra.is_null() ? std::nullopt : std::optional{state.extra}}));
-  for (const auto& [stored_key, held] : state.entries)
+  for_each_stored_entry(state, [&](const std::string& stored_key, const entry& held) {
     write(to_value(internal::entry_document{.in = section_of(stored_key),
                                             .key = std::string{key_of(stored_key)},
                                             .revision = held.revision,
                                             .expires_ms = held.expires.ms,
                                             .data = held.data}));
+  });
   for (const auto& item : state.items)
     write(to_value(
         internal::item_document{.seq = item.seq, .at_ms = item.at.ms, .item = value{item.fields}}));

@@ -91,6 +91,8 @@ private:
                                      limits_.entries, "/entries");
     if (auto ok = check_numbers(h); !ok)
       return ok;
+    if (auto ok = check_origin(h); !ok)
+      return ok;
     if (h.items > 0 && h.kind != entity_kind::session && h.kind != entity_kind::team)
       return fail(errc::wrong_scope, "only sessions and teams have items", "/items");
     if (h.extra
@@ -110,12 +112,17 @@ private:
     state.created = {h.created_ms};
     state.last_activity = {h.last_activity_ms};
     state.last_seq = h.last_seq;
+    if (h.user)
+      state.user = value{*h.user};
+    if (h.forked_from) {
+      const auto& [name_space, kind, id, at] = *h.forked_from;
+      state.forked_from = std::make_shared<const lineage>(lineage{{name_space, kind, id}, at});
+    }
     state.redo = h.redo;
     state.extra = h.extra.value_or(value{});
     missing_entries_ = h.entries;
     missing_items_ = h.items;
     last_key_.clear();
-    forked_ = false;
     done_.push_back(std::move(one));
     return {};
   }
@@ -127,7 +134,8 @@ private:
         return fail(errc::invalid_value,
                     "1 <= first_revision <= content_revision <= revision does not hold",
                     "/revision");
-    } else if (h.entries + h.items + h.last_seq > 0 || !h.redo.is_null()) {
+    } else if (h.entries + h.items + h.last_seq > 0 || !h.redo.is_null() || h.user
+               || h.forked_from) {
       return fail(errc::invalid_value, "only a live entity holds anything", "/status");
     } else if (h.status == lifecycle::absent
                    ? h.revision + h.first_revision + h.content_revision > 0 || h.created_ms != 0
@@ -139,6 +147,18 @@ private:
     if (h.last_seq == std::numeric_limits<std::uint64_t>::max())
       return fail(errc::invalid_value, "the last number there is stays unused", "/last_seq");
     return check_redo(h);
+  }
+
+  static expected<void> check_origin(const header_document& h) {
+    if (h.user) {
+      if (auto ok = internal::check_name(*h.user, "/user"); !ok)
+        return ok;
+    }
+    if (!h.forked_from)
+      return {};
+    if (auto ok = internal::check_name(h.forked_from->name_space, "/forked_from/namespace"); !ok)
+      return ok;
+    return internal::check_name(h.forked_from->id, "/forked_from/id");
   }
 
   static expected<void> check_redo(const header_document& h) {
@@ -165,21 +185,20 @@ private:
     if (stored_key <= last_key_)
       return fail(errc::invalid_value, "entries ascend by section and key, each stands once",
                   "/key");
-    forked_ = forked_ || (one.in == section::info && one.key == info_key::lineage);
-    // A fork's entries keep the revisions that the parent gave them.
-    if (one.revision == 0 || (one.revision > state.revision && !forked_))
+    if (one.revision == 0 || one.revision > state.revision)
       return fail(errc::invalid_value, "an entry's revision is one of its entity's", "/revision");
     last_key_ = stored_key;
-    state.entry_bytes += one.key.size() + one.data.bytes().size();
-    state.entries.set(std::move(stored_key),
-                      entry{std::move(one.data), one.revision, {one.expires_ms}});
+    (rules_of(one.in).forks ? state.entry_bytes : state.own_bytes) +=
+        one.key.size() + one.data.bytes().size();
+    state.entries_of(one.in).set(std::move(stored_key),
+                                 entry{std::move(one.data), one.revision, {one.expires_ms}});
     --missing_entries_;
     return check_bytes(state);
   }
 
   expected<void> add(item_document one) {
     auto& [ref, state] = done_.back();
-    if (auto ok = internal::check_map(one.item, "/fields"); !ok)
+    if (auto ok = internal::check_map("an item", one.item, "/fields"); !ok)
       return ok;
     if (ref.kind == entity_kind::team) {
       if (auto ok = from_value<team_message>(one.item, unknown_members::refused); !ok)
@@ -215,7 +234,6 @@ private:
   // Of the newest entity:
   std::uint64_t missing_entries_ = 0, missing_items_ = 0;
   std::string last_key_;
-  bool forked_ = false;
 };
 
 unexpected at_document(std::string_view unit, std::size_t number, error below) {

@@ -146,20 +146,6 @@ checked at_element(const checked& ok, std::size_t index) {
   return inside(ok.error(), std::to_string(index));
 }
 
-checked is_lineage(value_view x) {
-  const auto all = elements(x, 4);
-  if (!all)
-    return tl::unexpected(all.error());
-  if (auto ok = at_element(is_name((*all)[0]), 0); !ok)
-    return ok;
-  const auto kind = from_value<std::uint8_t>((*all)[1]);
-  if (!kind || *kind < 1 || *kind > 5)
-    return at_element(fail(errc::invalid_value, "a kind is 1 to 5"), 1);
-  if (auto ok = at_element(is_name((*all)[2]), 2); !ok)
-    return ok;
-  return at_element(is<std::uint64_t>((*all)[3]), 3);
-}
-
 checked is_schema(value_view x) {
   const auto all = elements(x, 2);
   if (!all)
@@ -205,12 +191,10 @@ checked any_data(const entry_document& one) {
 checked by_section(const entry_document& one) {
   switch (one.in) {
     case section::info:
-      return one_of({{info_key::user, is_name},
-                     {info_key::workflow, is_name},
+      return one_of({{info_key::workflow, is_name},
                      {info_key::team, is_name},
                      {info_key::placement, is_name},
                      {info_key::ttl_ms, is<std::uint64_t>},
-                     {info_key::lineage, is_lineage},
                      {info_key::policy, is<policy>}},
                     one);
     case section::metadata:

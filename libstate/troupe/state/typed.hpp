@@ -138,7 +138,7 @@ struct set_options {
 /// An integer is kept as it is and never wrapped; one that T cannot hold is refused by a schema, or
 /// by the next `get`.
 template <class T, class X = T>
-requires settable_as<X, T>
+  requires settable_as<X, T>
 [[nodiscard]] set_key set(const key<T>& which, X&& x, set_options options = {}) {
   return {.key = std::string{which.name},
           .data = internal::value_of<T>(std::forward<X>(x)),
@@ -154,29 +154,29 @@ template <class T>
 
 /// Sets the key if it holds just `before`, else `cas_mismatch`.
 template <class T, class X = T, class Y = T>
-requires(settable_as<X, T>&& settable_as<Y, T>) [[nodiscard]] compare_and_set
-    set_if(const key<T>& which, X&& before, Y&& after) {
+  requires(settable_as<X, T> && settable_as<Y, T>)
+[[nodiscard]] compare_and_set set_if(const key<T>& which, X&& before, Y&& after) {
   return {std::string{which.name}, internal::value_of<T>(std::forward<X>(before)),
           internal::value_of<T>(std::forward<Y>(after))};
 }
 
 /// Sets the key if it is absent, else `cas_mismatch`.
 template <class T, class X = T>
-requires settable_as<X, T>
+  requires settable_as<X, T>
 [[nodiscard]] compare_and_set set_if_absent(const key<T>& which, X&& x) {
   return {std::string{which.name}, std::nullopt, internal::value_of<T>(std::forward<X>(x))};
 }
 
 /// Numbers only; see `add_to`.
 template <class T, class X = T>
-requires((internal::integer<T> || std::same_as<T, double>)&&settable_as<X, T>) [[nodiscard]] add_to
-    add(const key<T>& which, X&& by) {
+  requires((internal::integer<T> || std::same_as<T, double>) && settable_as<X, T>)
+[[nodiscard]] add_to add(const key<T>& which, X&& by) {
   return {std::string{which.name}, internal::value_of<T>(std::forward<X>(by))};
 }
 
 /// Arrays only; see `append_to`.
 template <class T, class X = T>
-requires settable_as<X, T>
+  requires settable_as<X, T>
 [[nodiscard]] append_to append(const key<std::vector<T>>& which, X&& item) {
   return {std::string{which.name}, {internal::value_of<T>(std::forward<X>(item))}};
 }

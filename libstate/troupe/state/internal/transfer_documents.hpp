@@ -47,6 +47,17 @@ struct names_of<section> {
 
 namespace troupe::internal {
 
+struct lineage_document {
+  std::string name_space{};
+  entity_kind kind = entity_kind::session;
+  std::string id{};
+  std::uint64_t at = 0;
+
+  static constexpr auto fields = std::tuple{
+      field{"namespace", &lineage_document::name_space}, field{"kind", &lineage_document::kind},
+      field{"id", &lineage_document::id}, field{"at", &lineage_document::at}};
+};
+
 struct header_document {
   std::uint64_t troupe = 0;  // version of the format
   std::string name_space{};
@@ -56,6 +67,8 @@ struct header_document {
   std::uint64_t revision = 0, first_revision = 0, content_revision = 0;
   std::int64_t created_ms = 0, last_activity_ms = 0;
   std::uint64_t last_seq = 0;
+  std::optional<std::string> user{};
+  std::optional<lineage_document> forked_from{};
   value redo{};
   std::uint64_t entries = 0, items = 0;  // documents that follow
   std::optional<value> extra{};
@@ -73,6 +86,8 @@ struct header_document {
       field{"created_ms", &self::created_ms},
       field{"last_activity_ms", &self::last_activity_ms},
       field{"last_seq", &self::last_seq},
+      field{"user", &self::user},
+      field{"forked_from", &self::forked_from},
       field{"redo", &self::redo},
       field{"entries", &self::entries},
       field{"items", &self::items},
