@@ -57,15 +57,19 @@ std::string refused(request_parser& parser) {
   return std::to_string(why.status) + " " + std::string{why.code} + " " + why.detail;
 }
 
-void require_within(const request& r, const http::limits& bounds) {
-  std::size_t head = r.method.size() + r.target.size();
-  for (const auto& h : r.headers) {
-    require(h.name.size() + h.value.size() <= bounds.header_line, "a header is within its limit");
-    head += h.name.size() + h.value.size();
+/// `bytes` is what was taken as the request.
+void require_within(const request& r, std::string_view bytes, const http::limits& bounds) {
+  const auto head = bytes.substr(0, bytes.find("\r\n\r\n") + 4);
+  for (std::size_t begin = 0, end = 0; begin < head.size(); begin = end + 2) {
+    end = head.find("\r\n", begin);
+    require(end - begin <= bounds.header_line, "a line of the head is within its limit");
   }
-  require(head <= bounds.head, "the head is within its limit");
+  require(head.size() <= bounds.head, "the head is within its limit");
   require(r.headers.size() <= bounds.headers, "the headers are as many as they may be");
   require(r.body.size() <= bounds.body, "the body is within its limit");
+  // Trailers count as head, and chunk framing is at most a quarter of the body and its slack.
+  require(bytes.size() <= bounds.head + bounds.framing_slack + r.body.size() + r.body.size() / 4,
+          "a request is not much longer than what it says");
 }
 
 /// What was taken as this request says this request, and nothing else.
@@ -88,7 +92,7 @@ std::string accepted(request_parser& parser, std::string_view bytes, const http:
   out += parser.is_head() ? " head" : "";
   out += parser.keep_alive() ? " stays " : " closes ";
   const auto r = parser.take();
-  require_within(r, bounds);
+  require_within(r, bytes, bounds);
   require_honest(r, http10, bytes);
   out += r.method + " " + r.target;
   for (const auto& h : r.headers)
