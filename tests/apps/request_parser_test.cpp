@@ -17,8 +17,8 @@ namespace {
 const body_limit no_exception{};
 
 /// All that a parser says of a stream: each request, then what became of the rest.
-std::string told(const request_parser& parser, const request& r) {
-  auto text = r.method + " " + r.target + (parser.http10() ? " 1.0" : " 1.1");
+std::string told(const request& r, bool http10) {
+  auto text = r.method + " " + r.target + (http10 ? " 1.0" : " 1.1");
   for (const auto& h : r.headers)
     text += " [" + h.name + "=" + h.value + "]";
   return text + " {" + r.body + "}\n";
@@ -43,11 +43,11 @@ std::string outcome(const std::vector<std::string_view>& pieces, const limits& b
         REQUIRE(piece.empty());
         break;
       }
-      const auto stays = parser.keep_alive();
+      const auto stays = parser.keep_alive(), http10 = parser.http10();  // of this request
       const auto r = parser.take();
       REQUIRE(r.body.size() <= bounds.body);
       REQUIRE(r.headers.size() <= bounds.headers);
-      all += told(parser, r) + (stays ? "stays\n" : "closes\n");
+      all += told(r, http10) + (stays ? "stays\n" : "closes\n");
     }
   }
   return all + (parser.head_done() ? "in a body" : "in a head");
