@@ -580,6 +580,18 @@ TEST_CASE("what is not live holds nothing") {
   CHECK(refused(lines{gone + '\n'}.with(1, "\"revision\":0", "\"revision\":1")).path
         == "/revision");
   CHECK(refused(lines{gone + '\n'}.with(1, "absent", "deleted")).path == "/revision");
+  const std::string half = "9223372036854775808";  // twice this is 0 in 64 bits
+  CHECK(refused(lines{gone + '\n'}
+                    .with(1, "\"revision\":0", "\"revision\":" + half)
+                    .with(1, "\"first_revision\":0", "\"first_revision\":" + half))
+            .path
+        == "/revision");
+  CHECK(refused(lines{gone + '\n'}
+                    .with(1, "\"entries\":0", "\"extra\":[\"0123456789\"],\"entries\":0")
+                    .str(),
+                {.entity_bytes = 8})
+            .path
+        == "/extra");
 }
 
 TEST_CASE("ids and scopes and keys are checked") {

@@ -99,6 +99,9 @@ private:
         && (h.extra->type() != value_type::array
             || !internal::well_formed(h.extra->bytes(), troupe::limits{}.depth + 6)))
       return fail(errc::wrong_type, "an array is expected", "/extra");
+    if (h.extra && h.extra->bytes().size() > limits_.entity_bytes)
+      return internal::refuse_beyond(errc::quota_exceeded, "too much in one entity",
+                                     limits_.entity_bytes, "/extra");
     exported_entity one{.ref = {h.name_space, h.kind, h.id}};
     if (!refs_.insert(one.ref).second)
       return fail(errc::invalid_value, "this entity occurs twice", "/id");
@@ -134,11 +137,11 @@ private:
         return fail(errc::invalid_value,
                     "1 <= first_revision <= content_revision <= revision does not hold",
                     "/revision");
-    } else if (h.entries + h.items + h.last_seq > 0 || !h.redo.is_null() || h.user
+    } else if ((h.entries | h.items | h.last_seq) != 0 || !h.redo.is_null() || h.user
                || h.forked_from) {
       return fail(errc::invalid_value, "only a live entity holds anything", "/status");
     } else if (h.status == lifecycle::absent
-                   ? h.revision + h.first_revision + h.content_revision > 0 || h.created_ms != 0
+                   ? (h.revision | h.first_revision | h.content_revision) != 0 || h.created_ms != 0
                          || h.last_activity_ms != 0
                    : h.revision == 0 || h.first_revision > h.revision
                          || h.content_revision > h.revision) {
