@@ -25,8 +25,9 @@ enum class lifecycle : std::uint8_t {
 
 struct entry {
   value data{};
-  std::uint64_t revision = 0;  ///< of the entity when the entry was last written
-  timestamp expires{};         ///< 0: never; from then on reads take the entry for absent
+  /// Of the entity when the entry was last written; in a fork, of its parent until it writes it.
+  std::uint64_t revision = 0;
+  timestamp expires{};  ///< 0: never; from then on reads take the entry for absent
 
   [[nodiscard]] bool live(timestamp now) const noexcept { return expires.ms == 0 || now < expires; }
   friend bool operator==(const entry&, const entry&) = default;
@@ -42,7 +43,7 @@ struct entity_state {
   std::uint64_t content_revision = 0;
   timestamp created{};
   timestamp last_activity{};      ///< moved by changes, never by reads
-  std::uint64_t last_seq = 0;     ///< given to the newest item ever; never given again
+  std::uint64_t last_seq = 0;     ///< of the newest item since it began; never given again
   std::uint64_t entry_bytes = 0;  ///< keys and values of all entries
   history items{};                ///< of a session its turns, of a team its messages
   persistent_map<std::string, entry> entries{};  ///< by `entry_key`
