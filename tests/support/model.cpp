@@ -341,8 +341,8 @@ refusal doer::extend(const std::string& key, const std::vector<value>& added, bo
   for (const auto& x : added) {
     if (const auto bad = value_fault(x))
       return bad;
-    const bool there = std::any_of(all.begin(), all.end(),
-                                   [&](const value& y) { return naive_equal(x, y); });
+    const bool there =
+        std::any_of(all.begin(), all.end(), [&](const value& y) { return naive_equal(x, y); });
     if (!once || !there)
       all.push_back(x);
   }
@@ -383,10 +383,10 @@ refusal doer::key_op(const state_op& op) {
       if (sum < std::numeric_limits<std::int64_t>::min()
           || sum > static_cast<wide>(std::numeric_limits<std::uint64_t>::max()))
         return errc::invalid_value;
-      return put_state(add->key,
-                       sum < 0 ? value{static_cast<std::int64_t>(sum)}
-                               : value{static_cast<std::uint64_t>(sum)},
-                       expires);
+      return put_state(
+          add->key,
+          sum < 0 ? value{static_cast<std::int64_t>(sum)} : value{static_cast<std::uint64_t>(sum)},
+          expires);
     }
     const double sum = as_double(before) + as_double(add->by);
     if (!std::isfinite(sum))

@@ -4,14 +4,14 @@
 /// and vectors, deep copies of whole past states, everything looked at each time. It knows nothing
 /// of sections, events, packed histories or shared structure.
 
-#include "naive.hpp"
-
 #include <troupe/state/commands.hpp>
 #include <troupe/state/decide.hpp>
 #include <troupe/state/session.hpp>
 #include <troupe/state/team.hpp>
 #include <troupe/state/versions.hpp>
 #include <troupe/state/workflow.hpp>
+
+#include "naive.hpp"
 
 #include <cstdint>
 #include <map>

@@ -64,7 +64,11 @@ void compare_description(comparison& c, const model::entity& m, const entity_sta
   c.equal("lineage_of", m.forked_from, lineage_of(s));
   c.equal("info: metadata", as_value(m.metadata), info.metadata);
   c.equal("info: tags", std::vector<std::string>{m.tags.begin(), m.tags.end()}, info.tags);
-  c.equal("info: shares", listed(m.shares, [](auto& x) { return share{x.first, x.second}; }),
+  c.equal("info: shares",
+          listed(m.shares,
+                 [](auto& x) {
+                   return share{x.first, x.second};
+                 }),
           info.shares);
 }
 
@@ -177,9 +181,11 @@ void compare_team(comparison& c, const model::entity& m, const entity_state& s) 
     const auto at = m.cursors.find(name);
     return at == m.cursors.end() ? 0 : at->second;
   };
-  c.equal("members", listed(m.members, [&](auto& x) {
-            return member{x.first, x.second, cursor(x.first)};
-          }),
+  c.equal("members",
+          listed(m.members,
+                 [&](auto& x) {
+                   return member{x.first, x.second, cursor(x.first)};
+                 }),
           members_of(s));
   if (m.kind != entity_kind::team)
     return;

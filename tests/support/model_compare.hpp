@@ -6,8 +6,8 @@
 
 namespace troupe::testing {
 
-/// What the first query is that the model and the state answer differently, with both answers; empty
-/// when all agree. Sums that the state keeps are taken anew from what it holds.
+/// What the first query is that the model and the state answer differently, with both answers;
+/// empty when all agree. Sums that the state keeps are taken anew from what it holds.
 [[nodiscard]] std::string disagreement(const model::entity& expected, const entity_state& found,
                                        const entity_ref& ref, timestamp now,
                                        const policy& inherited);

@@ -157,8 +157,7 @@ refusal doer::operator()(const record_call& op) {
   if (every == 0 || e.tool_calls % every != 0)
     return {};
   const auto id = "auto-" + std::to_string(revision);
-  e.checkpoints[id] = {
-      .id = id, .revision = revision, .at = with.now, .automatic = true};
+  e.checkpoints[id] = {.id = id, .revision = revision, .at = with.now, .automatic = true};
   std::multimap<std::uint64_t, std::string> automatic;  // by the revision they pin
   for (const auto& [name, pinned] : e.checkpoints) {
     if (pinned.automatic)
@@ -239,8 +238,7 @@ refusal doer::operator()(const define_nodes& op) {
     if (const auto bad = name_fault(one.id))
       return bad;
     const auto old = e.nodes.find(one.id);
-    placed_node placed{wanted.size(),
-                       old == e.nodes.end() ? node{.id = one.id} : old->second.what};
+    placed_node placed{wanted.size(), old == e.nodes.end() ? node{.id = one.id} : old->second.what};
     placed.what.after = one.after;
     if (!wanted.emplace(one.id, placed).second)
       return errc::invalid_value;
@@ -273,8 +271,9 @@ refusal doer::operator()(const update_node& op) {
       return bad;
   }
   static const std::set<std::pair<node_status, node_status>> moves{
-      {pending, running}, {failed, running},  {running, done},   {running, failed}, {pending, skipped},
-      {failed, skipped},  {running, pending}, {failed, pending}, {skipped, pending}};
+      {pending, running}, {failed, running},  {running, done},
+      {running, failed},  {pending, skipped}, {failed, skipped},
+      {running, pending}, {failed, pending},  {skipped, pending}};
   auto& one = at->second.what;
   if (!moves.contains({one.status, op.status}))
     return errc::invalid_transition;

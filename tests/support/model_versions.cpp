@@ -1,6 +1,6 @@
-#include "model.hpp"
-
 #include <troupe/state/json.hpp>
+
+#include "model.hpp"
 
 #include <algorithm>
 

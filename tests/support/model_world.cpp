@@ -1,9 +1,9 @@
 #include "model_world.hpp"
 
-#include "model_compare.hpp"
-
 #include <troupe/state/codec.hpp>
 #include <troupe/state/json.hpp>
+
+#include "model_compare.hpp"
 
 #include <algorithm>
 #include <numeric>

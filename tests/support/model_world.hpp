@@ -1,9 +1,9 @@
 #pragma once
 
+#include <troupe/state/versions.hpp>
+
 #include "model.hpp"
 #include "model_commands.hpp"
-
-#include <troupe/state/versions.hpp>
 
 #include <cstdint>
 #include <deque>
@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-/// A few entities of one kind, each kept twice: as the product has it and as the naive model has it.
-/// Every command goes to both; the first disagreement is told in words and ends the sequence.
+/// A few entities of one kind, each kept twice: as the product has it and as the naive model has
+/// it. Every command goes to both; the first disagreement is told in words and ends the sequence.
 namespace troupe::testing {
 
 class world {

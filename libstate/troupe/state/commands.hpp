@@ -18,7 +18,7 @@ namespace troupe {
 // ------------------------------------------------------------------------------------------------
 
 /// Creates the entity, or finds it (unless `only_if_absent`: then `already_exists`). Finding it
-/// changes nothing. A principal that is not trusted creates only what it owns.
+/// changes nothing. A principal that is not trusted creates only what is its own or nobody's.
 struct create {
   entity_info info{};
   bool only_if_absent = false;
@@ -90,6 +90,8 @@ struct migrate_state {};
 
 // Versions (every scope)
 // ------------------------------------------------------------------------------------------------
+// Undo, redo, restore and merge are a command of their own (`malformed`). The first three also
+// begin loop detection anew. Keys that have expired neither come back nor count as a difference.
 
 /// Pins the current revision under an id. `already_exists` if the id is taken.
 struct create_checkpoint {
@@ -110,7 +112,8 @@ struct undo {
 struct redo {
   std::uint64_t steps = 1;
 };
-/// Content becomes that of a kept revision or of a checkpoint.
+/// Content becomes that of a kept revision or of a checkpoint. `revision_gone` also for what was
+/// there before the entity was deleted and its id used again.
 struct restore {
   std::variant<std::uint64_t, std::string> to{};
 };
@@ -146,11 +149,12 @@ struct pop_items {
 };
 struct clear_items {};
 
-/// Adds to the token counters; never refused for the budget's sake.
+/// Adds to the token counters; never refused for the budget's sake. Always a change.
 struct record_usage {
   std::uint64_t prompt_tokens = 0;
   std::uint64_t completion_tokens = 0;
 };
+/// Token counters begin anew; tool calls count on.
 struct reset_usage {};
 
 enum class todo_status : std::uint8_t { pending, in_progress, completed, cancelled };
@@ -174,7 +178,7 @@ struct patch_todos {
 
 /// Notes a tool call and answers whether it repeats itself: `loop_limit` calls of the same tool
 /// with equal arguments (whatever the order of keys) in a row. Calls marked read-only are noted,
-/// and neither count nor interrupt.
+/// and neither count nor interrupt. Always a change.
 struct record_call {
   std::string tool{};
   value arguments{};
@@ -281,7 +285,7 @@ inline constexpr std::size_t max_entries = 100'000;         // of one entity; qu
 inline constexpr std::size_t max_key_bytes = 256;           // then: bad_id
 inline constexpr std::size_t max_tags = 64;  // of one entity or checkpoint; too_many_elements
 inline constexpr std::size_t max_operations = 1'000;  // of one command; too_many_elements
-inline constexpr std::size_t max_calls_kept = 64;     // then: the oldest is forgotten
+inline constexpr std::size_t max_calls_kept = 64;     // then: the oldest but the last that counts
 inline constexpr std::size_t max_redo = 1'000;        // then: the oldest is forgotten
 
 }  // namespace troupe

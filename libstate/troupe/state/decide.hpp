@@ -61,7 +61,7 @@ struct outcome {
   std::uint64_t last_seq = 0;
   std::uint64_t removed = 0;            ///< items
   std::optional<loop_verdict> loop{};   ///< of the last recorded call
-  std::optional<usage_report> usage{};  ///< after the last recorded usage, without the budget
+  std::optional<usage_report> usage{};  ///< tokens only, after the last recorded usage
 
   friend bool operator==(const outcome&, const outcome&) = default;
 };
@@ -75,7 +75,7 @@ struct command_result : outcome {
 
 struct decision {
   change what{};        ///< without events when nothing is to change
-  entity_state next{};  ///< `evolve(state, what)`
+  entity_state next{};  ///< `evolve(state, what)`; of a fork, `evolve(*base, what)`
   outcome answer{};     ///< `outcome_of(what)`
 };
 
@@ -87,7 +87,8 @@ struct decision {
 expected<decision> decide(const entity_state& state, const command& what,
                           const decide_context& context);
 
-/// May the principal read or write the entity? A team is also open to its members.
+/// May the principal read or write the entity? A team is also open to its members; a user's scope
+/// to that user alone, whatever its shares say.
 [[nodiscard]] bool may(const entity_state& state, const entity_ref& ref, const principal& who,
                        access wanted);
 

@@ -26,8 +26,7 @@ enum class lifecycle : std::uint8_t {
 
 struct entry {
   value data{};
-  std::uint64_t revision = 0;  ///< of the entity when it was last written; in a fork, where the
-                               ///< parent's count was higher, one more than it was
+  std::uint64_t revision = 0;  ///< of the entity (in a fork maybe of its parent) that wrote it last
   timestamp expires{};         ///< 0: never; from then on reads take the entry for absent
 
   [[nodiscard]] bool live(timestamp now) const noexcept { return expires.ms == 0 || now < expires; }
@@ -52,7 +51,7 @@ struct entity_state {
   std::uint64_t content_revision = 0;
   timestamp created{};
   timestamp last_activity{};      ///< moved by changes, never by reads
-  std::uint64_t last_seq = 0;     ///< given to the newest item ever; never given again
+  std::uint64_t last_seq = 0;     ///< of the newest item since it began; never given again
   std::uint64_t entry_bytes = 0;  ///< keys and values of `entries`
   std::uint64_t own_bytes = 0;    ///< of `own`
   value user{};                   ///< the owner's id, or null; read it by `user_of`

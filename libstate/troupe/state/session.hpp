@@ -22,7 +22,8 @@ namespace troupe {
 expected<todo_status> todo_status_from(std::string_view text);
 expected<todo_priority> todo_priority_from(std::string_view text);
 
-/// Counters since the session began or was reset, with the budget of its policy over `inherited`.
+/// Tokens since the session began or was reset and tool calls since it began, with the budget of
+/// its policy over `inherited`.
 [[nodiscard]] usage_report usage_of(const entity_state& state, const policy& inherited = {});
 
 /// One tool call of the current turn.

@@ -26,14 +26,16 @@ struct node {
 [[nodiscard]] std::optional<node> find_node(const entity_state& state, std::string_view id);
 [[nodiscard]] bool is_cancelled(const entity_state& state);
 
-/// Ids of the nodes that may start now, in the order of their definition; none while cancelled.
+/// Ids of the pending nodes that may start now, in the order of their definition; none while
+/// cancelled.
 [[nodiscard]] std::vector<std::string> ready_nodes(const entity_state& state);
 
 /// What a node may build on: the results of all nodes it depends on, directly or not, by id.
 [[nodiscard]] value inputs_of(const entity_state& state, std::string_view id);
 
 /// Where the workflow as a whole stands: `done` when every node is done or skipped, `failed` when
-/// one failed and none runs, `running` once one started, else `pending`.
+/// one failed and none runs, `running` once one started or was skipped, else `pending`; also
+/// `pending` without nodes.
 [[nodiscard]] node_status status_of_workflow(const entity_state& state);
 
 [[nodiscard]] std::string_view to_string(node_status status) noexcept;
