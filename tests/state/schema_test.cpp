@@ -209,6 +209,12 @@ TEST_CASE("a key that a migration keeps keeps its expiry") {
   s.does(migrate_state{});
   CHECK(s.keys() == R"({"x":1})");
   CHECK(s.key("x")->expires == timestamp{1050});
+  const auto newest = knows(1, 3);
+  s.patch({set_key{.key = "total", .data = 7, .ttl_ms = 50}});
+  s.schemas = &newest;
+  s.does(migrate_state{});
+  CHECK(s.keys() == R"({"total":{"n":7},"x":1})");
+  CHECK(s.key("total")->expires == timestamp{1060});
 }
 
 TEST_CASE("a preview says what a migration would do and does nothing") {
