@@ -31,7 +31,8 @@ std::vector<std::uint64_t> seqs(const entity_state& state) {
 
 /// The state after one change of these events; it can be stored and read.
 entity_state after(const entity_state& state, std::vector<event> events) {
-  auto out = evolve(state, {.revision = state.revision + 1, .at = {9000}, .events = std::move(events)});
+  auto out =
+      evolve(state, {.revision = state.revision + 1, .at = {9000}, .events = std::move(events)});
   const auto read = decode_entity(encode(out));
   REQUIRE(read);
   CHECK(*read == out);
@@ -77,9 +78,9 @@ TEST_CASE("removing more than there is or less than none leaves what is to be ke
 
 TEST_CASE("events that find nothing leave everything else as it was") {
   const auto before = sample();
-  for (const event& e : {event{entry_erased{section::state, "none"}},
-                         event{section_cleared{section::nodes}}, event{items_appended{4, {}}},
-                         event{items_restored{}}}) {
+  for (const event& e :
+       {event{entry_erased{section::state, "none"}}, event{section_cleared{section::nodes}},
+        event{items_appended{4, {}}}, event{items_restored{}}}) {
     const auto state = after(before, {e});
     CHECK(same_content(state, before));
     CHECK(state.entry_bytes == before.entry_bytes);
@@ -152,7 +153,8 @@ TEST_CASE("which sections move the activity and the content is as their table sa
 TEST_CASE("a change of content forgets what redo could go to and an undo says it") {
   auto state = sample();
   const auto redo = value::array({7});
-  state = after(state, {content_reverted{revert_cause::undo, 2, redo}, entry_set{section::state, "a", 5}});
+  state = after(state,
+                {content_reverted{revert_cause::undo, 2, redo}, entry_set{section::state, "a", 5}});
   CHECK(state.redo == redo);
   CHECK(state.content_revision == 2);
   CHECK(after(state, {entry_set{section::tags, "t", true}}).redo == redo);

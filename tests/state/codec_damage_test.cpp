@@ -49,8 +49,7 @@ entity_fixture large_session() {
 }
 
 change large_change() {
-  return {.revision = 2,
-          .events = {entry_set{section::state, "k", std::string(100'000, 'x')}}};
+  return {.revision = 2, .events = {entry_set{section::state, "k", std::string(100'000, 'x')}}};
 }
 
 bool refused(errc code) {
@@ -88,7 +87,8 @@ std::string flipped(std::string bytes, std::mt19937_64& random) {
 
 }  // namespace
 
-TEST_CASE("ten thousand changes with flipped bytes are read or refused and never crash the reader") {
+TEST_CASE(
+    "ten thousand changes with flipped bytes are read or refused and never crash the reader") {
   const auto s = busy_session();
   std::vector<std::string> stored;
   for (const auto& what : s.changes)
@@ -108,7 +108,8 @@ TEST_CASE("ten thousand changes with flipped bytes are read or refused and never
   CHECK(read > 500);
 }
 
-TEST_CASE("ten thousand snapshots with flipped bytes are read or refused and never crash the reader") {
+TEST_CASE(
+    "ten thousand snapshots with flipped bytes are read or refused and never crash the reader") {
   const auto state = busy_session().state();
   const std::string stored[] = {encode(state, plain), encode(state, 0)};
   std::mt19937_64 random{20260103};
@@ -255,9 +256,9 @@ TEST_CASE("a frame that says it holds more than may be or than it can is refused
       bytes += static_cast<char>(head >> (8 * i));
     return bytes + 'x';
   };
-  for (const std::uint64_t size : {std::uint64_t{max_decoded_bytes} + 1, std::uint64_t{1} << 40,
-                                   ~std::uint64_t{0} - 2, std::uint64_t{max_decoded_bytes},
-                                   std::uint64_t{1} << 20}) {
+  for (const std::uint64_t size :
+       {std::uint64_t{max_decoded_bytes} + 1, std::uint64_t{1} << 40, ~std::uint64_t{0} - 2,
+        std::uint64_t{max_decoded_bytes}, std::uint64_t{1} << 20}) {
     const auto bytes = claims(size, 100);
     allocation_watch watch;
     const auto x = decode_entity(bytes);
@@ -273,7 +274,8 @@ TEST_CASE("a frame that says it holds more than may be or than it can is refused
 TEST_CASE("a frame within a frame is no document") {
   std::string inner = encode(large_change());
   CHECK(decode_change(inner));
-  const change outer{.revision = 1, .events = {entry_set{section::state, "k", value::binary(inner)}}};
+  const change outer{.revision = 1,
+                     .events = {entry_set{section::state, "k", value::binary(inner)}}};
   CHECK(decode_change(encode(outer, plain)));
   CHECK(decode_change(from_hex("28b52ffd")).error().code == errc::damaged);
 }

@@ -11,7 +11,7 @@ using namespace troupe::testing;
 
 namespace {
 
-constexpr timestamp at{1'767'323'045'678};  // 2026-01-02T03:04:05.678Z
+constexpr timestamp at{1'767'323'045'678};                              // 2026-01-02T03:04:05.678Z
 constexpr std::size_t plain = std::numeric_limits<std::size_t>::max();  // never compressed
 
 change one(std::uint64_t revision, event what) {
@@ -147,15 +147,16 @@ TEST_CASE("a change is the bytes that the format says") {
   CHECK(to_hex(encode(one_of_each()[1].second))  // [2, 300, at, [[2]], null]
         == "9502cd012ccf0000019b7ca98f2e919102c0");
   // [2, 8, at, [[11, 14]], null]
-  CHECK(to_hex(encode(one(8, section_cleared{section::calls}))) == "950208cf0000019b7ca98f2e91920b0ec0");
+  CHECK(to_hex(encode(one(8, section_cleared{section::calls})))
+        == "950208cf0000019b7ca98f2e91920b0ec0");
 }
 
 TEST_CASE("the numbers of events and enums stand on disk") {
   const std::uint8_t events[] = {
-      entity_created::number,  entity_deleted::number,   items_appended::number,
-      items_removed::number,   items_restored::number,   entry_set::number,
-      entry_erased::number,    entity_forked::number,    content_reverted::number,
-      fork_merged::number,     section_cleared::number};
+      entity_created::number, entity_deleted::number, items_appended::number,
+      items_removed::number,  items_restored::number, entry_set::number,
+      entry_erased::number,   entity_forked::number,  content_reverted::number,
+      fork_merged::number,    section_cleared::number};
   for (std::uint8_t i = 0; i < 11; ++i)
     CHECK(events[i] == i + 1);
   CHECK(static_cast<int>(lifecycle::absent) == 0);
@@ -187,8 +188,8 @@ TEST_CASE("a document of a newer version is refused as newer_format") {
 }
 
 TEST_CASE("a document of an older version or of none is damaged") {
-  for (const char* hex : {"", "c0", "02", "80", "90", "a0", "9100", "9101", "91c0", "91ff", "91a102",
-                          "91cb4000000000000000", "81a0c0", "c1"}) {
+  for (const char* hex : {"", "c0", "02", "80", "90", "a0", "9100", "9101", "91c0", "91ff",
+                          "91a102", "91cb4000000000000000", "81a0c0", "c1"}) {
     check_refused(from_hex(hex), errc::damaged);
     CHECK(decode_entity(from_hex(hex)).error().code == errc::damaged);
   }
@@ -267,32 +268,31 @@ TEST_CASE("a change that lacks a field or has one of another type is damaged") {
   for (const value& bad : {value{}, value{1}, value::map({}), value::array({1})})
     refuse(3, bad);
   const auto hash = value::binary("h");
-  for (const value& bad : {value{1}, value::array({}), value::array({"p", "k"}),
-                           value::array({"p", "k", "h"}), value::array({"p", 1, hash}),
-                           value::array({"p", "k", hash, 1})})
+  for (const value& bad :
+       {value{1}, value::array({}), value::array({"p", "k"}), value::array({"p", "k", "h"}),
+        value::array({"p", 1, hash}), value::array({"p", "k", hash, 1})})
     refuse(4, bad);
 }
 
 TEST_CASE("an event that lacks a field or has one of another type is damaged") {
   const auto map = value::map({});
   const auto ref = value::array({"ns", 1, "id"});
-  const std::vector<std::vector<value>> good{
-      {1, 5},
-      {2},
-      {3, 1, value::array({map})},
-      {4, 1, 2},
-      {5, value::array({value::array({1, 0, map})})},
-      {6, 5, "k", 1, 0},
-      {7, 5, "k", true},
-      {8, ref, 1},
-      {9, 1, 2, value::array({})},
-      {10, ref, 1},
-      {11, 17}};
+  const std::vector<std::vector<value>> good{{1, 5},
+                                             {2},
+                                             {3, 1, value::array({map})},
+                                             {4, 1, 2},
+                                             {5, value::array({value::array({1, 0, map})})},
+                                             {6, 5, "k", 1, 0},
+                                             {7, 5, "k", true},
+                                             {8, ref, 1},
+                                             {9, 1, 2, value::array({})},
+                                             {10, ref, 1},
+                                             {11, 17}};
   for (const auto& fields : good) {
     REQUIRE(decode_change(with_event(array_of(fields))));
     for (std::size_t size = 0; size < fields.size(); ++size)
-      check_refused(with_event(array_of({fields.begin(),
-                                         fields.begin() + static_cast<std::ptrdiff_t>(size)})),
+      check_refused(with_event(array_of(
+                        {fields.begin(), fields.begin() + static_cast<std::ptrdiff_t>(size)})),
                     errc::damaged);
     for (std::size_t i = 1; i < fields.size(); ++i) {
       if (fields[0] == value{6} && i == 3)
@@ -303,22 +303,30 @@ TEST_CASE("an event that lacks a field or has one of another type is damaged") {
     }
   }
   const auto none = value{};
-  for (const auto& bad : std::vector<value>{
-           value::array({1, 0}), value::array({1, 6}), value::array({3, 1, value::array({1})}),
-           value::array({3, -1, value::array({})}), value::array({3, 1, map}),
-           value::array({5, value::array({value::array({1, 0})})}),
-           value::array({5, value::array({value::array({1, 0, 1})})}),
-           value::array({5, value::array({value::array({1, 0, map, 1})})}),
-           value::array({6, 0, "k", 1, 0}), value::array({6, 18, "k", 1, 0}),
-           value::array({6, 5, std::string(601, 'k'), 1, 0}),
-           value::array({7, 5, std::string(601, 'k'), true}), value::array({7, 5, "k", none}),
-           value::array({8, value::array({"", 1, "id"}), 1}),
-           value::array({8, value::array({"ns", 0, "id"}), 1}),
-           value::array({8, value::array({"ns", 6, "id"}), 1}),
-           value::array({8, value::array({"ns", 1, "\n"}), 1}),
-           value::array({8, value::array({"ns", 1, "id", 1}), 1}),
-           value::array({9, 0, 2, none}), value::array({9, 4, 2, none}),
-           value::array({9, 1, 2, map}), value::array({11, 0}), value::array({11, 18})})
+  for (const auto& bad :
+       std::vector<value>{value::array({1, 0}),
+                          value::array({1, 6}),
+                          value::array({3, 1, value::array({1})}),
+                          value::array({3, -1, value::array({})}),
+                          value::array({3, 1, map}),
+                          value::array({5, value::array({value::array({1, 0})})}),
+                          value::array({5, value::array({value::array({1, 0, 1})})}),
+                          value::array({5, value::array({value::array({1, 0, map, 1})})}),
+                          value::array({6, 0, "k", 1, 0}),
+                          value::array({6, 18, "k", 1, 0}),
+                          value::array({6, 5, std::string(601, 'k'), 1, 0}),
+                          value::array({7, 5, std::string(601, 'k'), true}),
+                          value::array({7, 5, "k", none}),
+                          value::array({8, value::array({"", 1, "id"}), 1}),
+                          value::array({8, value::array({"ns", 0, "id"}), 1}),
+                          value::array({8, value::array({"ns", 6, "id"}), 1}),
+                          value::array({8, value::array({"ns", 1, "\n"}), 1}),
+                          value::array({8, value::array({"ns", 1, "id", 1}), 1}),
+                          value::array({9, 0, 2, none}),
+                          value::array({9, 4, 2, none}),
+                          value::array({9, 1, 2, map}),
+                          value::array({11, 0}),
+                          value::array({11, 18})})
     check_refused(with_event(bad), errc::damaged);
   CHECK(decode_change(with_event(value::array({6, 5, std::string(600, 'k'), 1, 0}))));
 }
@@ -353,9 +361,16 @@ TEST_CASE("a snapshot that lacks a field or has one of another type is damaged")
     refuse(with(i, 1.0));
     refuse(with(i, value::binary("x")));
   }
-  for (const auto& [i, x] : std::vector<std::pair<std::size_t, value>>{
-           {1, 3}, {1, 257}, {2, 0}, {2, 6}, {3, -1}, {6, 9223372036854775808u}, {8, 2}, {9, map},
-           {10, map}, {11, map}})
+  for (const auto& [i, x] : std::vector<std::pair<std::size_t, value>>{{1, 3},
+                                                                       {1, 257},
+                                                                       {2, 0},
+                                                                       {2, 6},
+                                                                       {3, -1},
+                                                                       {6, 9223372036854775808u},
+                                                                       {8, 2},
+                                                                       {9, map},
+                                                                       {10, map},
+                                                                       {11, map}})
     refuse(with(i, x));
   for (const value& bad : {value{}, value{1}, value{"text"}, value::binary(""),
                            value::binary(chunk.substr(1)), value::array({packed})})

@@ -69,9 +69,8 @@ TEST_CASE("a create only if absent is refused with the current revision") {
   CHECK(s.does(create{{}, true}).created);
   s.set("a", 1);
   CHECK(s.refuses(create{{}, true})
-        == error{.code = errc::already_exists,
-                 .message = "it is there already",
-                 .current_revision = 2});
+        == error{
+            .code = errc::already_exists, .message = "it is there already", .current_revision = 2});
   s.does(erase{});
   CHECK(s.does(create{{}, true}) == outcome{.revision = 4, .changed = true, .created = true});
 }
@@ -134,8 +133,7 @@ TEST_CASE("one command is one revision however many operations and events it has
   entity_fixture s;
   CHECK(s.does(create{}, sets("a", 1), append_items{{value::map({})}},
                patch_state{{set_key{"b", 2}, delete_key{"a"}}})
-        == outcome{
-            .revision = 1, .changed = true, .created = true, .first_seq = 1, .last_seq = 1});
+        == outcome{.revision = 1, .changed = true, .created = true, .first_seq = 1, .last_seq = 1});
   CHECK(s.last_change()
         == "1 @ 1000: created session | state_set a = 1 | items_appended 1 [{}] | state_set b = 2 "
            "| state_erased a");
@@ -159,125 +157,19 @@ TEST_CASE("a command whose last operation is refused changes nothing") {
 TEST_CASE("a command has from one to a thousand operations") {
   entity_fixture s;
   s.begins();
-  CHECK(s.refuses() == error{.code = errc::malformed,
-                             .message = "a command has at least one operation",
-                             .path = "/operations"});
+  CHECK(s.refuses()
+        == error{.code = errc::malformed,
+                 .message = "a command has at least one operation",
+                 .path = "/operations"});
   auto what = s.asks();
   what.operations.assign(1001, clear_state{});
-  CHECK(s.refused(what) == error{.code = errc::too_many_elements,
-                                 .message = "a command has at most 1,000 operations",
-                                 .path = "/operations",
-                                 .limit = 1000});
+  CHECK(s.refused(what)
+        == error{.code = errc::too_many_elements,
+                 .message = "a command has at most 1,000 operations",
+                 .path = "/operations",
+                 .limit = 1000});
   what.operations.pop_back();
   CHECK_FALSE(s.runs(what).changed);
-}
-
-// Access
-// ------------------------------------------------------------------------------------------------
-
-TEST_CASE("what a principal may not read does not exist for it in equal words") {
-  entity_fixture there, absent;
-  there.begins({.user = "ann", .shares = {{"bob", access::read}}});
-  there.by = absent.by = user("eve");
-  for (const operation& op : {operation{erase{}}, operation{patch_state{}}, operation{undo{}},
-                              operation{append_items{}}, operation{update_info{}}}) {
-    CHECK(there.refuses(op) == absent.refuses(op));
-    CHECK(there.refuses(op).code == errc::not_found);
-  }
-  auto stale = there.asks(erase{});
-  stale.expected_revision = 77;
-  CHECK(there.refused(stale) == absent.refuses(erase{}));
-}
-
-TEST_CASE("what a principal may only read answers forbidden") {
-  entity_fixture s;
-  s.begins({.user = "ann", .shares = {{"bob", access::read}, {"cy", access::write}}});
-  s.by = user("bob");
-  CHECK(s.refuses(sets("a", 1)).code == errc::forbidden);
-  CHECK(s.refuses(erase{}).code == errc::forbidden);
-  s.by = user("cy");
-  CHECK(s.does(sets("a", 1)).changed);
-  s.by = user("ann");
-  CHECK(s.does(sets("a", 2)).changed);
-  s.by = {};
-  CHECK(s.does(sets("a", 3)).changed);
-}
-
-TEST_CASE("only the owner deletes and shares") {
-  entity_fixture s;
-  s.begins({.user = "ann", .shares = {{"cy", access::write}}});
-  s.by = user("cy");
-  const error no{.code = errc::forbidden, .message = "only the owner deletes and shares"};
-  CHECK(s.refuses(erase{}) == no);
-  CHECK(s.refuses(sets("a", 1), erase{}, create{{.user = "cy"}}) == no);
-  CHECK(s.refuses(update_info{.shares = std::vector<share>{}}) == no);
-  CHECK(s.does(update_info{.tags = std::vector<std::string>{"t"}}).changed);
-  s.by = user("ann");
-  CHECK(s.does(update_info{.shares = std::vector<share>{}}).changed);
-  s.by = user("cy");
-  CHECK(s.refuses(sets("a", 1)).code == errc::not_found);
-  s.by = user("ann");
-  CHECK(s.does(erase{}).changed);
-}
-
-TEST_CASE("what has no owner is open to every principal") {
-  entity_fixture s;
-  s.begins();
-  s.by = user("eve");
-  CHECK(s.does(sets("a", 1)).changed);
-  CHECK(s.does(update_info{.shares = std::vector<share>{{"eve", access::read}}}).changed);
-  CHECK(s.does(erase{}).changed);
-}
-
-TEST_CASE("a team is open to its members and closed to others") {
-  entity_fixture team{entity_kind::team};
-  team.begins({.user = "ann"});
-  team.does(add_member{"bob", "writer"});
-  team.by = user("bob");
-  CHECK(team.does(sets("a", 1)).changed);
-  CHECK(team.refuses(erase{}).code == errc::forbidden);
-  team.by = user("eve");
-  CHECK(team.refuses(sets("a", 1)).code == errc::not_found);
-}
-
-TEST_CASE("the user scope belongs to the user of its id and to nobody else") {
-  entity_fixture mine{entity_kind::user, "ann"};
-  mine.by = user("eve");
-  CHECK(mine.refuses(create{}).code == errc::forbidden);
-  CHECK(mine.refuses(create{{.user = "eve"}}).code == errc::forbidden);
-  mine.by = user("ann");
-  CHECK(mine.begins({.user = "", .shares = {{"eve", access::write}}}).created);
-  mine.by = user("eve");
-  CHECK(mine.refuses(sets("a", 1)).code == errc::not_found);
-  CHECK(mine.refuses(create{}).code == errc::not_found);
-}
-
-TEST_CASE("a principal creates only what is its own or nobody's") {
-  const auto creates = [](principal by, std::string owner) {
-    entity_fixture s;
-    s.by = std::move(by);
-    return decide(s.state(), s.asks(create{{.user = std::move(owner)}}), s.context())
-        .map([](const decision& d) { return std::string{user_of(d.next)}; });
-  };
-  CHECK(creates(user("ann"), "ann") == "ann");
-  CHECK(creates(user("ann"), "") == "");
-  CHECK(creates({}, "ann") == "ann");
-  CHECK(creates(user("eve"), "ann").error()
-        == error{.code = errc::forbidden,
-                 .message = "a principal creates only what is its own",
-                 .path = "/user"});
-  CHECK(creates(user(""), "ann").error().code == errc::forbidden);
-}
-
-TEST_CASE("a principal without a name reads only what has no owner") {
-  entity_fixture s;
-  s.begins({.user = "ann"});
-  CHECK_FALSE(may(s.state(), s.ref, user(""), access::read));
-  CHECK(may(s.state(), s.ref, user("ann"), access::write));
-  CHECK(may(s.state(), s.ref, {}, access::write));
-  entity_fixture open;
-  open.begins();
-  CHECK(may(open.state(), open.ref, user(""), access::write));
 }
 
 // Quota and limits
@@ -307,7 +199,8 @@ TEST_CASE("an entity beyond its quota may shrink and not grow") {
   auto over = s.state();
   const value big{std::string(250'000, 'x')};
   for (int i = 0; i < 40; ++i)
-    over = evolve(over, {over.revision + 1, {}, {entry_set{section::state, std::to_string(i), big}}});
+    over =
+        evolve(over, {over.revision + 1, {}, {entry_set{section::state, std::to_string(i), big}}});
   CHECK(decide(over, s.asks(patch_state{{delete_key{"1"}}}), s.context()));
   CHECK(decide(over, s.asks(patch_state{{set_key{"1", "x"}}}), s.context()));
   CHECK(decide(over, s.asks(sets("more", 1)), s.context()).error().code == errc::quota_exceeded);
@@ -359,9 +252,8 @@ TEST_CASE("an operation of another scope is refused as wrong_scope") {
                               operation{cancel_workflow{}}, operation{resume_workflow{}}})
     for (const auto* one : {&session, &team, &global})
       CHECK(one->refuses(op).code == errc::wrong_scope);
-  for (const operation& op :
-       {operation{add_member{"m"}}, operation{remove_member{"m"}}, operation{send_message{"m"}},
-        operation{acknowledge{"m"}}})
+  for (const operation& op : {operation{add_member{"m"}}, operation{remove_member{"m"}},
+                              operation{send_message{"m"}}, operation{acknowledge{"m"}}})
     for (const auto* one : {&session, &workflow, &global})
       CHECK(one->refuses(op).code == errc::wrong_scope);
   CHECK(team.refuses(define_nodes{}).message == "a team has no nodes");
@@ -470,9 +362,10 @@ TEST_CASE("a change set is decided in the order of its entities whatever the ord
 
 TEST_CASE("a change set names from one to eight entities and each once") {
   change_set step;
-  CHECK(step.decide_it().error() == error{.code = errc::malformed,
-                                          .message = "a change set names at least one entity",
-                                          .path = "/changes"});
+  CHECK(step.decide_it().error()
+        == error{.code = errc::malformed,
+                 .message = "a change set names at least one entity",
+                 .path = "/changes"});
   for (int i = 0; i < 8; ++i) {
     const entity_fixture one{entity_kind::session, std::to_string(i)};
     step.add(one, one.asks(create{}));
@@ -480,16 +373,18 @@ TEST_CASE("a change set names from one to eight entities and each once") {
   CHECK(step.decide_it());
   const entity_fixture ninth{entity_kind::session, "8"};
   step.add(ninth, ninth.asks(create{}));
-  CHECK(step.decide_it().error() == error{.code = errc::too_many_elements,
-                                          .message = "a change set names at most eight entities",
-                                          .path = "/changes",
-                                          .limit = 8});
+  CHECK(step.decide_it().error()
+        == error{.code = errc::too_many_elements,
+                 .message = "a change set names at most eight entities",
+                 .path = "/changes",
+                 .limit = 8});
   step.held.pop_back();
   step.commands.pop_back();
   step.commands[6].entity = step.commands[2].entity;
-  CHECK(step.decide_it().error() == error{.code = errc::invalid_value,
-                                          .message = "a change set names each entity once",
-                                          .path = "/changes/6"});
+  CHECK(step.decide_it().error()
+        == error{.code = errc::invalid_value,
+                 .message = "a change set names each entity once",
+                 .path = "/changes/6"});
   step.commands[6].entity.name_space = "other";
   CHECK(step.decide_it());
 }

@@ -105,14 +105,10 @@ TEST_CASE("a description with a fault is refused with its path") {
     return s.refuses(create{info});
   };
   CHECK(where(fault([](entity_info& x) { x.user = "\n"; })) == "bad_id at /user");
-  CHECK(where(fault([](entity_info& x) { x.workflow = "\xff"; }))
-        == "bad_id at /workflow");
-  CHECK(where(fault([](entity_info& x) { x.team = std::string(257, 't'); }))
-        == "bad_id at /team");
-  CHECK(where(fault([](entity_info& x) { x.placement = "\x7f"; }))
-        == "bad_id at /placement");
-  CHECK(where(fault([](entity_info& x) { x.schema->id = ""; }))
-        == "bad_id at /schema/id");
+  CHECK(where(fault([](entity_info& x) { x.workflow = "\xff"; })) == "bad_id at /workflow");
+  CHECK(where(fault([](entity_info& x) { x.team = std::string(257, 't'); })) == "bad_id at /team");
+  CHECK(where(fault([](entity_info& x) { x.placement = "\x7f"; })) == "bad_id at /placement");
+  CHECK(where(fault([](entity_info& x) { x.schema->id = ""; })) == "bad_id at /schema/id");
   CHECK(where(fault([](entity_info& x) { x.limits.loop_limit = 0; }))
         == "invalid_value at /policy/loop_limit");
   CHECK(where(fault([](entity_info& x) { x.limits.keep_revisions = 0; }))
@@ -123,20 +119,22 @@ TEST_CASE("a description with a fault is refused with its path") {
                  .message = "at most 64 tags",
                  .path = "/tags",
                  .limit = 64});
-  CHECK(where(fault([](entity_info& x) { x.shares[1].user = ""; }))
-        == "bad_id at /shares/1/user");
+  CHECK(where(fault([](entity_info& x) { x.shares[1].user = ""; })) == "bad_id at /shares/1/user");
   CHECK(where(fault([](entity_info& x) { x.shares.resize(65, {"u"}); }))
         == "too_many_elements at /shares");
   for (const value& other : {value{}, value{1}, value{"x"}, value::array({})})
-    CHECK(where(fault([&](entity_info& x) { x.metadata = other; }))
-          == "wrong_type at /metadata");
+    CHECK(where(fault([&](entity_info& x) { x.metadata = other; })) == "wrong_type at /metadata");
   CHECK(where(fault([](entity_info& x) {
           x.metadata = value::map({{"a", std::string(max_value_bytes - 4, 'x')}});
         }))
         == "too_large at /metadata");
-  CHECK(fault([](entity_info& x) { x.metadata = value::map({{std::string(257, 'k'), 1}}); }).code
+  CHECK(fault([](entity_info& x) {
+          x.metadata = value::map({{std::string(257, 'k'), 1}});
+        }).code
         == errc::bad_id);
-  CHECK(where(fault([](entity_info& x) { x.metadata = value::map({{"a", deep(64)}}); }))
+  CHECK(where(fault([](entity_info& x) {
+          x.metadata = value::map({{"a", deep(64)}});
+        }))
         == "too_deep at /metadata");
 }
 
@@ -160,9 +158,9 @@ TEST_CASE("no two sections share an entry though the key is the same") {
 }
 
 TEST_CASE("the numbers and names of the sections stand on disk") {
-  const char* names[] = {"info",      "metadata", "tags",  "shares",  "state", "variables",
-                         "notebook",  "todos",    "nodes", "members", "cursors", "run",
-                         "usage",     "calls",    "checkpoints", "merges", "schema"};
+  const char* names[] = {"info",     "metadata", "tags",        "shares",  "state",   "variables",
+                         "notebook", "todos",    "nodes",       "members", "cursors", "run",
+                         "usage",    "calls",    "checkpoints", "merges",  "schema"};
   for (std::size_t i = 0; i < all_sections.size(); ++i) {
     CHECK(static_cast<std::size_t>(all_sections[i].id) == i + 1);
     CHECK(all_sections[i].name == names[i]);

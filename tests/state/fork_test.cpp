@@ -148,8 +148,7 @@ TEST_CASE("a merge brings entries by key and items in their order behind the par
   f.parent.append({json(R"({"parent":1})")});
   CHECK(f.merge() == outcome{.revision = 6, .changed = true});
   CHECK(f.parent.keys() == R"({"a":2,"c":3,"d":4})");
-  CHECK(f.parent.items()
-        == R"(1{"n":1} 2{"n":2} 3{"parent":1} 4{"child":1} 5{"child":2})");
+  CHECK(f.parent.items() == R"(1{"n":1} 2{"n":2} 3{"parent":1} 4{"child":1} 5{"child":2})");
   CHECK(f.parent.state().items[4].at == timestamp{5000});
   CHECK(name_of(f.parent.changes.back().events[0]) == "merged");
   CHECK(f.child.keys() == R"({"a":2,"c":1,"d":4})");
@@ -201,9 +200,29 @@ TEST_CASE("a second merge brings only what is new since the first") {
   CHECK(merge_base(f.parent.state(), f.child.ref, f.child.state()) == 3);
   f.merge();
   CHECK(f.parent.keys() == R"({"a":"changed after the merge","b":2,"c":1})");
-  CHECK(f.parent.items()
-        == R"(1{"n":1} 2{"n":2} 3{"child":1} 4{"parent":1} 5{"child":2})");
+  CHECK(f.parent.items() == R"(1{"n":1} 2{"n":2} 3{"child":1} 4{"parent":1} 5{"child":2})");
   CHECK_FALSE(f.merge().changed);
+}
+
+TEST_CASE("a merge that changes nothing is remembered too") {
+  family f;
+  f.child.set("a", "theirs");
+  f.parent.set("a", "ours");
+  CHECK(f.merge(merge_strategy::ours).changed);
+  CHECK(merge_base(f.parent.state(), f.child.ref, f.child.state()) == 2);
+  CHECK_FALSE(f.merge().changed);
+  f.child.set("b", 2);
+  f.merge();
+  CHECK(f.parent.keys() == R"({"a":"ours","b":2,"c":1})");
+}
+
+TEST_CASE("a merged item gets a number that the parent never gave") {
+  family f;
+  f.parent.append({json(R"({"parent":1})")});
+  f.parent.does(pop_items{});
+  f.child.append({json(R"({"child":1})")});
+  f.merge();
+  CHECK(f.parent.items() == R"(1{"n":1} 2{"n":2} 4{"child":1})");
 }
 
 TEST_CASE("an undone merge is merged again from where it was") {
@@ -270,6 +289,7 @@ TEST_CASE("what has expired in a fork is not brought back") {
   f.parent.now = {2000};
   f.merge();
   CHECK(f.parent.keys() == R"({"b":1,"c":1})");
+  CHECK(count_entries(f.parent.state(), section::state, {}) == 2);
 }
 
 TEST_CASE("only a fork of the entity is merged into it by who may read both") {

@@ -135,8 +135,8 @@ TEST_CASE("all keys come in their order with the scope that each comes from") {
 
 TEST_CASE("only the key-value state is inherited") {
   scopes s;
-  s.global.does(update_info{.metadata_patch = json(R"({"k":1})"),
-                            .tags = std::vector<std::string>{"k"}});
+  s.global.does(
+      update_info{.metadata_patch = json(R"({"k":1})"), .tags = std::vector<std::string>{"k"}});
   CHECK(s.look_up("k") == "nothing");
   CHECK(inherit_all(s.chain(), {}).empty());
 }
@@ -145,8 +145,8 @@ TEST_CASE("policies come from the scopes behind the first and the nearer ones wi
   scopes s;
   s.session.does(update_info{.limits = policy{.loop_limit = 1}});
   s.team.does(update_info{.limits = policy{.loop_limit = 3, .token_budget = 30}});
-  s.global.does(update_info{
-      .limits = policy{.loop_limit = 5, .token_budget = 50, .keep_revisions = 500}});
+  s.global.does(
+      update_info{.limits = policy{.loop_limit = 5, .token_budget = 50, .keep_revisions = 500}});
   CHECK(inherit_policy(s.chain())
         == policy{.loop_limit = 3, .token_budget = 30, .keep_revisions = 500});
 }

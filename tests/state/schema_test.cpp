@@ -22,36 +22,33 @@ expected<value> fails(const value&) {
 std::vector<schema_version> counters() {
   schema_version v1{.version = 1, .keys = {{"count", is_integer}}};
   schema_version v2{.version = 2,
-                    .migrate =
-                        [](const value& state) -> expected<value> {
-                          members out;
-                          for (auto& [key, data] : members_of(state))
-                            out.emplace_back(key == "count" ? "total" : key, data);
-                          return map_of(out);
-                        },
+                    .migrate = [](const value& state) -> expected<value> {
+                      members out;
+                      for (auto& [key, data] : members_of(state))
+                        out.emplace_back(key == "count" ? "total" : key, data);
+                      return map_of(out);
+                    },
                     .keys = {{"total", is_integer}}};
-  schema_version v3{.version = 3,
-                    .migrate =
-                        [](const value& state) -> expected<value> {
-                          members out;
-                          for (auto& [key, data] : members_of(state))
-                            out.emplace_back(key,
-                                             key == "total" ? value::map({{"n", data}}) : data);
-                          return map_of(out);
-                        },
-                    .keys = {{"total",
-                              [](value_view x) -> expected<void> {
-                                return is_integer(x.find("n").value_or(value_view{}));
-                              }}},
-                    .rules = {[](const entity_state& state) -> expected<void> {
-                      const auto* max = find(state, section::state, "max", {});
-                      const auto* total = find(state, section::state, "total", {});
-                      if (!max || !total
-                          || max->data.view().as_int64()
-                                 >= total->data.view().find("n")->as_int64())
-                        return {};
-                      return fail(errc::invalid_value, "beyond max", "/total");
-                    }}};
+  schema_version v3{
+      .version = 3,
+      .migrate = [](const value& state) -> expected<value> {
+        members out;
+        for (auto& [key, data] : members_of(state))
+          out.emplace_back(key, key == "total" ? value::map({{"n", data}}) : data);
+        return map_of(out);
+      },
+      .keys = {{"total",
+                [](value_view x) -> expected<void> {
+                  return is_integer(x.find("n").value_or(value_view{}));
+                }}},
+      .rules = {[](const entity_state& state) -> expected<void> {
+        const auto* max = find(state, section::state, "max", {});
+        const auto* total = find(state, section::state, "total", {});
+        if (!max || !total
+            || max->data.view().as_int64() >= total->data.view().find("n")->as_int64())
+          return {};
+        return fail(errc::invalid_value, "beyond max", "/total");
+      }}};
   return {v1, v2, v3};
 }
 
@@ -205,12 +202,19 @@ TEST_CASE("a write migrates first and in the same revision") {
 TEST_CASE("a key that a migration keeps keeps its expiry") {
   const auto r = knows(1, 2);
   auto s = following(1, "{}");
-  s.patch({set_key{.key = "x", .data = 1, .ttl_ms = 50}, set_key{.key = "gone", .data = 1, .ttl_ms = 5}});
+  s.patch({set_key{.key = "x", .data = 1, .ttl_ms = 50},
+           set_key{.key = "gone", .data = 1, .ttl_ms = 5}});
   s.schemas = &r;
   s.now = {1010};
   s.does(migrate_state{});
   CHECK(s.keys() == R"({"x":1})");
   CHECK(s.key("x")->expires == timestamp{1050});
+  const auto newest = knows(1, 3);
+  s.patch({set_key{.key = "total", .data = 7, .ttl_ms = 50}});
+  s.schemas = &newest;
+  s.does(migrate_state{});
+  CHECK(s.keys() == R"({"total":{"n":7},"x":1})");
+  CHECK(s.key("total")->expires == timestamp{1060});
 }
 
 TEST_CASE("a preview says what a migration would do and does nothing") {
@@ -262,9 +266,7 @@ TEST_CASE("a migration that fails or makes what cannot be kept changes nothing")
     CHECK(s.refuses(patch_state{{set_key{"a", 1}}}) == why);
     return where(why);
   };
-  const auto gives = [](value x) {
-    return [x](const value&) -> expected<value> { return x; };
-  };
+  const auto gives = [](value x) { return [x](const value&) -> expected<value> { return x; }; };
   CHECK(refused(fails) == "invalid_value at ");
   CHECK(refused(gives(value::array({1}))) == "invalid_by_schema at ");
   CHECK(refused(gives(value::map({{"a", "\xff"}}))) == "invalid_by_schema at ");
@@ -313,8 +315,7 @@ TEST_CASE("a fork of another version is not merged until both are migrated") {
   const auto base = shared(child);
   parent.schemas = child.schemas = &r;
   child.set("x", 1);
-  CHECK(parent.refuses(merge_fork{child.ref, base, shared(child)}).code
-        == errc::invalid_by_schema);
+  CHECK(parent.refuses(merge_fork{child.ref, base, shared(child)}).code == errc::invalid_by_schema);
   parent.does(migrate_state{});
   parent.does(merge_fork{child.ref, base, shared(child)});
   CHECK(parent.keys() == R"({"total":{"n":7},"x":1})");

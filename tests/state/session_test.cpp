@@ -294,8 +294,8 @@ TEST_CASE("an item with role user begins a turn and forgets the calls") {
   s.says("assistant", "hi");
   s.append({json(R"({"role":["user"]})"), json(R"({"Role":"user"})")});
   CHECK(calls(s, "t").count == 2);
-  s.append({json(R"({"role":"assistant"})"), json(R"({"role":"user"})"),
-            json(R"({"role":"tool"})")});
+  s.append(
+      {json(R"({"role":"assistant"})"), json(R"({"role":"user"})"), json(R"({"role":"tool"})")});
   CHECK(call_numbers(s).empty());
   CHECK(loop_of(s.state()) == loop_verdict{"", 0, 5, false});
   CHECK(calls(s, "t").count == 1);

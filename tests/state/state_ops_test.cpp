@@ -71,8 +71,7 @@ TEST_CASE("later operations of a patch see the earlier ones") {
   s.patch({delete_key{"a"}, delete_key{"a"}, set_key{"a", 1}, set_key{"a", 1}});
   CHECK(s.last_change() == "3 @ 1000: state_erased a | state_set a = 1");
   s.patch({set_key{"b", 1}, add_to{"b", 2}, set_key{"b", 3}, delete_key{"b"}, delete_key{"b"}});
-  CHECK(s.last_change()
-        == "4 @ 1000: state_set b = 1 | state_set b = 3 | state_erased b");
+  CHECK(s.last_change() == "4 @ 1000: state_set b = 1 | state_set b = 3 | state_erased b");
   CHECK(s.keys() == R"({"a":1})");
   CHECK(s.key("a")->revision == 3);
 }
@@ -209,10 +208,13 @@ TEST_CASE("integers add up exactly over all 64 bits") {
 }
 
 TEST_CASE("a sum beyond 64 bits is refused and does not wrap") {
-  for (const auto& [a, b] : {std::pair<value, value>{uint_max, 1}, {uint_max, uint_max},
-                             {int_min, -1}, {int_min, int_min},
-                             {std::numeric_limits<double>::max(), std::numeric_limits<double>::max()},
-                             {-std::numeric_limits<double>::max(), -1e308}}) {
+  for (const auto& [a, b] :
+       {std::pair<value, value>{uint_max, 1},
+        {uint_max, uint_max},
+        {int_min, -1},
+        {int_min, int_min},
+        {std::numeric_limits<double>::max(), std::numeric_limits<double>::max()},
+        {-std::numeric_limits<double>::max(), -1e308}}) {
     const auto out = added(a, b);
     REQUIRE_FALSE(out);
     CHECK(out.error()
@@ -233,9 +235,8 @@ TEST_CASE("a sum with a real is a real") {
 TEST_CASE("only numbers add up and an absent key counts as 0") {
   auto s = live();
   for (const value& other : {value{}, value{true}, value{"1"}, value::array({1}), value::map({})}) {
-    CHECK(added(other, 1).error() == error{.code = errc::wrong_type,
-                                           .message = "only numbers add up",
-                                           .path = "/n"});
+    CHECK(added(other, 1).error()
+          == error{.code = errc::wrong_type, .message = "only numbers add up", .path = "/n"});
     CHECK(added(1, other).error().code == errc::wrong_type);
   }
   CHECK(added(1, std::numeric_limits<double>::quiet_NaN()).error().code == errc::invalid_value);

@@ -34,8 +34,7 @@ std::string inbox(const entity_fixture& t, std::string_view member,
 
 TEST_CASE("members have roles that can change and leave") {
   auto t = team_of({"bob", "ann"});
-  CHECK(members_of(t.state())
-        == std::vector<member>{{"ann", "worker", 0}, {"bob", "worker", 0}});
+  CHECK(members_of(t.state()) == std::vector<member>{{"ann", "worker", 0}, {"bob", "worker", 0}});
   CHECK(t.does(add_member{"ann", "lead"}).changed);
   CHECK_FALSE(t.does(add_member{"ann", "lead"}).changed);
   CHECK(members_of(t.state())[0] == member{"ann", "lead", 0});

@@ -1,9 +1,8 @@
+#include <troupe/state/session.hpp>
 #include <troupe/state/versions.hpp>
 
 #include "../support/allocations.hpp"
 #include "../support/entities.hpp"
-
-#include <troupe/state/session.hpp>
 
 #include <limits>
 #include <sstream>
@@ -124,6 +123,20 @@ TEST_CASE("what does not change content is no step to undo and stays where it is
   CHECK(info_of(s.state()).shares.size() == 1);
 }
 
+TEST_CASE("steps of undo pass over revisions that did not change content") {
+  auto s = counted(3);
+  s.does(create_checkpoint{.id = "c"});
+  s.does(record_usage{1, 1});
+  s.set("a", 6);
+  s.does(undo{});
+  CHECK(s.state().content_revision == 3);
+  s.does(undo{});
+  CHECK(a_of(s) == "2");
+  s.does(redo{2});
+  s.does(undo{2});
+  CHECK(a_of(s) == "2");
+}
+
 TEST_CASE("undo brings items back with their numbers and times and gives no number twice") {
   auto s = live();
   s.append({json(R"({"n":1})"), json(R"({"n":2})")});
@@ -167,8 +180,8 @@ TEST_CASE("undo of what is not kept any more is revision_gone") {
   auto s = counted(6);
   s.kept.prune({.last = 2}, s.now);
   s.does(undo{});
-  CHECK(s.refuses(undo{}) == error{.code = errc::revision_gone,
-                                   .message = "revision 4 is not kept"});
+  CHECK(s.refuses(undo{})
+        == error{.code = errc::revision_gone, .message = "revision 4 is not kept"});
   const command request = s.asks(undo{});
   CHECK(decide(s.state(), request, {.now = s.now}).error().code == errc::revision_gone);
 }
@@ -237,8 +250,7 @@ TEST_CASE("a checkpoint with a fault is refused with its path") {
   CHECK(where(s.refuses(create_checkpoint{.id = "auto-1"})) == "reserved_field at /id");
   CHECK(where(s.refuses(create_checkpoint{.id = "d", .name = "\xff"})) == "invalid_value at /name");
   CHECK(where(s.refuses(create_checkpoint{.id = "d", .tags = {"t", "\n"}})) == "bad_id at /tags/1");
-  CHECK(where(s.refuses(create_checkpoint{
-            .id = "d", .tags = std::vector<std::string>(65, "t")}))
+  CHECK(where(s.refuses(create_checkpoint{.id = "d", .tags = std::vector<std::string>(65, "t")}))
         == "too_many_elements at /tags");
   CHECK(where(s.refuses(create_checkpoint{.id = "d", .metadata = 1})) == "wrong_type at /metadata");
 }

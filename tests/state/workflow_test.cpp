@@ -59,9 +59,9 @@ TEST_CASE("nodes stand in the order of their definition and wait") {
 TEST_CASE("a node cannot start before all that it depends on") {
   auto w = diamond();
   CHECK(ready(w) == "a e");
-  CHECK(w.refuses(update_node{"b", running})
-        == error{.code = errc::dependency_pending,
-                 .message = "'b' waits for 'a', which is pending"});
+  CHECK(
+      w.refuses(update_node{"b", running})
+      == error{.code = errc::dependency_pending, .message = "'b' waits for 'a', which is pending"});
   moves(w, "a", running);
   CHECK(w.refuses(update_node{"b", running}).message == "'b' waits for 'a', which is running");
   moves(w, "a", done);
@@ -102,8 +102,9 @@ TEST_CASE("a node moves only along the transitions there are") {
     return w;
   };
   const std::set<std::pair<node_status, node_status>> allowed{
-      {pending, running}, {failed, running},  {running, done},   {running, failed}, {pending, skipped},
-      {failed, skipped},  {running, pending}, {failed, pending}, {skipped, pending}};
+      {pending, running}, {failed, running},  {running, done},
+      {running, failed},  {pending, skipped}, {failed, skipped},
+      {running, pending}, {failed, pending},  {skipped, pending}};
   for (const auto from : {pending, running, done, failed, skipped}) {
     for (const auto to : {pending, running, done, failed, skipped}) {
       auto w = node_in(from);
