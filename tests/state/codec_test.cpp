@@ -41,7 +41,7 @@ std::vector<std::pair<std::string, change>> one_of_each() {
            entry_set{section::state, "k", json(R"([1,1.0,-1,null,true,"",{}])"), {at.ms + 1}})},
       {"change_entry_erased.hex", early},
       {"change_section_cleared.hex", one(8, section_cleared{section::calls})},
-      {"change_forked.hex", one(1, entity_forked{other, 42})},
+      {"change_forked.hex", one(1, entity_forked{std::make_shared<const lineage>(lineage{other, 42}), value{"ann"}})},
       {"change_reverted.hex",
        one(10, content_reverted{revert_cause::redo, 3, value::array({9, 8})})},
       {"change_merged.hex", one(11, fork_merged{other, 7})},

@@ -74,7 +74,7 @@ inline std::string describe(const event& what) {
     std::string operator()(const entry_erased& e) const { return ' ' + e.key; }
     std::string operator()(const section_cleared&) const { return ""; }
     std::string operator()(const entity_forked& e) const {
-      return ' ' + to_string(e.parent) + " at " + std::to_string(e.at);
+      return ' ' + to_string(e.from->parent) + " at " + std::to_string(e.from->at);
     }
     std::string operator()(const content_reverted& e) const {
       return " to " + std::to_string(e.to) + ' ' + to_json(e.redo);

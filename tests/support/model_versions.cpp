@@ -217,6 +217,7 @@ refusal doer::operator()(const fork_from& op) {
   const bool of_user = request.entity.kind == entity_kind::user;
   if (!request.by.trusted && of_user && request.entity.id != request.by.user)
     return errc::forbidden;
+  revision = std::max(e.revision, base->revision) + 1;
   e = *base;
   e.redo.clear();
   e.shares.clear();
