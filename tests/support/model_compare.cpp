@@ -72,6 +72,18 @@ void compare_description(comparison& c, const model::entity& m, const entity_sta
           info.shares);
 }
 
+/// What is not set takes no room.
+void compare_stored(comparison& c, const model::entity& m, const entity_state& s) {
+  const auto set = [](const std::string& text) { return text.empty() ? 0u : 1u; };
+  const std::size_t info = set(m.user) + set(m.workflow) + set(m.team) + set(m.placement)
+                           + (m.ttl_ms > 0 ? 1u : 0u) + (m.limits == policy{} ? 0u : 1u)
+                           + (m.forked_from ? 1u : 0u);
+  c.equal("facts stored", info, count_entries(s, section::info, {}));
+  c.equal("keys stored", m.state.size(), count_entries(s, section::state, {}));
+  c.equal("cursors stored", m.cursors.size(), count_entries(s, section::cursors, {}));
+  c.equal("merges stored", m.merges.size(), count_entries(s, section::merges, {}));
+}
+
 void compare_state(comparison& c, const model::entity& m, const entity_state& s, timestamp now) {
   std::map<std::string, value> visible;
   for (const auto& [key, held] : m.state) {
@@ -251,6 +263,7 @@ std::string disagreement(const model::entity& m, const entity_state& s, const en
     items.push_back({one.seq, one.at, value{one.fields}});
   c.equal("items", m.items, items);
   compare_description(c, m, s);
+  compare_stored(c, m, s);
   compare_state(c, m, s, now);
   compare_session(c, m, s, inherited);
   compare_workflow(c, m, s);

@@ -25,7 +25,7 @@ emphasis any_emphasis(dice& luck) {
 
 std::vector<std::string> paths_in(const std::string& details) {
   std::vector<std::string> out;
-  const auto list = value_from_json(details);
+  const auto list = value_from_json(details, {.depth = 128});  // deeper than what is in it
   if (!list)
     return {"no JSON"};
   for (auto c = list->view().children(); c.next();) {
