@@ -183,7 +183,7 @@ std::string world::prune(twin& on) {
       bases.push_back(other.expected.forked_from->at);
   }
   const auto keep = retention_of(on.now(), inherited_);
-  const auto limits = overlay(on.expected.limits, inherited_);
+  const auto limits = model::rules_of(on.expected, inherited_);
   if (keep.last != limits.keep_revisions.value_or(100)
       || keep.max_age_ms != limits.keep_revisions_ms)
     return "the retention is not that of the policy";
