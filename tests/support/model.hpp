@@ -129,6 +129,9 @@ struct reply {
                                                timestamp now,
                                                const std::vector<std::uint64_t>& fork_bases);
 
+/// What an entity says itself, and what the scopes above say where it is silent.
+[[nodiscard]] policy rules_of(const entity& e, const policy& inherited);
+
 /// The fork's revision that the next merge starts from.
 [[nodiscard]] std::uint64_t merge_base(const entity& parent, const entity_ref& fork,
                                        const entity& fork_state);

@@ -137,7 +137,7 @@ refusal doer::operator()(const record_call& op) {
     return bad;
   if (const auto bad = value_fault(op.arguments))
     return bad;
-  const auto rules = overlay(e.limits, with.inherited);
+  const auto rules = rules_of(e, with.inherited);
   call one{++e.tool_calls, op.tool, op.arguments, op.read_only ? 0u : 1u,
            rules.loop_limit.value_or(5)};
   const auto before =

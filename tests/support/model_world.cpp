@@ -25,7 +25,7 @@ emphasis any_emphasis(dice& luck) {
 
 std::vector<std::string> paths_in(const std::string& details) {
   std::vector<std::string> out;
-  const auto list = value_from_json(details);
+  const auto list = value_from_json(details, {.depth = 128});  // deeper than what is in it
   if (!list)
     return {"no JSON"};
   for (auto c = list->view().children(); c.next();) {
@@ -183,7 +183,7 @@ std::string world::prune(twin& on) {
       bases.push_back(other.expected.forked_from->at);
   }
   const auto keep = retention_of(on.now(), inherited_);
-  const auto limits = overlay(on.expected.limits, inherited_);
+  const auto limits = model::rules_of(on.expected, inherited_);
   if (keep.last != limits.keep_revisions.value_or(100)
       || keep.max_age_ms != limits.keep_revisions_ms)
     return "the retention is not that of the policy";
