@@ -65,6 +65,8 @@ namespace {
 bool is_owner(const entity& e, const entity_ref& ref, const principal& who) {
   if (who.trusted)
     return true;
+  if (who.user.empty())
+    return false;
   return ref.kind == entity_kind::user ? ref.id == who.user : e.user == who.user;
 }
 
@@ -79,7 +81,8 @@ refusal access_fault(const entity& e, const command& what) {
     return errc::not_found;
   if (!may(e, what.entity, what.by, access::write))
     return errc::forbidden;
-  if (is_owner(e, what.entity, what.by) || e.user.empty())
+  if (is_owner(e, what.entity, what.by)
+      || (e.user.empty() && what.entity.kind != entity_kind::global))
     return {};
   for (const auto& op : what.operations) {
     const auto* info = std::get_if<update_info>(&op);
@@ -208,7 +211,7 @@ refusal doer::set_name(std::string& field, const std::string& wanted) {
 }
 
 refusal doer::set_policy(const policy& wanted) {
-  if (wanted.loop_limit == 0u || wanted.keep_revisions == 0u)
+  if (wanted.loop_limit == 0u)
     return errc::invalid_value;
   assign(e.limits, wanted, &doer::touch);
   return {};

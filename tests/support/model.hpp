@@ -232,6 +232,8 @@ struct doer {
 };
 
 [[nodiscard]] refusal name_fault(const std::string& id);
+/// Nodes that depend on none or on each other in a circle.
+[[nodiscard]] refusal graph_fault(const std::vector<node_definition>& nodes);
 [[nodiscard]] refusal key_fault(const std::string& key);
 [[nodiscard]] refusal text_fault(const std::string& text);
 /// Of what is to be kept: at most 256 KiB, 64 levels, and only what can be read back.

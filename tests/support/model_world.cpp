@@ -157,7 +157,8 @@ std::string world::check_decision(const twin& on, const command& what, const dec
     return "a change without events, or events without a change";
   if (!made.answer.changed && !(made.next == on.now()))
     return "nothing changed and yet the state is another";
-  if (made.what.revision != on.now().revision + (made.answer.changed ? 1 : 0))
+  const auto counted = std::max(on.now().revision, before.revision);  // a fork counts on
+  if (made.what.revision != counted + (made.answer.changed ? 1 : 0))
     return "a change counts one revision";
   return {};
 }
