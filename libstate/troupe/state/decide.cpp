@@ -1,6 +1,7 @@
 #include <troupe/state/decide.hpp>
 #include <troupe/state/internal/canonical.hpp>
 #include <troupe/state/internal/decider.hpp>
+#include <troupe/state/internal/stored.hpp>
 #include <troupe/state/json.hpp>
 #include <troupe/state/schema.hpp>
 #include <troupe/state/session.hpp>
@@ -182,12 +183,11 @@ bool may(const entity_state& state, const entity_ref& ref, const principal& who,
     return true;
   if (ref.kind == entity_kind::user)
     return false;
-  constexpr timestamp always{};
   if (user_of(state).empty()
       || (ref.kind == entity_kind::team
-          && find(state, section::members, who.user, always) != nullptr))
+          && find(state, section::members, who.user, internal::always) != nullptr))
     return true;
-  const auto* shared = find(state, section::shares, who.user, always);
+  const auto* shared = find(state, section::shares, who.user, internal::always);
   return shared != nullptr && !who.user.empty()
          && (wanted == access::read || shared->data.view().as_string() == "write");
 }

@@ -1,4 +1,5 @@
 #include <troupe/state/internal/decider.hpp>
+#include <troupe/state/internal/stored.hpp>
 #include <troupe/state/team.hpp>
 #include <troupe/state/workflow.hpp>
 
@@ -138,8 +139,7 @@ expected<void> decider::operator()(const update_node& op) {
   }
   one.status = op.status;
   one.result = op.result;
-  const auto position = stored->data.view().find("position");
-  set(section::nodes, op.id, node_value(position ? position->as_uint64().value_or(0) : 0, one));
+  set(section::nodes, op.id, node_value(number_at(stored->data, "position"), one));
   return {};
 }
 

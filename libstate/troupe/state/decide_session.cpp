@@ -1,5 +1,6 @@
 #include <troupe/state/digest.hpp>
 #include <troupe/state/internal/decider.hpp>
+#include <troupe/state/internal/stored.hpp>
 #include <troupe/state/session.hpp>
 
 #include <algorithm>
@@ -48,11 +49,6 @@ value todo_value(const todo& one, std::uint64_t position) {
                      {"content", one.content},
                      {"status", to_string(one.status)},
                      {"priority", to_string(one.priority)}});
-}
-
-std::uint64_t position_of(const entry& stored) {
-  const auto position = stored.data.view().find("position");
-  return position ? position->as_uint64().value_or(0) : 0;
 }
 
 expected<void> check_todo_count(std::size_t count) {
@@ -163,14 +159,14 @@ expected<void> decider::operator()(const patch_todos& op) {
     return ok;
   std::uint64_t next = 0;
   for_each_entry(out.next, section::todos, now(), [&](std::string_view, const entry& e) {
-    next = std::max(next, position_of(e) + 1);
+    next = std::max(next, number_at(e.data, "position") + 1);
   });
   for (std::size_t i = 0; i < op.changed.size(); ++i) {
     const auto& one = op.changed[i];
     if (auto ok = check_todo(one, "/todos/" + std::to_string(i)); !ok)
       return ok;
     const auto* old = find(section::todos, one.id);
-    set(section::todos, one.id, todo_value(one, old ? position_of(*old) : next++));
+    set(section::todos, one.id, todo_value(one, old ? number_at(old->data, "position") : next++));
   }
   for (const auto& id : op.removed)
     erase_key(section::todos, id);

@@ -1,8 +1,11 @@
 #include <troupe/state/entity.hpp>
+#include <troupe/state/internal/stored.hpp>
 
 #include <algorithm>
 
 namespace troupe {
+
+using internal::always;
 
 entry_key::entry_key(section id, std::string_view key) noexcept
     : size_{std::min(key.size() + 1, text_.size())} {
@@ -53,9 +56,6 @@ value section_as_map(const entity_state& state, section in, timestamp now) {
 }
 
 namespace {
-
-/// What never expires: info, tags, shares.
-constexpr timestamp always{};
 
 const value* info_value(const entity_state& state, std::string_view key) {
   const auto* found = find(state, section::info, key, always);

@@ -1,3 +1,4 @@
+#include <troupe/state/internal/stored.hpp>
 #include <troupe/state/session.hpp>
 
 #include <algorithm>
@@ -6,9 +7,9 @@
 
 namespace troupe {
 
-namespace {
+using internal::always, internal::number_at, internal::text_at;
 
-constexpr timestamp always{};
+namespace {
 
 constexpr std::array<std::string_view, 4> status_names{"pending", "in_progress", "completed",
                                                        "cancelled"};
@@ -23,16 +24,6 @@ expected<Enum> named(std::string_view text, const std::array<std::string_view, N
   for (const auto name : names)
     all += (all.empty() ? "" : ", ") + std::string{name};
   return fail(errc::invalid_value, "this is one of " + all);
-}
-
-std::string text_at(value_view map, std::string_view key) {
-  const auto found = map.find(key);
-  return std::string{found ? found->as_string().value_or("") : ""};
-}
-
-std::uint64_t number_at(value_view map, std::string_view key) {
-  const auto found = map.find(key);
-  return found ? found->as_uint64().value_or(0) : 0;
 }
 
 const value* held(const entity_state& state, section in, std::string_view key) {

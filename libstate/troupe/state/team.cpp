@@ -1,19 +1,15 @@
+#include <troupe/state/internal/stored.hpp>
 #include <troupe/state/team.hpp>
 
 namespace troupe {
 
-namespace {
+using internal::always, internal::text_at;
 
-constexpr timestamp always{};
+namespace {
 
 std::uint64_t cursor_of(const entity_state& state, std::string_view name) {
   const auto* cursor = find(state, section::cursors, name, always);
   return cursor ? cursor->data.view().as_uint64().value_or(0) : 0;
-}
-
-std::string text_at(value_view map, std::string_view key) {
-  const auto found = map.find(key);
-  return std::string{found ? found->as_string().value_or("") : ""};
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include <troupe/state/internal/stored.hpp>
 #include <troupe/state/json.hpp>
 #include <troupe/state/versions.hpp>
 
@@ -6,9 +7,9 @@
 
 namespace troupe {
 
-namespace {
+using internal::always;
 
-constexpr timestamp always{};
+namespace {
 
 std::string entry_path(std::string_view stored_key) {
   std::string out;

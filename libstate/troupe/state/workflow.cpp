@@ -1,3 +1,4 @@
+#include <troupe/state/internal/stored.hpp>
 #include <troupe/state/workflow.hpp>
 
 #include <algorithm>
@@ -7,9 +8,10 @@
 
 namespace troupe {
 
+using internal::always, internal::number_at;
+
 namespace {
 
-constexpr timestamp always{};
 constexpr std::array<std::string_view, 5> names{"pending", "running", "done", "failed", "skipped"};
 
 node read_node(std::string_view id, value_view stored) {
@@ -47,8 +49,7 @@ expected<node_status> node_status_from(std::string_view text) {
 std::vector<node> nodes_of(const entity_state& state) {
   std::vector<std::pair<std::uint64_t, node>> found;
   for_each_entry(state, section::nodes, always, [&](std::string_view id, const entry& e) {
-    const auto position = e.data.view().find("position");
-    found.emplace_back(position ? position->as_uint64().value_or(0) : 0, read_node(id, e.data));
+    found.emplace_back(number_at(e.data, "position"), read_node(id, e.data));
   });
   std::stable_sort(found.begin(), found.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
