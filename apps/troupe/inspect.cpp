@@ -143,6 +143,7 @@ struct inspection {
       out.add({"  " + std::string{kind}, group_digits(count)});
     out.add({"changes", group_digits(stats.position)});
     out.add({"in snapshots", "up to change " + group_digits(stats.materialised)});
+    out.add({"journal", "kept from change " + group_digits(stats.first)});
     out.add({"to replay at start", human_bytes(stats.tail_bytes)});
     out.add({"data file", human_bytes(file_bytes)});
     print(out.render());
@@ -177,6 +178,8 @@ struct inspection {
                       {"kinds", by_kind + '}'},
                       {"changes", std::to_string(stats.position)},
                       {"materialised", std::to_string(stats.materialised)},
+                      {"first", std::to_string(stats.first)},
+                      {"covered_bytes", std::to_string(stats.covered_bytes)},
                       {"tail_bytes", std::to_string(stats.tail_bytes)},
                       {"file_bytes", std::to_string(file_bytes)}});
   }

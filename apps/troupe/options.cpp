@@ -139,8 +139,11 @@ private:
     auto* sub = add_command(
         "serve", "Run a node: the HTTP API over a store, until Ctrl-C or SIGTERM", [this] {
           const auto at = *parse_listen_address(listen_);
-          return serve_options{
-              .data = data_, .host = at.host, .port = at.port, .journal_tail_bytes = journal_tail_};
+          return serve_options{.data = data_,
+                               .host = at.host,
+                               .port = at.port,
+                               .journal_tail_bytes = journal_tail_,
+                               .journal_kept_bytes = journal_kept_};
         });
     add_data(sub, "Directory of the store; made when it is not there")->required();
     add_listen(sub);
@@ -150,6 +153,11 @@ private:
         ->type_name("BYTES")
         ->check(CLI::Range(std::uint64_t{64} << 10, std::uint64_t{16} << 30))
         ->default_str("67108864");
+    sub->add_option("--journal-kept", journal_kept_,
+                    "Bytes of journal kept behind the snapshots; beyond: the oldest is freed")
+        ->type_name("BYTES")
+        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 50))
+        ->default_str("268435456");
     sub->footer(
         footer("  troupe serve --data /var/lib/troupe\n"
                "  troupe serve --data state --listen [::1]:0     # prints the port it picked\n"));
@@ -262,6 +270,7 @@ private:
   std::string log_level_ = "info";
   std::string data_;
   std::uint64_t journal_tail_ = 64 << 20;
+  std::uint64_t journal_kept_ = 256 << 20;
   std::string listen_ = default_listen;
   std::string file_;
   std::string url_;

@@ -67,8 +67,10 @@ int serve(const serve_options& options) {
   sigaddset(&stop_signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
 
-  auto backend = runtime::open(
-      {.data = options.data, .now = {}, .journal_tail_bytes = options.journal_tail_bytes});
+  auto backend = runtime::open({.data = options.data,
+                                .now = {},
+                                .journal_tail_bytes = options.journal_tail_bytes,
+                                .journal_kept_bytes = options.journal_kept_bytes});
   if (!backend)
     return report("cannot open " + options.data.string(), backend.error(),
                   cli::exit_status::of_open(backend.error().code));

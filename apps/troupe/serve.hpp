@@ -8,9 +8,10 @@ namespace troupe {
 
 struct serve_options {
   std::filesystem::path data;
-  std::string host = "127.0.0.1";               ///< loopback only: this version has no tokens
-  std::uint16_t port = 7717;                    ///< 0 picks a free one
-  std::uint64_t journal_tail_bytes = 64 << 20;  ///< then: folded into snapshots
+  std::string host = "127.0.0.1";                ///< loopback only: this version has no tokens
+  std::uint16_t port = 7717;                     ///< 0 picks a free one
+  std::uint64_t journal_tail_bytes = 64 << 20;   ///< then: folded into snapshots
+  std::uint64_t journal_kept_bytes = 256 << 20;  ///< then: the oldest is freed
 };
 
 /// Runs a node until SIGTERM or SIGINT: prints `listening on http://HOST:PORT` on standard output,

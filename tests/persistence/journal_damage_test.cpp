@@ -35,7 +35,8 @@ TEST_CASE("a store of a newer format is refused as newer") {
 
 TEST_CASE("a damaged number of meta is refused") {
   for (const auto key :
-       {internal::meta_key::format, internal::meta_key::watermark, internal::meta_key::epoch}) {
+       {internal::meta_key::format, internal::meta_key::watermark, internal::meta_key::first,
+        internal::meta_key::covered, internal::meta_key::epoch}) {
     memory_directory dir;
     { const auto store = open(dir); }
     tamper(dir, "meta", key, [](std::string& value) { value[1] = 1; });

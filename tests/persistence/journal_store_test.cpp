@@ -1,3 +1,4 @@
+#include <troupe/persistence/internal/bytes.hpp>
 #include <troupe/persistence/internal/tail_index.hpp>
 
 #include "store_fixture.hpp"
@@ -140,6 +141,78 @@ TEST_CASE("materialising moves the watermark and changes no content and keeps th
   CHECK(seen == 41);
 }
 
+TEST_CASE("compaction frees the oldest records that snapshots cover and no other") {
+  memory_directory dir;
+  auto options = small_map();
+  options.covered_bytes = 2'000;
+  options.slice_bytes = 1'000;
+  {
+    auto store = open(dir, options);
+    for (std::uint64_t i = 1; i <= 40; ++i)
+      REQUIRE(commit(store, change_of("a", i, std::string(100, 'x'))));
+    CHECK_FALSE(*store.compact());
+    CHECK(store.stats().first == 1);  // nothing is covered
+    options.slice_bytes = 1 << 20;
+  }
+  auto store = open(dir, options);
+  materialise_all_of(store);
+  const auto covered = store.stats().covered_bytes;
+  CHECK(covered > 4'000);
+  REQUIRE(commit(store, change_of("a", 41, "last")));
+  while (*store.compact()) {
+  }
+  CHECK(store.stats().covered_bytes <= 2'000);
+  CHECK(store.stats().covered_bytes > 1'500);
+  const auto first = store.stats().first;
+  CHECK(first > 20);
+  CHECK_FALSE(*store.compact());
+  CHECK(store.load(session_ref("a"))->sequence == 41);
+  std::uint64_t seen = 0;
+  REQUIRE(store.for_each_record(1, ~0ULL, [&](const journal_record& record) {
+    if (seen == 0)
+      CHECK(record.position == first);
+    seen = record.position;
+    return true;
+  }));
+  CHECK(seen == 41);
+}
+
+TEST_CASE("a compacted journal opens again and one that lacks its first record does not") {
+  memory_directory dir;
+  auto options = small_map();
+  options.covered_bytes = 0;
+  std::uint64_t first = 0;
+  {
+    auto store = open(dir, options);
+    for (std::uint64_t i = 1; i <= 10; ++i)
+      REQUIRE(commit(store, change_of("a", i, "x")));
+    materialise_all_of(store);
+    CHECK_FALSE(*store.compact());
+    CHECK(store.stats().first == 11);
+    CHECK(store.stats().covered_bytes == 0);
+    REQUIRE(commit(store, change_of("a", 11, "y")));
+    REQUIRE(commit(store, change_of("b", 1, "z")));
+    first = store.stats().first;
+  }
+  {
+    auto store = open(dir, options);
+    CHECK(store.stats().first == 11);
+    CHECK(text_of(store, "a") == "x;x;x;x;x;x;x;x;x;x;y;");
+    CHECK(text_of(store, "b") == "z;");
+  }
+  {
+    auto env = lmdb::environment::open(dir.store(), 64 << 20);
+    auto txn = lmdb::transaction::write(env);
+    {
+      lmdb::cursor journal{txn, txn.create_database("journal")};
+      REQUIRE(journal.seek(internal::be64(first)));
+      journal.erase();
+    }
+    txn.commit();
+  }
+  CHECK(has(open_message(dir), "does not begin at record 11"));
+}
+
 TEST_CASE("a slice stays within its bytes and folds an entity over its whole tail") {
   memory_directory dir;
   auto options = small_map();
@@ -266,6 +339,7 @@ TEST_CASE("whatever is committed and materialised and reopened equals a model") 
     const auto below = [&](std::uint64_t n) { return random() % n; };
     auto options = small_map();
     options.clean_entries = below(3) * 4;
+    options.covered_bytes = below(3) * 5'000;
     memory_directory dir;
     auto store = open(dir, options);
     std::map<std::string, std::vector<std::string>> model;
@@ -295,6 +369,8 @@ TEST_CASE("whatever is committed and materialised and reopened equals a model") 
         }
       } else if (what < 8) {
         REQUIRE(store.materialise());
+        REQUIRE(store.compact());
+        REQUIRE(store.stats().first <= store.stats().materialised + 1);
       } else if (what == 8) {
         { auto closed = std::move(store); }
         options.slice_bytes = 1 + below(4'000);

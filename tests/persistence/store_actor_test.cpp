@@ -211,6 +211,21 @@ TEST_CASE_FIXTURE(fixture, "a tail beyond its bound is materialised without bein
   CHECK(stats().materialised > 50);
 }
 
+TEST_CASE_FIXTURE(fixture, "a journal beyond what is kept is freed without being asked") {
+  auto options = small_map();
+  options.tail_bytes = 10'000;
+  options.covered_bytes = 30'000;
+  options.slice_bytes = 5'000;
+  start(options);
+  for (std::uint64_t i = 1; i <= 100; ++i) {
+    send(changes_of("id", i, i, std::string(1'000, 'x')));
+    actors.run();
+    CHECK(stats().covered_bytes <= options.covered_bytes);
+  }
+  CHECK(seen == numbers(1, 100));
+  CHECK(stats().first > 50);
+}
+
 TEST_CASE_FIXTURE(fixture, "a store that starts with a tail beyond its bound materialises it") {
   {
     auto store_before = open(dir);

@@ -55,7 +55,8 @@ struct node {
 
 /// With a short tail, so that kills hit snapshots being written, too.
 std::vector<std::string> serve_command(const std::string& binary, const std::string& data) {
-  return {binary, "serve", "--data", data, "--listen", "127.0.0.1:0", "--journal-tail", "65536"};
+  return {binary,           "serve", "--data",         data,    "--listen", "127.0.0.1:0",
+          "--journal-tail", "65536", "--journal-kept", "131072"};
 }
 
 node start(const std::string& binary, const std::string& data) {

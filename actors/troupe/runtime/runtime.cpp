@@ -146,6 +146,7 @@ expected<std::unique_ptr<runtime>> runtime::open(runtime_options options) {
     options.on_fatal = end_process;
   journal_options journal;
   journal.tail_bytes = options.journal_tail_bytes;
+  journal.covered_bytes = options.journal_kept_bytes;
   auto store = journal_store::open(options.data, journal, fold);
   if (!store)
     return tl::unexpected(std::move(store.error()));

@@ -17,6 +17,8 @@ struct runtime_options {
   std::function<timestamp()> now;  ///< empty: the system's clock
   std::uint64_t journal_tail_bytes =
       64 << 20;  ///< replayed at the next start at most; then: folded into snapshots
+  std::uint64_t journal_kept_bytes =
+      256 << 20;  ///< kept though snapshots cover it; then: the oldest is freed
   /// Called on a runtime thread when nothing can be acknowledged any more: an I/O error, or an
   /// actor that everything hangs on ended. Empty: logs it and ends the process with exit code 75.
   std::function<void(const error&)> on_fatal{};

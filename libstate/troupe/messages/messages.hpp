@@ -63,9 +63,12 @@ struct get_store_stats {};
 struct store_stats {
   std::uint64_t position = 0;      ///< newest commit position
   std::uint64_t materialised = 0;  ///< newest position that snapshots cover
-  std::uint64_t tail_bytes = 0;    ///< journal bytes behind it, replayed at the next start
-  std::uint64_t commits = 0;       ///< transactions since the start
-  std::uint64_t changes = 0;       ///< changes committed since the start
+  std::uint64_t first = 1;  ///< oldest position that is kept: snapshots have what came before
+  std::uint64_t covered_bytes = 0;  ///< journal bytes from `first` to `materialised`
+  std::uint64_t tail_bytes =
+      0;                      ///< journal bytes behind `materialised`, replayed at the next start
+  std::uint64_t commits = 0;  ///< transactions since the start
+  std::uint64_t changes = 0;  ///< changes committed since the start
 };
 
 /// Supervisor to session: nothing more comes; finish what is in flight and end.

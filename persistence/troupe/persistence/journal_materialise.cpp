@@ -92,10 +92,12 @@ expected<void> journal_store::impl::write_slice(slice& what) {
     internal::encode_record(txn.reserve(dbs.snapshots, key, internal::encoded_size(out)), key, out);
   }
   internal::write_number(txn, dbs.meta, internal::meta_key::watermark, what.to);
+  internal::write_number(txn, dbs.meta, internal::meta_key::covered, covered + what.journal_bytes);
   finish(txn);
   for (const auto& snapshot : what.snapshots)
     index.materialised(*snapshot.entry);
   watermark = what.to;
+  covered += what.journal_bytes;
   tail_bytes -= what.journal_bytes;
   return {};
 }
@@ -109,6 +111,35 @@ expected<bool> journal_store::impl::materialise() {
   if (auto done = write_slice(*next); !done)
     return unexpected{done.error()};
   return watermark != position;
+}
+
+/// Records and the two numbers that tell of them go in one transaction.
+expected<bool> journal_store::impl::compact() {
+  if (covered <= options.covered_bytes)
+    return false;
+  env.reserve(options.slice_bytes);  // for the pages of the trees and of the free list
+  auto txn = lmdb::transaction::write(env);
+  std::uint64_t freed = 0, next = first;
+  {
+    lmdb::cursor journal{txn, dbs.journal};
+    for (auto at = journal.first(); at && next <= watermark && freed < options.slice_bytes
+                                    && covered - freed > options.covered_bytes;
+         at = journal.next()) {
+      if (internal::get_be64(at->key) != next)
+        return fail(errc::damaged, "journal record " + std::to_string(next) + " is missing");
+      freed += at->value.size();
+      ++next;
+      journal.erase();
+    }
+  }
+  if (freed > covered)
+    return fail(errc::damaged, "the journal is longer than meta says");
+  internal::write_number(txn, dbs.meta, internal::meta_key::first, next);
+  internal::write_number(txn, dbs.meta, internal::meta_key::covered, covered - freed);
+  finish(txn);
+  first = next;
+  covered -= freed;
+  return covered > options.covered_bytes && first <= watermark;
 }
 
 }  // namespace troupe

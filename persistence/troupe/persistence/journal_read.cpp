@@ -40,10 +40,22 @@ expected<void> journal_store::impl::replay() {
   const auto stored_epoch = internal::read_number(txn, dbs.meta, internal::meta_key::epoch);
   if (!stored_epoch)
     return unexpected{stored_epoch.error()};
+  const auto stored_first = internal::read_number(txn, dbs.meta, internal::meta_key::first);
+  if (!stored_first)
+    return unexpected{stored_first.error()};
+  const auto stored_covered = internal::read_number(txn, dbs.meta, internal::meta_key::covered);
+  if (!stored_covered)
+    return unexpected{stored_covered.error()};
   position = watermark = *stored_watermark;
+  first = *stored_first;
+  covered = *stored_covered;
   epoch = *stored_epoch;
 
   lmdb::cursor journal{txn, dbs.journal};
+  if (const auto oldest = journal.first();
+      first > watermark + 1
+      || (oldest ? oldest->key != internal::be64(first) : first != watermark + 1))
+    return fail(errc::damaged, "the journal does not begin at record " + std::to_string(first));
   for (auto at = journal.seek(internal::be64(watermark + 1)); at; at = journal.next()) {
     if (at->key.size() != 8 || internal::get_be64(at->key) != position + 1)
       return fail(errc::damaged, "journal record " + std::to_string(position + 1) + " is missing");

@@ -109,6 +109,10 @@ expected<stored_entity> journal_store::load(const entity_ref& entity) {
   return guarded(*impl_, [&] { return impl_->load(entity); });
 }
 
+expected<bool> journal_store::compact() {
+  return guarded(*impl_, [&] { return impl_->compact(); });
+}
+
 expected<bool> journal_store::materialise() {
   return guarded(*impl_, [&] { return impl_->materialise(); });
 }
@@ -134,7 +138,13 @@ std::vector<expected<commit_receipt>> journal_store::commit(
 }
 
 store_stats journal_store::stats() const {
-  return {impl_->position, impl_->watermark, impl_->tail_bytes, impl_->commits, impl_->changes};
+  return {.position = impl_->position,
+          .materialised = impl_->watermark,
+          .first = impl_->first,
+          .covered_bytes = impl_->covered,
+          .tail_bytes = impl_->tail_bytes,
+          .commits = impl_->commits,
+          .changes = impl_->changes};
 }
 
 const journal_options& journal_store::options() const noexcept {

@@ -27,6 +27,8 @@ struct journal_options {
                              << 20;  ///< journal without snapshots; then: the owner materialises
   std::uint64_t slice_bytes =
       1ULL << 20;  ///< read and written by one `materialise`; then: it stops there
+  std::uint64_t covered_bytes =
+      256ULL << 20;  ///< journal kept though snapshots cover it; then: `compact` frees the oldest
   std::size_t clean_entries =
       64 << 10;  ///< remembered sequences of entities without tail; then: the oldest go
 };
@@ -78,9 +80,14 @@ public:
   expected<stored_entity> load(const entity_ref& entity);
 
   /// Folds the oldest part of the tail into snapshots and moves the watermark behind it, in one
-  /// transaction of about `slice_bytes`. Answers whether more is left. Journal records stay.
+  /// transaction of about `slice_bytes`. Answers whether more is left.
   /// Errors: as `load`, those of the fold; `store_full`. Nothing changed then.
   expected<bool> materialise();
+
+  /// Frees the oldest records that snapshots cover, beyond `covered_bytes` of them, in one
+  /// transaction of about `slice_bytes`. Answers whether more is to be freed. The file does not
+  /// shrink: what comes next takes the room. Errors: as `load`, `store_full`. Nothing changed then.
+  expected<bool> compact();
 
   /// Calls for every stored entity once, ordered by namespace hash, kind and id, until `next`
   /// answers false. Reads headers only: payloads are verified by `load`.
@@ -88,7 +95,7 @@ public:
       const std::function<bool(const entity_ref& entity, std::uint64_t sequence)>& next);
 
   /// Calls for the verified records at positions `from` to `to` (both included) in commit order,
-  /// until `next` answers false.
+  /// until `next` answers false. Those before `stats().first` are gone.
   expected<void> for_each_record(std::uint64_t from, std::uint64_t to,
                                  const std::function<bool(const journal_record& record)>& next);
 

@@ -106,7 +106,8 @@ private:
     const auto before = store_.stats().tail_bytes;
     commit_waiting();
     materialise_slices(store_.stats().tail_bytes - before);
-    if (!waiting_.empty() || wants_slice())
+    compact_slice();
+    if (!waiting_.empty() || wants_slice() || wants_compaction())
       tick();
   }
 
@@ -169,6 +170,23 @@ private:
     });
   }
 
+  [[nodiscard]] bool wants_compaction() const {
+    return store_.stats().covered_bytes > compacted_from_ + store_.options().covered_bytes;
+  }
+
+  /// One slice between two batches; after one that failed, the next when another quarter has come.
+  void compact_slice() {
+    if (!wants_compaction())
+      return;
+    const auto more = store_.compact();
+    check_fatal();
+    compacted_from_ = 0;
+    if (!more) {
+      compacted_from_ = store_.stats().covered_bytes - store_.options().covered_bytes * 3 / 4;
+      spdlog::error("cannot free the journal's oldest records; it grows: {}", more.error().message);
+    }
+  }
+
   void check_fatal() {
     if (store_.failed() != nullptr && !std::exchange(fatal_, true))
       options_.on_fatal(*store_.failed());
@@ -181,7 +199,8 @@ private:
   std::vector<commit_promise> promises_;  // one for each of `waiting_`
   std::size_t waiting_bytes_ = 0;
   std::vector<waiting_for_snapshots> snapshots_wanted_;
-  std::uint64_t failed_at_ = 0;  // tail bytes when the last slice failed
+  std::uint64_t failed_at_ = 0;       // tail bytes when the last slice failed
+  std::uint64_t compacted_from_ = 0;  // more covered bytes than allowed when compaction failed
   bool ticking_ = false;
   bool fatal_ = false;
 };

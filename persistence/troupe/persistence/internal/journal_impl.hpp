@@ -19,6 +19,7 @@ namespace troupe {
 /// into an `error`.
 ///
 /// Invariants between calls: `position` is the newest position on disk; `watermark` <= `position`;
+/// records are kept from `first` <= `watermark` + 1 on, without gap;
 /// every record behind the watermark whose sequence its entity's snapshot does not cover has its
 /// position in `index`, and no other.
 class journal_store::impl {
@@ -37,6 +38,7 @@ public:
   std::vector<expected<commit_receipt>> commit(std::span<const commit_request> requests);
   expected<stored_entity> load(const entity_ref& entity);
   expected<bool> materialise();
+  expected<bool> compact();
   expected<void> for_each_entity(const std::function<bool(const entity_ref&, std::uint64_t)>& next);
   expected<void> for_each_record(std::uint64_t from, std::uint64_t to,
                                  const std::function<bool(const journal_record&)>& next);
@@ -53,6 +55,8 @@ public:
   internal::tail_index index;
   std::uint64_t position = 0;
   std::uint64_t watermark = 0;
+  std::uint64_t first = 1;    // oldest record that is kept
+  std::uint64_t covered = 0;  // bytes of the records from there to the watermark
   std::uint64_t tail_bytes = 0;
   std::uint64_t epoch = 0;
   std::uint64_t commits = 0;

@@ -25,6 +25,8 @@ void create_layout(lmdb::environment& env) {
     static_cast<void>(txn.create_database(name));
   write_number(txn, meta, meta_key::format, current_store_format);
   write_number(txn, meta, meta_key::watermark, 0);
+  write_number(txn, meta, meta_key::first, 1);
+  write_number(txn, meta, meta_key::covered, 0);
   write_number(txn, meta, meta_key::epoch, 1);
   txn.commit();
 }
@@ -42,7 +44,8 @@ expected<databases> find_layout(lmdb::environment& env) {
                                         + "; this build reads up to "
                                         + std::to_string(current_store_format));
   if (*format < oldest_store_format)
-    return damaged("the store has format 0");
+    return damaged("the store has format " + std::to_string(*format)
+                   + ", which this build does not read any more: start with a new directory");
   const auto journal = txn.find_database("journal");
   const auto snapshots = txn.find_database("snapshots");
   const auto name_spaces = txn.find_database("namespaces");

@@ -14,14 +14,16 @@
 /// namespaces.
 namespace troupe::internal {
 
-inline constexpr std::uint64_t oldest_store_format = 1;
-inline constexpr std::uint64_t current_store_format = 1;
+inline constexpr std::uint64_t oldest_store_format = 2;
+inline constexpr std::uint64_t current_store_format = 2;
 
 namespace meta_key {
 inline constexpr std::string_view format = "format";
 inline constexpr std::string_view watermark =
-    "watermark";                                      ///< newest position that snapshots cover
-inline constexpr std::string_view epoch = "epoch.0";  ///< of shard 0
+    "watermark";                                        ///< newest position that snapshots cover
+inline constexpr std::string_view first = "first";      ///< oldest position that is kept
+inline constexpr std::string_view covered = "covered";  ///< bytes of records up to the watermark
+inline constexpr std::string_view epoch = "epoch.0";    ///< of shard 0
 }  // namespace meta_key
 
 struct databases {

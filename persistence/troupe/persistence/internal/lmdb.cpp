@@ -255,6 +255,10 @@ std::optional<entry> cursor::seek(std::string_view key) {
   return move(MDB_SET_RANGE, key);
 }
 
+void cursor::erase() {
+  check("mdb_cursor_del", mdb_cursor_del(cursor_, 0));
+}
+
 char* cursor::append(std::string_view key, std::size_t size) {
   auto k = to_val(key);
   MDB_val v{size, nullptr};

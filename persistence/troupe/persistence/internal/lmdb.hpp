@@ -117,6 +117,8 @@ public:
   [[nodiscard]] std::optional<entry> seek(std::string_view key);
   /// Room for a value behind the last key, to be written in place before the next call.
   [[nodiscard]] char* append(std::string_view key, std::size_t size);
+  /// Deletes the entry the cursor is at; `next` then gives the one behind it.
+  void erase();
 
 private:
   std::optional<entry> move(int operation, std::string_view key = {});
