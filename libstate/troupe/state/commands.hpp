@@ -280,7 +280,7 @@ struct command {
 // ------------------------------------------------------------------------------------------------
 
 inline constexpr std::size_t max_items_per_append = 1'000;  // then: too_many_elements
-inline constexpr std::size_t max_value_bytes = 256 << 10;   // of one item or entry; too_large
+inline constexpr std::size_t max_value_bytes = 256 << 10;   // of one value given; then: too_large
 inline constexpr std::size_t max_entity_bytes = 8 << 20;    // items, keys, values; quota_exceeded
 inline constexpr std::size_t max_entries = 100'000;         // of one entity; quota_exceeded
 inline constexpr std::size_t max_key_bytes = 256;           // then: bad_id

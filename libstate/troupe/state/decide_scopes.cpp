@@ -108,6 +108,8 @@ expected<void> decider::operator()(const define_nodes& op) {
   for (std::size_t i = 0; i < op.nodes.size(); ++i) {
     auto one = find_node(out.next, op.nodes[i].id).value_or(node{.id = op.nodes[i].id});
     one.after = op.nodes[i].after;
+    if (auto ok = check_value(text_array(one.after), "/nodes/" + std::to_string(i) + "/after"); !ok)
+      return ok;
     entries.emplace_back(one.id, node_value(i, one));
   }
   replace(section::nodes, entries);
