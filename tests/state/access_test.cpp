@@ -37,7 +37,7 @@ TEST_CASE("what a principal may only read answers forbidden") {
   CHECK(s.does(sets("a", 1)).changed);
   s.by = user("ann");
   CHECK(s.does(sets("a", 2)).changed);
-  s.by = {};
+  s.by = principal::host();
   CHECK(s.does(sets("a", 3)).changed);
 }
 
@@ -45,10 +45,15 @@ TEST_CASE("only the owner deletes and shares") {
   entity_fixture s;
   s.begins({.user = "ann", .shares = {{"cy", access::write}}});
   s.by = user("cy");
-  const error no{.code = errc::forbidden, .message = "only the owner deletes and shares"};
+  const error no{.code = errc::forbidden,
+                 .message = "only the owner deletes, shares and sets ttl, policy and parents"};
   CHECK(s.refuses(erase{}) == no);
   CHECK(s.refuses(sets("a", 1), erase{}, create{{.user = "cy"}}) == no);
   CHECK(s.refuses(update_info{.shares = std::vector<share>{}}) == no);
+  CHECK(s.refuses(update_info{.ttl_ms = 1}) == no);
+  CHECK(s.refuses(update_info{.limits = policy{}}) == no);
+  CHECK(s.refuses(update_info{.workflow = "theirs"}) == no);
+  CHECK(s.refuses(update_info{.team = "theirs"}) == no);
   CHECK(s.does(update_info{.tags = std::vector<std::string>{"t"}}).changed);
   s.by = user("ann");
   CHECK(s.does(update_info{.shares = std::vector<share>{}}).changed);
@@ -99,7 +104,7 @@ TEST_CASE("a principal creates only what is its own or nobody's") {
   };
   CHECK(creates(user("ann"), "ann") == "ann");
   CHECK(creates(user("ann"), "") == "");
-  CHECK(creates({}, "ann") == "ann");
+  CHECK(creates(principal::host(), "ann") == "ann");
   CHECK(creates(user("eve"), "ann").error()
         == error{.code = errc::forbidden,
                  .message = "a principal creates only what is its own",
@@ -112,7 +117,7 @@ TEST_CASE("a principal without a name reads only what has no owner") {
   s.begins({.user = "ann"});
   CHECK_FALSE(may(s.state(), s.ref, user(""), access::read));
   CHECK(may(s.state(), s.ref, user("ann"), access::write));
-  CHECK(may(s.state(), s.ref, {}, access::write));
+  CHECK(may(s.state(), s.ref, principal::host(), access::write));
   entity_fixture open;
   open.begins();
   CHECK(may(open.state(), open.ref, user(""), access::write));

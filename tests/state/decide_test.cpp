@@ -355,7 +355,7 @@ TEST_CASE("a change set is decided in the order of its entities whatever the ord
   step.add(b, b.asks(sets("ok", 1), append_items{}));
   step.add(a, a.asks(sets("ok", 1)));
   CHECK(step.decide_it().error().code == errc::malformed);
-  CHECK(step.decide_it().error().path == "/changes/1/items");
+  CHECK(step.decide_it().error().path == "/changes/1/operations/1/items");
   step.commands[1] = b.asks(sets("ok", 1));
   CHECK(step.decide_it().error().code == errc::bad_id);
   CHECK(step.decide_it().error().path.starts_with("/changes/0"));
@@ -388,4 +388,49 @@ TEST_CASE("a change set names from one to eight entities and each once") {
                  .path = "/changes/6"});
   step.commands[6].entity.name_space = "other";
   CHECK(step.decide_it());
+}
+
+TEST_CASE("what one command changes is bounded however small it is") {
+  entity_fixture s;
+  s.begins();
+  s.does(patch_state{{set_key{.key = "list", .data = value::array({std::string(200'000, 'x')})}}});
+  patch_state amplified;
+  for (int i = 0; i < 1'000; ++i)
+    amplified.ops.push_back(append_to{.key = "list", .values = {value{i}}});
+  const auto refused = s.refuses(amplified);
+  CHECK(refused.code == errc::too_large);
+  CHECK(refused.limit == max_change_bytes);
+  const std::vector<state_op> many(max_state_ops + 1, set_key{.key = "a", .data = 1});
+  CHECK(s.refuses(patch_state{many}).code == errc::too_many_elements);
+  auto request = s.asks(patch_state{{set_key{.key = "a", .data = 1}}});
+  request.once = idempotency{.principal = "p", .key = "k", .body_hash = std::string(65, 'h')};
+  CHECK(decide(s.state(), request, s.context()).error().code == errc::too_large);
+}
+
+TEST_CASE("what has expired makes room before a write is refused") {
+  entity_fixture s;
+  s.begins();
+  const std::string big(250'000, 'x');
+  for (int i = 0; i < 33; ++i)
+    s.does(patch_state{{set_key{.key = std::to_string(i), .data = big, .ttl_ms = 100}}});
+  CHECK(s.refuses(patch_state{{set_key{.key = "more", .data = big}}}).code == errc::quota_exceeded);
+  s.now.ms += 100;
+  CHECK(s.does(patch_state{{set_key{.key = "more", .data = big}}}).changed);
+  CHECK(s.state().bytes() < 300'000);
+}
+
+TEST_CASE("a merge starts from where the fork was merged last and from nowhere else") {
+  entity_fixture parent{entity_kind::session, "p"}, child{entity_kind::session, "c"};
+  parent.begins();
+  child.does(fork_from{parent.ref, std::make_shared<const entity_state>(parent.state())});
+  const auto begun = std::make_shared<const entity_state>(child.state());
+  child.does(append_items{{value::map({{"n", 1}})}});
+  const auto now = std::make_shared<const entity_state>(child.state());
+  CHECK(parent.does(merge_fork{child.ref, begun, now}).changed);
+  CHECK(where(parent.refuses(merge_fork{child.ref, begun, now})) == "invalid_value at /base");
+  CHECK(parent.state().items.size() == 1);
+  for (int i = 0; i < 5; ++i)
+    child.set("k", i);
+  child.kept.prune({.last = 0}, child.now);
+  CHECK(child.kept.at(begun->revision) != nullptr);
 }

@@ -120,14 +120,32 @@ TEST_CASE("a read of messages gives the oldest first and no more than asked for"
   CHECK(inbox(t, "bob", {}, 0) == "");
 }
 
-TEST_CASE("a member that leaves loses its cursor and its messages stay") {
+TEST_CASE("a member that comes back goes on where it was") {
   auto t = team_of({"ann", "bob"});
   sends(t, "bob", {}, 1);
   t.does(acknowledge{"ann", 1});
   t.does(remove_member{"ann"});
-  CHECK(find(t.state(), section::cursors, "ann", {}) == nullptr);
+  sends(t, "bob", {}, 2);
   t.does(remove_member{"bob"}, add_member{"ann"});
-  CHECK(inbox(t, "ann") == "1:bob:1");
+  CHECK(inbox(t, "ann") == "2:bob:2");
+}
+
+TEST_CASE("messages that every member has make room and the others stay") {
+  auto t = team_of({"ann", "bob"});
+  for (int i = 1; i <= 4; ++i)
+    sends(t, "ann", {}, i);
+  CHECK_FALSE(t.does(drop_delivered{}).changed);
+  t.does(acknowledge{"ann", 4});
+  t.does(acknowledge{"bob", 2});
+  CHECK(t.does(drop_delivered{}).removed == 2);
+  CHECK(t.state().items.size() == 2);
+  CHECK(inbox(t, "bob") == "3:ann:3 4:ann:4");
+  t.does(acknowledge{"bob", 4});
+  t.does(drop_delivered{});
+  CHECK(t.state().items.empty());
+  CHECK(t.state().last_seq == 4);
+  t.does(undo{});
+  CHECK(t.state().items.size() == 2);
 }
 
 TEST_CASE("undo brings a member back and leaves the cursors where they are") {

@@ -260,8 +260,8 @@ TEST_CASE("every so many tool calls make an automatic checkpoint and the last ar
   s.does(create_checkpoint{.id = "mine"});
   for (int i = 1; i <= 7; ++i)
     s.does(record_call{"t", i});
-  CHECK(checkpoints(s) == "auto-8@8 auto-6@6 mine@1");
-  CHECK(find_checkpoint(s.state(), "auto-8")->automatic);
+  CHECK(checkpoints(s) == "auto-00000000000000000008@8 auto-00000000000000000006@6 mine@1");
+  CHECK(find_checkpoint(s.state(), "auto-00000000000000000008")->automatic);
   CHECK(s.refuses(create_checkpoint{.id = "auto-9"}).code == errc::reserved_field);
   auto none = live();
   for (int i = 1; i <= 60; ++i)

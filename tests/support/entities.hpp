@@ -127,7 +127,7 @@ public:
 
   entity_ref ref;
   timestamp now{1000};
-  principal by{};
+  principal by = principal::host();
   policy inherited{};
   const schema_registry* schemas = nullptr;
   timeline kept{entity_state{}};

@@ -86,7 +86,8 @@ refusal access_fault(const entity& e, const command& what) {
     return {};
   for (const auto& op : what.operations) {
     const auto* info = std::get_if<update_info>(&op);
-    if (std::holds_alternative<erase>(op) || (info && info->shares))
+    if (std::holds_alternative<erase>(op)
+        || (info && (info->shares || info->ttl_ms || info->limits || info->workflow || info->team)))
       return errc::forbidden;
   }
   return {};

@@ -185,6 +185,7 @@ struct doer {
   refusal operator()(const remove_member& op);
   refusal operator()(const send_message& op);
   refusal operator()(const acknowledge& op);
+  refusal operator()(const drop_delivered& op);
 
   void touch_content() { changed = content = activity = true; }
   void touch() { changed = activity = true; }  // activity, no content

@@ -113,6 +113,8 @@ operation command_maker::of_team() {
     case 2: return add_member{user(), text()};
     case 4: return luck_.percent(50) ? operation{remove_member{user()}} : drop_expired{};
     case 3: return acknowledge{user(), luck_.below(now_->last_seq + 2)};
+    case 5:
+      return luck_.percent(20) ? operation{drop_delivered{}} : send_message{user(), {}, any()};
     default: return send_message{user(), maybe(user()), any()};
   }
 }

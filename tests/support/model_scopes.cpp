@@ -156,7 +156,8 @@ refusal doer::operator()(const record_call& op) {
   const auto every = rules.checkpoint_every.value_or(0);
   if (every == 0 || e.tool_calls % every != 0)
     return {};
-  const auto id = "auto-" + std::to_string(revision);
+  const auto digits = std::to_string(revision);
+  const auto id = "auto-" + std::string(20 - digits.size(), '0') + digits;
   e.checkpoints[id] = {.id = id, .revision = revision, .at = with.now, .automatic = true};
   std::multimap<std::uint64_t, std::string> automatic;  // by the revision they pin
   for (const auto& [name, pinned] : e.checkpoints) {
@@ -330,7 +331,6 @@ refusal doer::operator()(const remove_member& op) {
   if (e.kind != entity_kind::team)
     return errc::wrong_scope;
   remove(e.members, op.name, &doer::touch_content);
-  remove(e.cursors, op.name, &doer::touch);
   return {};
 }
 
@@ -360,6 +360,23 @@ refusal doer::operator()(const acknowledge& op) {
   const auto old = e.cursors.find(op.member);
   if (op.seq > (old == e.cursors.end() ? 0 : old->second))
     put(e.cursors, op.member, op.seq, &doer::touch);
+  return {};
+}
+
+refusal doer::operator()(const drop_delivered&) {
+  if (e.kind != entity_kind::team)
+    return errc::wrong_scope;
+  const auto everybody_has = [&](const item& message) {
+    return std::all_of(e.members.begin(), e.members.end(), [&](const auto& member) {
+      const auto cursor = e.cursors.find(member.first);
+      return cursor != e.cursors.end() && message.seq <= cursor->second;
+    });
+  };
+  const auto gone = std::erase_if(e.items, everybody_has);
+  if (gone > 0) {
+    answer.removed += gone;
+    touch_content();
+  }
   return {};
 }
 

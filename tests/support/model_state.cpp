@@ -135,7 +135,7 @@ refusal doer::key_op(const state_op& op) {
   const auto* old = held(swap.key);
   if (old ? !swap.expected || !naive_equal(old->data, *swap.expected) : swap.expected.has_value())
     return errc::cas_mismatch;
-  return put_state(swap.key, swap.data, {});
+  return put_state(swap.key, swap.data, old ? old->expires : timestamp{});
 }
 
 refusal doer::operator()(const patch_state& op) {

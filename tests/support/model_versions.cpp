@@ -187,6 +187,8 @@ std::set<std::uint64_t> promised(const std::map<std::uint64_t, timestamp>& kept,
   for (const auto& [id, one] : current.checkpoints)
     out.insert(one.revision);
   out.insert(fork_bases.begin(), fork_bases.end());
+  if (current.forked_from)
+    out.insert(current.first_revision);
   std::uint64_t others = 0;
   for (auto at = kept.rbegin(); at != kept.rend(); ++at) {
     if (out.contains(at->first))
@@ -348,6 +350,8 @@ refusal doer::operator()(const merge_fork& op) {
     return errc::not_found;
   if (!theirs->forked_from || theirs->forked_from->parent != request.entity)
     return errc::invalid_value;
+  if (base->revision != merge_base(e, op.fork, *theirs) || base->revision > theirs->revision)
+    return errc::invalid_value;
   if (e.schema != theirs->schema)
     return errc::invalid_by_schema;
   merge_items(*this, *base, *theirs, op.strategy);
@@ -380,6 +384,8 @@ refusal doer::operator()(const merge_fork& op) {
   if (!conflicts.empty() && op.strategy == merge_strategy::refuse)
     return errc::merge_conflict;
   if (base->revision != theirs->revision) {
+    if (e.todos.size() > 1'000 || e.nodes.size() > 1'000 || e.members.size() > 1'000)
+      return errc::too_many_elements;
     std::vector<node_definition> nodes;
     for (const auto& [id, one] : e.nodes)
       nodes.push_back({id, one.what.after});

@@ -31,7 +31,7 @@ struct erase {};
 struct update_info {
   std::optional<value> metadata_patch{};  ///< a map, merged (RFC 7396) key by key
   std::optional<std::vector<std::string>> tags{};
-  std::optional<std::vector<share>> shares{};     ///< the owner's and trusted principals' only
+  std::optional<std::vector<share>> shares{};     ///< from here on the owner's only
   std::optional<std::string> workflow{}, team{};  ///< empty: no parent
   std::optional<std::uint64_t> ttl_ms{};          ///< 0: never
   std::optional<policy> limits{};                 ///< replaces the whole policy
@@ -63,7 +63,8 @@ struct append_to {
   std::string key{};
   std::vector<value> values{};
 };
-/// Sets the key if it holds `expected` (none: is absent), else `cas_mismatch`.
+/// Sets the key if it holds `expected` (none: is absent), else `cas_mismatch`. A time to live goes
+/// on, as with every operation but `set_key`.
 struct compare_and_set {
   std::string key{};
   std::optional<value> expected{};
@@ -227,6 +228,7 @@ struct add_member {
   std::string name{};
   std::string role{};
 };
+/// Its cursor stays: a member that comes back goes on where it was.
 struct remove_member {
   std::string name{};
 };
@@ -241,6 +243,8 @@ struct acknowledge {
   std::string member{};
   std::uint64_t seq = 0;
 };
+/// Forgets the oldest messages, those that every member has: room for new ones.
+struct drop_delivered {};
 
 using operation =
     std::variant<create, erase, update_info, patch_state, merge_state, clear_state, drop_expired,
@@ -248,7 +252,7 @@ using operation =
                  fork_from, merge_fork, append_items, pop_items, clear_items, record_usage,
                  reset_usage, put_todos, patch_todos, record_call, reset_calls, update_notebook,
                  define_nodes, update_node, cancel_workflow, resume_workflow, add_member,
-                 remove_member, send_message, acknowledge>;
+                 remove_member, send_message, acknowledge, drop_delivered>;
 
 // The envelope
 // ------------------------------------------------------------------------------------------------
@@ -258,7 +262,9 @@ using operation =
 /// read does not exist for it (`not_found`); what it may only read answers `forbidden`.
 struct principal {
   std::string user{};
-  bool trusted = true;
+  bool trusted = false;
+
+  static principal host() { return {.user = {}, .trusted = true}; }
   friend bool operator==(const principal&, const principal&) = default;
 };
 
@@ -271,7 +277,7 @@ struct command {
   entity_ref entity{};
   std::vector<operation> operations{};
   std::optional<std::uint64_t> expected_revision{};  ///< else `revision_conflict`
-  principal by{};
+  principal by = principal::host();
   std::optional<idempotency> once{};
   durability level = durability::durable;
 };
@@ -287,6 +293,10 @@ inline constexpr std::size_t max_key_bytes = 256;           // then: bad_id
 inline constexpr std::size_t max_tags = 64;  // of one entity or checkpoint; too_many_elements
 inline constexpr std::size_t max_operations = 1'000;  // of one command; too_many_elements
 inline constexpr std::size_t max_calls_kept = 64;     // then: the oldest but the last that counts
-inline constexpr std::size_t max_redo = 1'000;        // then: the oldest is forgotten
+inline constexpr std::size_t max_state_ops = 10'000;  // of one patch_state; too_many_elements
+inline constexpr std::size_t max_change_bytes = 32 << 20;  // of one command's events; too_large
+inline constexpr std::size_t max_checkpoints = 1'000;      // made by hand, kept; too_many_elements
+inline constexpr std::size_t max_body_hash_bytes = 64;     // then: too_large
+inline constexpr std::size_t max_redo = 1'000;             // then: the oldest is forgotten
 
 }  // namespace troupe

@@ -15,6 +15,34 @@ namespace troupe {
 
 namespace internal {
 
+namespace {
+
+struct payload_size {
+  std::size_t operator()(const items_appended& e) const {
+    std::size_t sum = 0;
+    for (const auto& item : e.items)
+      sum += item.bytes().size() + 16;
+    return sum;
+  }
+  std::size_t operator()(const items_restored& e) const {
+    std::size_t sum = 0;
+    for (const auto& item : e.items)
+      sum += item.fields.bytes().size() + 32;
+    return sum;
+  }
+  std::size_t operator()(const entry_set& e) const { return e.key.size() + e.data.bytes().size(); }
+  std::size_t operator()(const entry_erased& e) const { return e.key.size(); }
+  std::size_t operator()(const content_reverted& e) const { return e.redo.bytes().size(); }
+  std::size_t operator()(const auto&) const { return 0; }
+};
+
+}  // namespace
+
+std::size_t size_of(const event& what) {
+  constexpr std::size_t own = 64;
+  return own + std::visit(payload_size{}, what);
+}
+
 unexpected refuse_beyond(errc code, std::string message, std::uint64_t limit, std::string path) {
   return unexpected{
       error{.code = code, .message = std::move(message), .path = std::move(path), .limit = limit}};
@@ -135,12 +163,14 @@ expected<void> check_access(const entity_state& state, const command& what) {
     return fail(errc::forbidden, "shared with this principal for reading only");
   const auto owners_only = [](const operation& op) {
     const auto* info = std::get_if<update_info>(&op);
-    return std::holds_alternative<erase>(op) || (info && info->shares);
+    return std::holds_alternative<erase>(op)
+           || (info
+               && (info->shares || info->ttl_ms || info->limits || info->workflow || info->team));
   };
   const bool anybodys = user_of(state).empty() && what.entity.kind != entity_kind::global;
   if (!owns(state, what.entity, what.by) && !anybodys
       && std::any_of(what.operations.begin(), what.operations.end(), owners_only))
-    return fail(errc::forbidden, "only the owner deletes and shares");
+    return fail(errc::forbidden, "only the owner deletes, shares and sets ttl, policy and parents");
   return {};
 }
 
@@ -150,7 +180,12 @@ expected<void> check_once(const std::optional<idempotency>& once) {
     return {};
   if (auto ok = internal::check_text(once->principal, "/once/principal"); !ok)
     return ok;
-  return internal::check_text(once->key, "/once/key");
+  if (auto ok = internal::check_text(once->key, "/once/key"); !ok)
+    return ok;
+  if (once->body_hash.size() > max_body_hash_bytes)
+    return internal::refuse_beyond(errc::too_large, "the hash of a body is at most 64 bytes",
+                                   max_body_hash_bytes, "/once/body_hash");
+  return {};
 }
 
 expected<void> check_revision(const entity_state& state, const command& what) {
@@ -173,6 +208,22 @@ expected<void> check_quota(const entity_state& before, const entity_state& after
   if (count(after) > max_entries && count(after) > count(before))
     return internal::refuse_beyond(errc::quota_exceeded, "an entity has at most 100,000 entries",
                                    max_entries);
+  return {};
+}
+
+/// The operations in their order. With several, an error says which one it is about.
+expected<void> carry_out(internal::decider& decider) {
+  const auto& operations = decider.request.operations;
+  for (std::size_t i = 0; i < operations.size(); ++i) {
+    if (!decider.out.next.live() && !begins(operations[i]))
+      return fail(errc::not_found,
+                  "no such " + std::string{to_string(decider.request.entity.kind)});
+    auto ok = std::visit([&](const auto& op) { return decider(op); }, operations[i]);
+    if (!ok && operations.size() > 1)
+      ok.error().path = "/operations/" + std::to_string(i) + ok.error().path;
+    if (!ok)
+      return ok;
+  }
   return {};
 }
 
@@ -229,14 +280,15 @@ expected<decision> decide(const entity_state& state, const command& what,
   decision out{.what = {.revision = state.revision + 1, .at = context.now, .asked_by = what.once},
                .next = state};
   internal::decider decider{what, context, out};
-  for (const auto& op : what.operations) {
-    if (!out.next.live() && !begins(op))
-      return fail(errc::not_found, "no such " + std::string{to_string(what.entity.kind)});
-    if (auto ok = std::visit(decider, op); !ok)
-      return tl::unexpected(std::move(ok.error()));
-  }
+  if (auto ok = carry_out(decider); !ok)
+    return tl::unexpected(std::move(ok.error()));
+  if (!check_quota(state, out.next))  // what has expired need not be held
+    static_cast<void>(decider(drop_expired{}));
   if (auto ok = check_quota(state, out.next); !ok)
     return tl::unexpected(std::move(ok.error()));
+  if (decider.bytes > max_change_bytes)
+    return internal::refuse_beyond(errc::too_large, "one command changes at most 32 MiB",
+                                   max_change_bytes);
   if (context.schemas) {
     if (auto ok = context.schemas->check(out.what, out.next, context.now); !ok)
       return tl::unexpected(std::move(ok.error()));
@@ -257,6 +309,9 @@ expected<std::vector<decision>> decide_all(std::span<const entity_state* const> 
     return internal::refuse_beyond(errc::too_many_elements,
                                    "a change set names at most eight entities", max_changes_in_set,
                                    "/changes");
+  if (states.size() != commands.size() || contexts.size() != commands.size()
+      || std::find(states.begin(), states.end(), nullptr) != states.end())
+    return fail(errc::invalid_value, "each entity has a state and a context");
   std::vector<std::size_t> order(commands.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::sort(order.begin(), order.end(),

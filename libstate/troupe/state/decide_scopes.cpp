@@ -42,11 +42,11 @@ expected<void> may_start(const entity_state& state, const node& one) {
   if (is_cancelled(state))
     return fail(errc::cancelled, "the workflow is cancelled; resume it to start nodes");
   for (const auto& id : one.after) {
-    const auto before = find_node(state, id);
-    if (!before || (before->status != node_status::done && before->status != node_status::skipped))
+    const auto before = find_status(state, id);
+    if (before != node_status::done && before != node_status::skipped)
       return fail(errc::dependency_pending,
                   "'" + one.id + "' waits for '" + id + "', which is "
-                      + std::string{before ? to_string(before->status) : "gone"});
+                      + std::string{before ? to_string(*before) : "gone"});
   }
   return {};
 }
@@ -176,7 +176,6 @@ expected<void> decider::operator()(const remove_member& op) {
   if (auto ok = need(section::members); !ok)
     return ok;
   erase_key(section::members, op.name);
-  erase_key(section::cursors, op.name);
   return {};
 }
 
@@ -213,6 +212,26 @@ expected<void> decider::operator()(const acknowledge& op) {
   const auto* cursor = find(section::cursors, op.member);
   if (op.seq > (cursor ? cursor->data.view().as_uint64().value_or(0) : 0))
     set(section::cursors, op.member, value{op.seq});
+  return {};
+}
+
+expected<void> decider::operator()(const drop_delivered&) {
+  if (auto ok = need(section::cursors); !ok)
+    return ok;
+  auto delivered = out.next.last_seq;
+  for (const auto& one : members_of(out.next))
+    delivered = std::min(delivered, one.cursor);
+  const auto first = out.next.items.first_after(delivered);
+  if (first == 0)
+    return {};
+  items_restored left;
+  for (auto i = first; i < out.next.items.size(); ++i) {
+    const auto item = out.next.items[i];
+    left.items.push_back({item.seq, item.at, value{item.fields}});
+  }
+  emit(items_removed{0, first});
+  if (!left.items.empty())
+    emit(std::move(left));
   return {};
 }
 

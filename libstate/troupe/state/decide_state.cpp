@@ -7,7 +7,8 @@
 #include <cmath>
 #include <limits>
 #include <map>
-#include <set>
+#include <string>
+#include <unordered_set>
 
 /// Operations of every scope: its description and its key-value state.
 namespace troupe::internal {
@@ -39,6 +40,9 @@ namespace {
 expected<void> check_policy(const policy& limits) {
   if (limits.loop_limit == 0u)
     return fail(errc::invalid_value, "a loop is at least one call", "/policy/loop_limit");
+  if (limits.keep_checkpoints.value_or(0) > max_checkpoints)
+    return fail(errc::invalid_value, "at most 1,000 automatic checkpoints are kept",
+                "/policy/keep_checkpoints");
   return {};
 }
 
@@ -135,7 +139,8 @@ timestamp expiry(const decider& d, std::optional<std::uint64_t> ttl_ms) {
     return {};
   const auto room = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())
                     - static_cast<std::uint64_t>(std::max<std::int64_t>(d.now().ms, 0));
-  return {d.now().ms + static_cast<std::int64_t>(std::min(*ttl_ms, room))};
+  const auto at = d.now().ms + static_cast<std::int64_t>(std::min(*ttl_ms, room));
+  return {at == 0 ? 1 : at};  // 0 would be never
 }
 
 expected<void> check_key_revision(const entry* held, std::string_view key,
@@ -180,6 +185,16 @@ bool is_number(value_view x) {
   return x.type() == value_type::integer || x.type() == value_type::real;
 }
 
+/// Equal for equal values: the bytes, or of containers, whose keys may stand in any order, a
+/// digest.
+std::string identity(value_view x) {
+  const auto type = x.type();
+  if (type != value_type::array && type != value_type::map)
+    return std::string{x.bytes()};
+  const auto digest = digest_of(x);
+  return {digest.bytes.begin(), digest.bytes.end()};
+}
+
 struct key_operation {
   decider& d;
 
@@ -221,7 +236,7 @@ struct key_operation {
                                   .message = "the key does not hold what was expected",
                                   .path = pointer({op.key}),
                                   .current_revision = old ? old->revision : 0});
-    return put(op.key, op.data, {});
+    return put(op.key, op.data, kept_expiry(old));
   }
 
   expected<void> put(const std::string& key, value data, timestamp expires) {
@@ -241,20 +256,24 @@ struct key_operation {
     if (old && old->data.type() != value_type::array)
       return fail(errc::wrong_type, "the key holds no array", pointer({key}));
     std::vector<value_view> all;
-    std::set<sha256> held_already;
     if (old) {
-      for (auto at = old->data.view().children(); at.next();) {
+      for (auto at = old->data.view().children(); at.next();)
         all.push_back(at.item());
-        if (once)
-          held_already.insert(digest_of(at.item()));
-      }
     }
+    std::unordered_set<std::string> seen;
+    if (once) {
+      for (const auto x : all)
+        seen.insert(identity(x));
+    }
+    const auto held_before = all.size();
     for (const auto& x : added) {
       if (auto ok = check_value(x, pointer({key})); !ok)
         return ok;
-      if (!once || held_already.insert(digest_of(x)).second)
+      if (!once || seen.insert(identity(x)).second)
         all.push_back(x.view());
     }
+    if (old && all.size() == held_before)
+      return {};
     value_writer out;
     out.begin_array(all.size());
     for (const auto x : all)
@@ -347,9 +366,14 @@ expected<void> decider::operator()(const update_info& op) {
 expected<void> decider::operator()(const patch_state& op) {
   if (auto ok = (*this)(migrate_state{}); !ok)
     return ok;
+  if (op.ops.size() > max_state_ops)
+    return refuse_beyond(errc::too_many_elements, "a patch has at most 10,000 operations",
+                         max_state_ops, "/ops");
   for (const auto& one : op.ops) {
     if (auto ok = std::visit(key_operation{*this}, one); !ok)
       return ok;
+    if (bytes > max_change_bytes)
+      break;
   }
   return {};
 }

@@ -67,8 +67,17 @@ expected<void> alone(const decider& d) {
   return fail(errc::malformed, "undo, redo, restore and merge are a command of their own");
 }
 
-/// Nodes that each side may have can depend on each other in a circle when they stand together.
-expected<void> check_merged_nodes(const decider& d) {
+/// What each side may have can be too much when it stands together, and nodes can depend on each
+/// other in a circle.
+expected<void> check_merged(const decider& d) {
+  constexpr std::size_t most = 1'000;
+  for (const auto in : {section::todos, section::nodes, section::members}) {
+    if (count_entries(d.out.next, in, d.now()) > most)
+      return refuse_beyond(
+          errc::too_many_elements,
+          "both sides together have more than 1,000 " + std::string{rules_of(in).name}, most,
+          pointer({rules_of(in).name}));
+  }
   std::vector<node_definition> nodes;
   for (auto& one : nodes_of(d.out.next))
     nodes.push_back({std::move(one.id), std::move(one.after)});
@@ -106,6 +115,13 @@ expected<void> decider::operator()(const create_checkpoint& op) {
   }
   if (auto ok = check_map("metadata", op.metadata, "/metadata"); !ok)
     return ok;
+  std::size_t by_hand = 0;
+  for_each_entry(out.next, section::checkpoints, now(), [&](std::string_view one, const entry&) {
+    by_hand += one.starts_with(automatic_prefix) ? 0 : 1;
+  });
+  if (by_hand >= max_checkpoints)
+    return refuse_beyond(errc::too_many_elements, "an entity has at most 1,000 checkpoints",
+                         max_checkpoints);
   // With other operations in the same command, what they made of it.
   const auto pinned = out.what.events.empty() ? out.next.revision : revision();
   set(section::checkpoints, op.id, checkpoint_value(*this, op, pinned, false));
@@ -124,17 +140,18 @@ void decider::checkpoint_automatically(std::uint64_t calls) {
   const auto every = rules.checkpoint_every.value_or(0);
   if (every == 0 || calls % every != 0)
     return;
-  const auto id = std::string{automatic_prefix} + std::to_string(revision());
+  const auto digits = std::to_string(revision());  // as many for each, so that ids ascend
+  const auto id = std::string{automatic_prefix} + std::string(20 - digits.size(), '0') + digits;
   set(section::checkpoints, id, checkpoint_value(*this, {.id = id}, revision(), true));
-  auto left = rules.keep_checkpoints.value_or(default_keep_checkpoints);
-  for (const auto& one : checkpoints_of(out.next)) {  // newest first
-    if (!one.automatic)
-      continue;
-    if (left > 0)
-      --left;
-    else
-      erase_key(section::checkpoints, one.id);
-  }
+  const auto keep = std::min<std::uint64_t>(
+      rules.keep_checkpoints.value_or(default_keep_checkpoints), max_checkpoints);
+  std::vector<std::string> ids;
+  for_each_entry(out.next, section::checkpoints, now(), [&](std::string_view one, const entry&) {
+    if (one.starts_with(automatic_prefix))
+      ids.emplace_back(one);
+  });
+  for (std::size_t i = 0; i + keep < ids.size(); ++i)
+    erase_key(section::checkpoints, ids[i]);
 }
 
 expected<void> decider::operator()(const undo& op) {
@@ -237,6 +254,12 @@ expected<void> decider::operator()(const merge_fork& op) {
   const auto& from = op.theirs->forked_from;
   if (!from || from->parent != request.entity)
     return fail(errc::invalid_value, "this is no fork of it", "/fork");
+  if (op.base->revision != merge_base(out.next, op.fork, *op.theirs)
+      || op.base->revision > op.theirs->revision)
+    return fail(errc::invalid_value,
+                "a merge starts from the fork's revision "
+                    + std::to_string(merge_base(out.next, op.fork, *op.theirs)),
+                "/base");
   if (schema_of(out.next) != schema_of(*op.theirs))
     return fail(errc::invalid_by_schema,
                 "the two follow different versions of a schema: migrate both first");
@@ -255,7 +278,7 @@ expected<void> decider::operator()(const merge_fork& op) {
   emit(fork_merged{op.fork, op.theirs->revision});
   for (auto& step : plan.steps)
     emit(std::move(step));
-  return check_merged_nodes(*this);
+  return check_merged(*this);
 }
 
 }  // namespace troupe::internal

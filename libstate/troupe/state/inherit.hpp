@@ -12,7 +12,8 @@
 /// Reads walk; writes go to the scope they name.
 namespace troupe {
 
-/// A scope and its state, null where there is none.
+/// A scope and its state, null where there is none or the asker may not read it (`may`): nothing
+/// here asks on whose behalf.
 struct scope_view {
   entity_ref ref;
   const entity_state* state = nullptr;

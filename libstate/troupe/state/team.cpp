@@ -26,14 +26,15 @@ std::vector<message> messages_for(const entity_state& state, std::string_view me
                                   std::optional<std::uint64_t> after, std::size_t limit) {
   std::vector<message> out;
   const auto first = state.items.first_after(after.value_or(cursor_of(state, member)));
-  for (auto i = first; i < state.items.size() && out.size() < limit; ++i) {
-    const auto item = state.items[i];
+  for (auto at = state.items.begin() + static_cast<std::ptrdiff_t>(first);
+       at != state.items.end() && out.size() < limit; ++at) {
+    const auto item = *at;
     const auto to = item.fields.find("to");
-    const auto from = text_at(item.fields, "from");
-    if (to ? to->as_string() != member : from == member)
+    const auto from = item.fields.find("from").value_or(value_view{});
+    if (to ? to->as_string() != member : from.as_string() == member)
       continue;
-    out.push_back({item.seq, item.at, from,
-                   to ? std::optional{text_at(item.fields, "to")} : std::nullopt,
+    out.push_back({item.seq, item.at, std::string{from.as_string().value_or("")},
+                   to ? std::optional{std::string{to->as_string().value_or("")}} : std::nullopt,
                    value{item.fields.find("body").value_or(value_view{})}});
   }
   return out;

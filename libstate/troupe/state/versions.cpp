@@ -169,14 +169,15 @@ std::uint64_t merge_base(const entity_state& parent, const entity_ref& fork,
 }
 
 std::string to_json(const std::vector<conflict>& conflicts) {
+  constexpr std::size_t max_listed = 100, max_listed_bytes = 4 << 10;
   std::string out = "[";
-  for (const auto& one : conflicts) {
+  for (const auto& one : std::span{conflicts}.first(std::min(conflicts.size(), max_listed))) {
     out += out.size() > 1 ? ",{\"path\":" : "{\"path\":";
     append_json_string(out, one.path);
     const std::pair<const char*, const std::optional<value>*> sides[] = {
         {"base", &one.base}, {"ours", &one.ours}, {"theirs", &one.theirs}};
     for (const auto& [name, side] : sides) {
-      if (!*side)
+      if (!*side || (*side)->bytes().size() > max_listed_bytes)
         continue;
       out += std::string{",\""} + name + "\":";
       append_json(out, **side);
@@ -260,9 +261,10 @@ std::uint64_t age(timestamp since, timestamp now) {
 
 }  // namespace
 
-void timeline::prune(const retention& keep, timestamp now,
-                     std::span<const std::uint64_t> fork_bases) {
-  std::set<std::uint64_t> pinned{fork_bases.begin(), fork_bases.end()};
+void timeline::prune(const retention& keep, timestamp now, std::span<const std::uint64_t> pins) {
+  std::set<std::uint64_t> pinned{pins.begin(), pins.end()};
+  if (current().forked_from)
+    pinned.insert(current().first_revision);  // the next merge may start from there
   for (const auto& one : checkpoints_of(current()))
     pinned.insert(one.revision);
   pinned.insert(current().revision);

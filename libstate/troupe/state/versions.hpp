@@ -59,7 +59,8 @@ struct merge_plan {
 [[nodiscard]] std::uint64_t merge_base(const entity_state& parent, const entity_ref& fork,
                                        const entity_state& fork_state);
 
-/// [{"path","base"?,"ours"?,"theirs"?}], as `error::details` has it.
+/// [{"path","base"?,"ours"?,"theirs"?}], as `error::details` has it: the first 100, and of them
+/// values up to 4 KiB.
 [[nodiscard]] std::string to_json(const std::vector<conflict>& conflicts);
 
 // Checkpoints
@@ -105,9 +106,10 @@ public:
   [[nodiscard]] const entity_state* at(std::uint64_t revision) const override;
   [[nodiscard]] std::vector<std::uint64_t> revisions() const;
 
-  /// Drops what is not promised. `fork_bases` are revisions that live forks began at; checkpoints
-  /// are known from the current state.
-  void prune(const retention& keep, timestamp now, std::span<const std::uint64_t> fork_bases = {});
+  /// Drops what is not promised. Checkpoints, and the revision that a fork began with, are known
+  /// from the current state; `pins` are what other entities stand on: revisions that live forks
+  /// began at, and of a fork the one that its parent merged last (`merge_base`).
+  void prune(const retention& keep, timestamp now, std::span<const std::uint64_t> pins = {});
 
 private:
   struct kept {

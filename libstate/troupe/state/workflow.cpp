@@ -8,7 +8,7 @@
 
 namespace troupe {
 
-using internal::always, internal::number_at;
+using internal::always, internal::number_at, internal::text_at;
 
 namespace {
 
@@ -62,6 +62,13 @@ std::vector<node> nodes_of(const entity_state& state) {
 std::optional<node> find_node(const entity_state& state, std::string_view id) {
   const auto* found = find(state, section::nodes, id, always);
   return found ? std::optional{read_node(id, found->data)} : std::nullopt;
+}
+
+std::optional<node_status> find_status(const entity_state& state, std::string_view id) {
+  const auto* found = find(state, section::nodes, id, always);
+  if (!found)
+    return std::nullopt;
+  return node_status_from(text_at(found->data, "status")).value_or(node_status::pending);
 }
 
 bool is_cancelled(const entity_state& state) {

@@ -24,6 +24,8 @@ struct node {
 [[nodiscard]] std::vector<node> nodes_of(const entity_state& state);
 /// Nothing when there is no such node.
 [[nodiscard]] std::optional<node> find_node(const entity_state& state, std::string_view id);
+[[nodiscard]] std::optional<node_status> find_status(const entity_state& state,
+                                                     std::string_view id);
 [[nodiscard]] bool is_cancelled(const entity_state& state);
 
 /// Ids of the pending nodes that may start now, in the order of their definition; none while

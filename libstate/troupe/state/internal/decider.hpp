@@ -12,17 +12,23 @@
 
 namespace troupe::internal {
 
+/// About what an event takes in the journal and in memory.
+[[nodiscard]] std::size_t size_of(const event& what);
+
 struct decider {
   const command& request;
   const decide_context& context;
   decision& out;
+  std::size_t bytes = 0;  // of the events
 
-  [[nodiscard]] entity_state& now_state() const { return out.next; }
   [[nodiscard]] timestamp now() const { return context.now; }
   [[nodiscard]] std::uint64_t revision() const { return out.what.revision; }
 
   /// Takes an event up into the change and applies it, so that what follows sees it.
   void emit(event what) {
+    bytes += size_of(what);
+    if (bytes > max_change_bytes)
+      return;  // `decide` refuses the command; until then it takes no more memory
     apply(out.next, what, out.what.revision, context.now);
     out.what.events.push_back(std::move(what));
   }
@@ -90,6 +96,7 @@ struct decider {
   expected<void> operator()(const remove_member&);
   expected<void> operator()(const send_message&);
   expected<void> operator()(const acknowledge&);
+  expected<void> operator()(const drop_delivered&);
 };
 
 [[nodiscard]] unexpected refuse_beyond(errc code, std::string message, std::uint64_t limit,
