@@ -778,6 +778,6 @@ TEST_CASE("the Markdown of a session tells its notebook and usage and calls and 
        {"- shared with: bob (write), eve (read)\n", "## Notebook\n\n- id: nb\n- cells: 3\n",
         "| df | DataFrame |\n", "- tokens: 10 prompt, 20 completion\n", "- tool calls: 1\n",
         "## Calls of this turn\n", "| 1 | look\\_up | 1 | 5 | ", "## Checkpoints\n",
-        "| cp | before | 8 | "})
+        "| cp | before | 7 | "})
     CHECK_MESSAGE(text.find(piece) != std::string::npos, piece, " is not in ", text);
 }
