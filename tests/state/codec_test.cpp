@@ -212,8 +212,8 @@ TEST_CASE("an unknown section is refused as newer_format where the rest is good"
     check_refused(with_event(value::array({6, number, "k", 1})), errc::damaged);
     check_refused(with_event(value::array({7, number, "k", 1})), errc::damaged);
     const auto snapshot = [&](const value& entry) {
-      return decode_entity(stored({2, 1, 1, 9, 1, 8, 0, 0, 0, none, none, none, value::array({}),
-                                   value::array({entry})}));
+      return decode_entity(stored(
+          {2, 1, 1, 9, 1, 8, 0, 0, 0, none, none, none, value::array({}), value::array({entry})}));
     };
     CHECK(snapshot(value::array({5, "k", 1, 0, 2})));
     CHECK(snapshot(value::array({number, "k", 1, 0, 2})).error().code == errc::newer_format);
@@ -423,11 +423,11 @@ TEST_CASE("a snapshot that lacks a field or has one of another type is damaged")
                            value::binary(chunk.substr(1)), value::array({packed})})
     refuse(with(12, value::array({bad})));
   refuse(with(12, value::array({packed, packed})));
-  for (const value& bad :
-       {value{}, value{1}, value::array({}), value::array({5, "k", 1, 0}),
-        value::array({0, "k", 1, 0, 2}), value::array({5, 1, 1, 0, 2}), value::array({5, "k", -1, 0, 2}),
-        value::array({5, "k", 1, "0", 2}), value::array({5, std::string(601, 'k'), 1, 0, 2}),
-        value::array({5, "k", 1, 0, 2, 3}), entry}) {  // the last is a key twice
+  for (const value& bad : {value{}, value{1}, value::array({}), value::array({5, "k", 1, 0}),
+                           value::array({0, "k", 1, 0, 2}), value::array({5, 1, 1, 0, 2}),
+                           value::array({5, "k", -1, 0, 2}), value::array({5, "k", 1, "0", 2}),
+                           value::array({5, std::string(601, 'k'), 1, 0, 2}),
+                           value::array({5, "k", 1, 0, 2, 3}), entry}) {  // the last is a key twice
     refuse(with(13, value::array({entry, bad})));
   }
 }

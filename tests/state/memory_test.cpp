@@ -1,5 +1,4 @@
 #include "../support/entities.hpp"
-
 #include <malloc.h>
 
 #include <memory>

@@ -714,8 +714,7 @@ TEST_CASE("nodes in a cycle or behind one that is not there are refused") {
 
 TEST_CASE("more entries of a section than commands leave are refused") {
   const auto any_of = [](std::string data) { return [data](std::size_t) { return data; }; };
-  const auto todo = any_of(
-      R"({"position":0,"content":"x","status":"pending","priority":"low"})");
+  const auto todo = any_of(R"({"position":0,"content":"x","status":"pending","priority":"low"})");
   const auto node = any_of(R"({"position":0,"after":[],"status":"pending","attempts":0})");
   const auto check = [&](std::string_view kind, std::string_view in, std::size_t most,
                          const auto& data) {
@@ -761,8 +760,10 @@ TEST_CASE("the export of a value nested a million deep does not overflow the sta
   constexpr std::size_t depth = 1'000'000;
   auto s = sample_session();
   apply(s.state,
-        entry_set{section::state, "deep",
-                  value::from_canonical(std::string(depth, '\x91') + "\xc4\x01\xff"), {}},
+        entry_set{section::state,
+                  "deep",
+                  value::from_canonical(std::string(depth, '\x91') + "\xc4\x01\xff"),
+                  {}},
         s.state.revision, s.now);
   const auto text = export_jsonl(s.ref, s.state);
   CHECK(text.find(std::string(depth, '[') + R"({"$binary":"/w=="})" + std::string(depth, ']'))

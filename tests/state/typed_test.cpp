@@ -487,9 +487,9 @@ TEST_CASE("a read through the registry sees the newest version and nothing of an
   schema_registry reader;
   REQUIRE(reader.add("settings",
                      {{.version = 1}, {.version = 2, .migrate = [](const value& old) {
-                                         return expected<value>{value::map(
-                                             {{"model", value{*old.view().find("name")}},
-                                              {"tools", value::array({})}})};
+                                         return expected<value>{
+                                             value::map({{"model", value{*old.view().find("name")}},
+                                                         {"tools", value::array({})}})};
                                        }}}));
   const key<std::string> model{"model"};
   CHECK(get(s.state, model, s.now).error().code == errc::not_found);

@@ -430,7 +430,8 @@ template <described T>
 struct binding<T> {
   static void write(value_writer& out, const T& x) { internal::write_members(out, x); }
   static expected<T> read(value_view x, unknown_members unknown) {
-    return internal::read_members<T>(x, unknown, [&](std::string_view name) { return x.find(name); });
+    return internal::read_members<T>(x, unknown,
+                                     [&](std::string_view name) { return x.find(name); });
   }
 };
 

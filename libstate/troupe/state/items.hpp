@@ -13,10 +13,10 @@
 
 /// The two shapes that items of a conversation usually have, as types. They are views: an item is
 /// kept as the map it was, whatever else it has, and `more` holds what the type does not name, so
-/// that reading an item and writing it again loses no member, nulls included. Two things are written
-/// in the form of this library: a time in UTC with milliseconds, finer digits and its offset being
-/// dropped, and a defaulted member that was absent. Items of other shapes bind to types of your own
-/// (binding.hpp).
+/// that reading an item and writing it again loses no member, nulls included. Two things are
+/// written in the form of this library: a time in UTC with milliseconds, finer digits and its
+/// offset being dropped, and a defaulted member that was absent. Items of other shapes bind to
+/// types of your own (binding.hpp).
 ///
 ///     for (const auto& item : state.items)
 ///       if (const auto message = item_as<chat_message>(item)) show(message->role);

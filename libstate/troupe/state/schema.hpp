@@ -38,8 +38,8 @@ struct migration_preview {
 class schema_registry {
 public:
   /// Versions ascend by one, the first may be any but 0 (what is older is not read any more; 0 is
-  /// what `schema_of` answers for no version). No function is empty but the first `migrate`. Errors:
-  /// `invalid_value`, `already_exists`.
+  /// what `schema_of` answers for no version). No function is empty but the first `migrate`.
+  /// Errors: `invalid_value`, `already_exists`.
   expected<void> add(std::string id, std::vector<schema_version> versions);
 
   /// Errors: `unknown_schema`: closed against what this host cannot read.

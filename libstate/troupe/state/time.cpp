@@ -99,9 +99,10 @@ std::optional<timestamp> parse_rfc3339(std::string_view text) {
     return std::nullopt;
   if (*second == 60)
     milli = 0;
-  const auto local = time_of(*year, *month, *day,
-                             std::chrono::hours{*hour} + std::chrono::minutes{*minute}
-                                 + std::chrono::seconds{*second} + std::chrono::milliseconds{milli});
+  const auto local =
+      time_of(*year, *month, *day,
+              std::chrono::hours{*hour} + std::chrono::minutes{*minute}
+                  + std::chrono::seconds{*second} + std::chrono::milliseconds{milli});
   if (!local)
     return std::nullopt;
   if (*second == 60 && (local->ms - std::chrono::milliseconds{*offset}.count()) % 86'400'000 != 0)

@@ -28,8 +28,8 @@
 /// entity follows a schema made with `schema_keys`. Expired keys are absent.
 ///
 /// `find` (entity.hpp), `get` and `get_all` read what is stored, in the version it was written in.
-/// Only `schema_registry::read` applies migrations and refuses schemas that this host does not know;
-/// the overloads of `get` and `get_all` that take a registry read through it.
+/// Only `schema_registry::read` applies migrations and refuses schemas that this host does not
+/// know; the overloads of `get` and `get_all` that take a registry read through it.
 namespace troupe {
 
 /// A name in the key-value state and the type of what it holds.
@@ -88,8 +88,8 @@ concept settable_as = internal::takes<T, X>;
 // One key
 // ------------------------------------------------------------------------------------------------
 
-/// As stored. Errors: `not_found` (absent or expired; a key of std::optional answers an empty one instead),
-/// those of `from_value` with the key at the front of the path.
+/// As stored. Errors: `not_found` (absent or expired; a key of std::optional answers an empty one
+/// instead), those of `from_value` with the key at the front of the path.
 template <class T>
 [[nodiscard]] expected<T> get(const entity_state& state, const key<T>& which, timestamp now,
                               unknown_members unknown = unknown_members::ignored) {

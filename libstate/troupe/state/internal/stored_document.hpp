@@ -62,8 +62,8 @@ public:
   [[nodiscard]] expected<void> known_section() const {
     if (newer_section_ == 0)
       return {};
-    return fail(errc::newer_format, "section " + std::to_string(newer_section_)
-                                        + " is none that this build knows");
+    return fail(errc::newer_format,
+                "section " + std::to_string(newer_section_) + " is none that this build knows");
   }
   std::string id() {
     auto out = text();
