@@ -268,7 +268,10 @@ TEST_CASE("a snapshot keeps the fields of a newer minor version through changes"
     fields.insert(fields.end(), {json(R"({"new":1})"), value{}});
     const auto read = decode_entity(stored(fields));
     REQUIRE(read);
-    CHECK(*read == state);
+    CHECK_FALSE(*read == state);  // it knows more
+    auto without = *read;
+    without.extra = {};
+    CHECK(without == state);
     CHECK(encode(*read, plain) == stored(fields));
     const auto next = evolve(*read, one(99, entry_set{section::state, "z", 1}));
     CHECK(next.extra == value::array({json(R"({"new":1})"), value{}}));

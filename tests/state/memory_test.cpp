@@ -23,8 +23,21 @@ using namespace troupe::testing;
 
 namespace {
 
+/// 600 bytes.
+value turn() {
+  return value::map({{"role", "user"}, {"content", std::string(580, 'x')}});
+}
+
+/// Older states are not kept: a history that another one shares is not shrunk.
+entity_state after(const entity_state& state, operation op) {
+  auto decided = decide(state, {session_ref("s"), {std::move(op)}}, {.now = {1000}});
+  REQUIRE(decided.has_value());
+  return std::move(decided->next);
+}
+
 /// Bytes of the heap, the allocator's own included, for each of a thousand sessions that were left
-/// alone: beyond their payload. None shares anything with another one.
+/// alone: beyond their payload. None shares anything with another one. The user's id is short
+/// enough to stand inside; a longer one is a block of its own, up to its length and about 50 bytes.
 double idle_bytes(std::size_t turns) {
   constexpr std::size_t count = 1'000;
   std::vector<std::shared_ptr<const entity_state>> idle;
@@ -32,12 +45,9 @@ double idle_bytes(std::size_t turns) {
   const auto before = mallinfo2().uordblks;
   std::uint64_t payload = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    entity_fixture s;
-    s.begins({.user = "user-" + std::to_string(i) + "-of-a-name-too-long-to-stand-inline"});
-    const auto turn = value::map({{"role", "user"}, {"content", std::string(580, 'x')}});
+    auto state = after({}, create{.info = {.user = "user-" + std::to_string(i)}});
     for (std::size_t n = 0; n < turns; ++n)
-      s.append({turn});
-    auto state = s.state();
+      state = after(state, append_items{{turn()}});
     state.items.shrink_to_fit();
     payload += state.bytes();
     idle.push_back(std::make_shared<const entity_state>(std::move(state)));
