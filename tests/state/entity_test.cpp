@@ -311,6 +311,7 @@ TEST_CASE("states are equal only if every part is") {
   CHECK(differs([](entity_state& x) { ++x.last_seq; }));
   CHECK(differs([](entity_state& x) { ++x.entry_bytes; }));
   CHECK(differs([](entity_state& x) { x.redo = value::array({1}); }));
+  CHECK(differs([](entity_state& x) { x.extra = value::array({1}); }));
   CHECK(differs([](entity_state& x) {
     const auto empty = value::map({});
     x.items.append(2, {}, empty);

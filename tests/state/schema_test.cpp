@@ -98,6 +98,32 @@ TEST_CASE("versions of a schema ascend by one and all but the first migrate") {
         == error{.code = errc::unknown_schema, .message = "schema 't' is not registered here"});
 }
 
+TEST_CASE("an empty function is refused and never called") {
+  schema_registry r;
+  const auto of_key = r.add("s", {{.version = 1, .keys = {{"a/b", nullptr}}}}).error();
+  CHECK(of_key.code == errc::invalid_value);
+  CHECK(of_key.path == "/a~1b");
+  const auto of_rule = r.add("s", {{.version = 1, .rules = {nullptr}}}).error();
+  CHECK(of_rule.code == errc::invalid_value);
+  CHECK(of_rule.message == "version 1 has an empty rule");
+  CHECK(r.known({"s", 1}).error().code == errc::unknown_schema);
+}
+
+TEST_CASE("a stored version that is none is read as none and never as another one") {
+  schema_registry r;
+  CHECK(r.add("s", {{.version = 0}}).error().code == errc::invalid_value);
+  REQUIRE(r.add("s", {{.version = 1}}));
+  for (const value& version : {value{(std::uint64_t{1} << 32) + 1}, value{std::uint64_t{1} << 32},
+                               value{-1}, value{1.0}, value{"1"}, value{}}) {
+    entity_state state;
+    state.status = lifecycle::live;
+    apply(state, entry_set{section::schema, "id", value::array({"s", version}), {}}, 1, {});
+    CHECK(schema_of(state) == schema_id{"s", 0});
+    CHECK(r.read(state, {}).error().code == errc::unknown_schema);
+    CHECK(r.migrate(state, {}).error().code == errc::unknown_schema);
+  }
+}
+
 TEST_CASE("without a registry a schema is a label") {
   auto s = following(77, R"({"count":"no integer"})");
   CHECK(schema_of(s.state()) == schema_id{"counters", 77});

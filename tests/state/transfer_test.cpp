@@ -6,6 +6,7 @@
 #include "../support/golden.hpp"
 #include "../support/random_entities.hpp"
 
+#include <functional>
 #include <map>
 #include <sstream>
 #include <string>
@@ -669,4 +670,115 @@ TEST_CASE("limits are refusals that name them") {
   std::string deep = std::string(65, '[') + std::string(65, ']');
   CHECK(refused_with("\"value\":1", "\"value\":" + deep).code == errc::too_deep);
   CHECK(refused_with("\"value\":1", "\"value\":" + std::string(5000, '[')).code == errc::too_deep);
+}
+
+// What commands could not have left
+// ------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// An entity of so many entries, all in one section.
+std::string with_entries(std::string_view kind, std::string_view in, std::size_t count,
+                         const std::function<std::string(std::size_t)>& data) {
+  std::string out = R"({"troupe":1,"namespace":"default","kind":")" + std::string{kind}
+                    + R"(","id":"s","status":"live","revision":3,"first_revision":1,)"
+                    + R"("content_revision":3,"created_ms":5,"last_activity_ms":6,"last_seq":2,)"
+                    + R"("redo":null,"entries":)" + std::to_string(count) + R"(,"items":0})" + '\n';
+  for (std::size_t i = 0; i < count; ++i)
+    out += R"({"in":")" + std::string{in} + R"(","key":"k)" + std::to_string(10'000 + i)
+           + R"(","revision":1,"expires_ms":0,"value":)" + data(i) + "}\n";
+  return out;
+}
+
+/// Nodes k10000, k10001 ... that wait for these.
+std::string with_nodes(const std::vector<std::string>& after) {
+  return with_entries("workflow", "nodes", after.size(), [&](std::size_t i) {
+    return R"({"position":)" + std::to_string(i) + R"(,"after":[)" + after[i]
+           + R"(],"status":"pending","attempts":0})";
+  });
+}
+
+}  // namespace
+
+TEST_CASE("nodes in a cycle or behind one that is not there are refused") {
+  CHECK(import_jsonl(with_nodes({"", R"("k10000")", R"("k10001","k10000")"})).has_value());
+  CHECK(import_jsonl(with_nodes({R"("k10001")", ""})).has_value());
+  for (const auto& after : std::vector<std::vector<std::string>>{
+           {R"("k10000")"}, {R"("k10001")", R"("k10000")"}, {"", R"("k9")"}}) {
+    const auto e = refused(with_nodes(after));
+    CHECK(e.code == errc::invalid_value);
+    CHECK(e.path == "/value/after");
+    CHECK(e.message.starts_with("line " + std::to_string(after.size() + 1) + ": "));
+  }
+}
+
+TEST_CASE("more entries of a section than commands leave are refused") {
+  const auto any_of = [](std::string data) { return [data](std::size_t) { return data; }; };
+  const auto todo = any_of(R"({"position":0,"content":"x","status":"pending","priority":"low"})");
+  const auto node = any_of(R"({"position":0,"after":[],"status":"pending","attempts":0})");
+  const auto check = [&](std::string_view kind, std::string_view in, std::size_t most,
+                         const auto& data) {
+    CAPTURE(in);
+    const auto good = import_jsonl(with_entries(kind, in, most, data));
+    CHECK_MESSAGE(good.has_value(), (good ? error{} : good.error()));
+    const auto e = refused(with_entries(kind, in, most + 1, data));
+    CHECK(e.code == errc::too_many_elements);
+    CHECK(e.limit == most);
+  };
+  check("session", "todos", 1'000, todo);
+  check("workflow", "nodes", 1'000, node);
+  check("team", "members", 1'000, any_of(R"({"role":"dev"})"));
+  check("session", "tags", 64, any_of("true"));
+  check("user", "shares", 64, any_of(R"("read")"));
+  CHECK(import_jsonl(with_entries("session", "state", 2'000, any_of("1"))).has_value());
+}
+
+TEST_CASE("a policy that update_info would not take is refused") {
+  const auto with_policy = [](std::string_view rules) {
+    auto text = with_entries("session", "info", 1, [&](std::size_t) { return std::string{rules}; });
+    return text.replace(text.find("k10000"), 6, "policy");
+  };
+  CHECK(import_jsonl(with_policy(R"({"loop_limit":1})")).has_value());
+  CHECK(refused(with_policy(R"({"loop_limit":0})")).path == "/value/loop_limit");
+  CHECK(refused(with_policy("{}")).path == "/value");
+}
+
+TEST_CASE("a checkpoint of a revision that never was is refused") {
+  const auto pinning = [](std::uint64_t revision) {
+    return with_entries("session", "checkpoints", 1, [&](std::size_t) {
+      return R"({"name":"n","revision":)" + std::to_string(revision)
+             + R"(,"at":0,"tags":[],"metadata":{},"automatic":false})";
+    });
+  };
+  CHECK(import_jsonl(pinning(3)).has_value());
+  CHECK(refused(pinning(4)).path == "/value/revision");
+  CHECK(refused(pinning(0)).path == "/value/revision");
+}
+
+TEST_CASE("the export of a value nested a million deep does not overflow the stack") {
+  // What no command keeps, but a host can put into a state by hand.
+  constexpr std::size_t depth = 1'000'000;
+  auto s = sample_session();
+  apply(s.state,
+        entry_set{section::state,
+                  "deep",
+                  value::from_canonical(std::string(depth, '\x91') + "\xc4\x01\xff"),
+                  {}},
+        s.state.revision, s.now);
+  const auto text = export_jsonl(s.ref, s.state);
+  CHECK(text.find(std::string(depth, '[') + R"({"$binary":"/w=="})" + std::string(depth, ']'))
+        != std::string::npos);
+  CHECK(refused(text).code == errc::too_deep);
+}
+
+TEST_CASE("the Markdown of a session tells its notebook and usage and calls and checkpoints") {
+  auto s = sample_session();
+  s.does(update_info{.shares = std::vector<share>{{"bob", access::write}, {"eve", access::read}}});
+  const auto text = export_markdown(s.ref, s.state, s.now);
+  for (const auto* piece :
+       {"- shared with: bob (write), eve (read)\n", "## Notebook\n\n- id: nb\n- cells: 3\n",
+        "| df | DataFrame |\n", "- tokens: 10 prompt, 20 completion\n", "- tool calls: 1\n",
+        "## Calls of this turn\n", "| 1 | look\\_up | 1 | 5 | ", "## Checkpoints\n",
+        "| cp | before | 7 | "})
+    CHECK_MESSAGE(text.find(piece) != std::string::npos, piece, " is not in ", text);
 }

@@ -478,6 +478,33 @@ TEST_CASE("a whole scope is one type") {
   CHECK(get_all<settings>(s.state, s.now).error().path == "/temperature");
 }
 
+TEST_CASE("a read through the registry sees the newest version and nothing of an unknown schema") {
+  schema_registry writer;
+  REQUIRE(writer.add("settings", {{.version = 1}}));
+  session_fixture s{{.schema = schema_id{"settings", 1}}, &writer};
+  s.does(set(key<std::string>{"name"}, "large"));
+  s.does(set(key<int>{"attempts"}, 3));
+  schema_registry reader;
+  REQUIRE(reader.add("settings",
+                     {{.version = 1}, {.version = 2, .migrate = [](const value& old) {
+                                         return expected<value>{
+                                             value::map({{"model", value{*old.view().find("name")}},
+                                                         {"tools", value::array({})}})};
+                                       }}}));
+  const key<std::string> model{"model"};
+  CHECK(get(s.state, model, s.now).error().code == errc::not_found);
+  CHECK(get(reader, s.state, model, s.now).value() == "large");
+  CHECK(get(reader, s.state, key<int>{"model"}, s.now).error().path == "/model");
+  CHECK(get(reader, s.state, key<int>{"attempts"}, s.now).error().code == errc::not_found);
+  CHECK(get(reader, s.state, key<std::optional<int>>{"attempts"}, s.now).value() == std::nullopt);
+  CHECK(get_all<settings>(s.state, s.now).error().path == "/model");
+  CHECK(get_all<settings>(reader, s.state, s.now).value() == settings{"large", {}, {}});
+  const schema_registry stranger;
+  CHECK(get(stranger, s.state, key<std::optional<int>>{"none"}, s.now).error().code
+        == errc::unknown_schema);
+  CHECK(get_all<settings>(stranger, s.state, s.now).error().code == errc::unknown_schema);
+}
+
 TEST_CASE("writing a scope back touches only what differs and loses to nobody") {
   session_fixture s;
   s.does(set_all(settings{"large", 0.5, {"grep"}}));
@@ -557,6 +584,46 @@ TEST_CASE("a chat message is read from an item and written back whole") {
   CHECK(item_as<chat_message>(s.state.items[2])->text() == "ab");
   CHECK(item_as<chat_message>(s.state.items[2])->name == "ann");
   CHECK(refused<chat_message>(R"({"content":"x"})").path == "/role");
+}
+
+TEST_CASE("a null in a chat message is still there when it is written back") {
+  const auto item = json(
+      R"({"role":"assistant","content":"hi","name":null,"tool_calls":null,"tool_call_id":null})");
+  auto read = from_value<chat_message>(item);
+  REQUIRE(read.has_value());
+  CHECK_FALSE(read->tool_calls);
+  CHECK(to_value(*read) == item);
+  CHECK(from_value<chat_message>(to_value(*read)).value() == *read);
+  read->name = "ann";
+  CHECK(to_value(*read)
+        == json(R"({"role":"assistant","content":"hi","name":"ann","tool_calls":null,)"
+                R"("tool_call_id":null})"));
+  const auto calls = json(R"({"role":"assistant","tool_calls":[{"id":null,"function":{"name":"f",)"
+                          R"("arguments":null}}]})");
+  CHECK(to_value(from_value<chat_message>(calls).value()) == calls);
+}
+
+TEST_CASE("an exchange that Go wrote is read") {
+  const auto item =
+      json(R"({"timestamp":"2026-01-02T04:34:05.678901234+01:30","user_request":"why","agent":"a",)"
+           R"("response":"so","escalations":[{"source_agent":"a","target_agent":"b","reason":"r",)"
+           R"("timestamp":"2026-01-02T03:04:05Z"}],"duration":1500999999})");
+  const auto read = from_value<exchange>(item);
+  REQUIRE_MESSAGE(read.has_value(), (read ? error{} : read.error()));
+  CHECK(read->at.ms == 1'767'323'045'678);
+  CHECK(read->escalations.front().at.ms == 1'767'323'045'000);
+  CHECK(read->duration == std::chrono::milliseconds{1500});
+  const auto written = to_value(*read);
+  CHECK(written.view().find("timestamp")->as_string() == "2026-01-02T03:04:05.678Z");
+  CHECK(written.view().find("duration_ms")->as_int64() == 1500);
+  CHECK(written.view().find("duration")->as_int64() == 1'500'999'999);
+  CHECK(from_value<exchange>(written).value() == *read);
+  CHECK(refused<exchange>(R"({"timestamp":"2026-01-02","user_request":"","agent":""})").path
+        == "/timestamp");
+  const auto both = from_value<exchange>(
+      json(R"({"timestamp":"2026-01-02T03:04:05Z","user_request":"","agent":"","duration":9000000,)"
+           R"("duration_ms":7})"));
+  CHECK(both->duration == std::chrono::milliseconds{7});
 }
 
 TEST_CASE("an exchange is read from an item and written back whole") {

@@ -23,6 +23,12 @@ static_assert(std::is_nothrow_copy_constructible_v<value>
               && std::is_nothrow_move_constructible_v<value>);
 static_assert(std::is_nothrow_copy_assignable_v<value> && std::is_nothrow_move_assignable_v<value>);
 static_assert(!std::is_constructible_v<value, const void*>, "a pointer must not become a boolean");
+template <class... T>
+constexpr bool none_becomes_a_value = (!std::is_constructible_v<value, T> && ...);
+static_assert(none_becomes_a_value<char, wchar_t, char8_t, char16_t, char32_t, const char&>,
+              "'x' is neither 120 nor 120.0");
+static_assert(std::is_constructible_v<value, signed char>
+              && std::is_constructible_v<value, unsigned char>);
 
 namespace {
 
@@ -281,6 +287,12 @@ TEST_CASE("a view without data is an empty string") {
   CHECK(is_utf8(std::string_view{}));
   CHECK_FALSE(internal::well_formed({}, 4));
   CHECK_FALSE(kept(value::map({{"a", 1}})).view().find({}));
+}
+
+TEST_CASE("a text by a null pointer is null") {
+  const char* text = nullptr;
+  CHECK(value{text}.is_null());
+  CHECK(hex(text) == "c0");
 }
 
 TEST_CASE("a value that was moved from is null") {

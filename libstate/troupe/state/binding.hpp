@@ -310,14 +310,40 @@ expected<T> read_fields(Find&& find, unknown_members unknown) {
   return out;
 }
 
-/// Calls `write(name, value_view)` for each other member that no field names.
+/// A std::optional field without a value; one of `value` tells null from absent by itself.
+template <described T>
+[[nodiscard]] bool is_empty_optional(const T& x, std::string_view name) {
+  bool empty = false;
+  for_fields<T>([&](const auto& one) {
+    if constexpr (!holds_others<std::remove_cvref_t<decltype(one)>>) {
+      if constexpr (is_optional<std::remove_cvref_t<decltype(x.*one.member)>>)
+        empty = empty || (one.name == name && !(x.*one.member).has_value());
+    }
+    return true;
+  });
+  return empty;
+}
+
+template <described T>
+[[nodiscard]] consteval bool keeps_others() {
+  return !for_fields<T>(
+      [](const auto& one) { return !holds_others<std::remove_cvref_t<decltype(one)>>; });
+}
+
+/// What `other_members` holds: what no field names, and the null of an optional that has no value.
+template <described T>
+[[nodiscard]] bool is_other(const T& x, std::string_view name, value_view item) {
+  return !is_field<T>(name) || (keeps_others<T>() && item.is_null() && is_empty_optional(x, name));
+}
+
+/// Calls `write(name, value_view)` for each other member.
 template <described T, class F>
 void for_others(const T& x, F&& write) {
   for_fields<T>([&](const auto& one) {
     if constexpr (holds_others<std::remove_cvref_t<decltype(one)>>) {
       if ((x.*one.member).type() == value_type::map) {
         for (auto at = (x.*one.member).view().children(); at.next();) {
-          if (!is_field<T>(at.key()))
+          if (is_other(x, at.key(), at.item()))
             write(at.key(), at.item());
         }
       }
@@ -332,13 +358,11 @@ template <described T, class VisitAll>
 expected<void> read_others(T& out, VisitAll&& visit_all, unknown_members unknown) {
   std::vector<std::pair<std::string_view, value_view>> others;
   visit_all([&](std::string_view name, value_view item) {
-    if (!is_field<T>(name))
+    if (is_other(out, name, item))
       others.emplace_back(name, item);
   });
-  bool kept = false;
   for_fields<T>([&](const auto& one) {
     if constexpr (holds_others<std::remove_cvref_t<decltype(one)>>) {
-      kept = true;
       value_writer map;
       map.begin_map(others.size());
       for (const auto& [name, item] : others)
@@ -347,60 +371,67 @@ expected<void> read_others(T& out, VisitAll&& visit_all, unknown_members unknown
     }
     return true;
   });
-  if (!kept && unknown == unknown_members::refused && !others.empty())
+  if (!keeps_others<T>() && unknown == unknown_members::refused && !others.empty())
     return unknown_member(others.front().first);
   return {};
+}
+
+template <described T>
+void write_members(value_writer& out, const T& x) {
+  static_assert(fields_are_distinct<T>(), "two fields have the same name");
+  const auto is_there = [&](const auto& one) {
+    using kind = std::remove_cvref_t<decltype(one)>;
+    if constexpr (holds_others<kind>)
+      return false;
+    else if constexpr (is_optional<std::remove_cvref_t<decltype(x.*one.member)>>)
+      return (x.*one.member).has_value();
+    else
+      return true;
+  };
+  std::size_t size = 0;
+  for_fields<T>([&](const auto& one) {
+    size += is_there(one) ? 1u : 0u;
+    return true;
+  });
+  for_others(x, [&](std::string_view, value_view) { ++size; });
+  out.begin_map(size);
+  for_fields<T>([&](const auto& one) {
+    if constexpr (!holds_others<std::remove_cvref_t<decltype(one)>>) {
+      if (is_there(one)) {
+        out.string(one.name);
+        binding<std::remove_cvref_t<decltype(x.*one.member)>>::write(out, x.*one.member);
+      }
+    }
+    return true;
+  });
+  for_others(x, [&](std::string_view name, value_view item) { out.string(name).raw(item); });
+}
+
+/// As `read_fields`, with what else the map has.
+template <described T, class Find>
+expected<T> read_members(value_view x, unknown_members unknown, Find&& find) {
+  if (x.type() != value_type::map)
+    return wrong_type("an object", x);
+  auto out = read_fields<T>(find, unknown);
+  if (!out)
+    return out;
+  const auto all = [&](auto&& visit) {
+    for (auto at = x.children(); at.next();)
+      visit(at.key(), at.item());
+  };
+  if (auto ok = read_others(*out, all, unknown); !ok)
+    return tl::unexpected(std::move(ok.error()));
+  return out;
 }
 
 }  // namespace internal
 
 template <described T>
 struct binding<T> {
-  static void write(value_writer& out, const T& x) {
-    static_assert(internal::fields_are_distinct<T>(), "two fields have the same name");
-    const auto is_there = [&](const auto& one) {
-      using kind = std::remove_cvref_t<decltype(one)>;
-      if constexpr (internal::holds_others<kind>)
-        return false;
-      else if constexpr (internal::is_optional<std::remove_cvref_t<decltype(x.*one.member)>>)
-        return (x.*one.member).has_value();
-      else
-        return true;
-    };
-    std::size_t size = 0;
-    internal::for_fields<T>([&](const auto& one) {
-      size += is_there(one) ? 1u : 0u;
-      return true;
-    });
-    internal::for_others(x, [&](std::string_view, value_view) { ++size; });
-    out.begin_map(size);
-    internal::for_fields<T>([&](const auto& one) {
-      if constexpr (!internal::holds_others<std::remove_cvref_t<decltype(one)>>) {
-        if (is_there(one)) {
-          out.string(one.name);
-          binding<std::remove_cvref_t<decltype(x.*one.member)>>::write(out, x.*one.member);
-        }
-      }
-      return true;
-    });
-    internal::for_others(
-        x, [&](std::string_view name, value_view item) { out.string(name).raw(item); });
-  }
-
+  static void write(value_writer& out, const T& x) { internal::write_members(out, x); }
   static expected<T> read(value_view x, unknown_members unknown) {
-    if (x.type() != value_type::map)
-      return internal::wrong_type("an object", x);
-    auto out =
-        internal::read_fields<T>([&](std::string_view name) { return x.find(name); }, unknown);
-    if (!out)
-      return out;
-    const auto all = [&](auto&& visit) {
-      for (auto at = x.children(); at.next();)
-        visit(at.key(), at.item());
-    };
-    if (auto ok = internal::read_others(*out, all, unknown); !ok)
-      return tl::unexpected(std::move(ok.error()));
-    return out;
+    return internal::read_members<T>(x, unknown,
+                                     [&](std::string_view name) { return x.find(name); });
   }
 };
 

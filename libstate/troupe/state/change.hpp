@@ -75,8 +75,10 @@ struct section_cleared {
 /// parent must be at hand where a fork's journal is replayed from its beginning.
 struct entity_forked {
   static constexpr std::uint8_t number = 8;
-  std::shared_ptr<const lineage> from{};  ///< never null
-  value user{};                           ///< the owner's id, or null
+  /// Never null in what is decided or read. `evolve` takes a null one for no fork: the entity
+  /// begins with no lineage. `encode` throws std::logic_error, as the format has no such event.
+  std::shared_ptr<const lineage> from{};
+  value user{};  ///< the owner's id, or null
 };
 
 enum class revert_cause : std::uint8_t { undo = 1, redo = 2, restore = 3 };

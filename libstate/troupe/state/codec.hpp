@@ -19,6 +19,7 @@ inline constexpr std::uint8_t current_codec_version = 2;
 inline constexpr std::size_t default_zstd_threshold = 4 << 10;  ///< bytes; below: as they are
 inline constexpr std::size_t max_decoded_bytes = 64 << 20;      ///< then: `damaged`
 
+/// REQUIRES: the `from` of an `entity_forked` is not null, else std::logic_error is thrown.
 [[nodiscard]] std::string encode(const change& what,
                                  std::size_t zstd_threshold = default_zstd_threshold);
 

@@ -1,5 +1,7 @@
 #include <troupe/state/internal/stored_document.hpp>
 
+#include <stdexcept>
+
 /// Changes as bytes.
 namespace troupe {
 
@@ -36,6 +38,8 @@ struct event_encoder {
   }
   void operator()(const section_cleared& e) const { start(e, 1).unsigned_integer(number_of(e.in)); }
   void operator()(const entity_forked& e) const {
+    if (!e.from)
+      throw std::logic_error{"a fork without its lineage has no encoding"};
     write_lineage(start(e, 2), *e.from);
     out.raw(e.user);
   }
@@ -227,6 +231,8 @@ expected<change> decode_change(std::string_view bytes) {
     rests.add(in.rest());
     if (!in.ok())
       return fail(errc::damaged, "an event of a change lacks a field");
+    if (auto ok = in.known_section(); !ok)
+      return tl::unexpected(std::move(ok.error()));
     out.events.push_back(*std::move(e));
   }
   if (!asked_by.is_null()) {

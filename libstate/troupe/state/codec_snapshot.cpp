@@ -73,6 +73,8 @@ expected<entity_state> decode_entity(std::string_view bytes) {
     entry held{.data = {}, .revision = in.number(), .expires = in.time()};
     held.data = in.any();
     ok = in.ended();
+    if (auto known = in.known_section(); ok && !known)
+      return tl::unexpected(std::move(known.error()));
     (rules_of(which).forks ? out.entry_bytes : out.own_bytes) +=
         key.size() + held.data.bytes().size();
     // A key stands once.

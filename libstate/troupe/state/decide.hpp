@@ -10,7 +10,7 @@
 /// The rules: what a command means for a state. Pure: time, ids, other states come in as arguments.
 namespace troupe {
 
-/// Earlier states of one entity, as far as they are kept; see timeline.hpp.
+/// Earlier states of one entity, as far as they are kept; see versions.hpp.
 class kept_revisions {
 public:
   virtual ~kept_revisions() = default;

@@ -2,6 +2,7 @@
 #include <troupe/state/internal/stored.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace troupe {
 
@@ -18,7 +19,8 @@ bool operator==(const entity_state& a, const entity_state& b) {
          && a.first_revision == b.first_revision && a.content_revision == b.content_revision
          && a.created == b.created && a.last_activity == b.last_activity && a.last_seq == b.last_seq
          && a.entry_bytes == b.entry_bytes && a.own_bytes == b.own_bytes && a.redo == b.redo
-         && a.items == b.items && a.entries == b.entries && a.own == b.own && a.user == b.user
+         && a.extra == b.extra && a.items == b.items && a.entries == b.entries && a.own == b.own
+         && a.user == b.user
          && (a.forked_from == b.forked_from
              || (a.forked_from && b.forked_from && *a.forked_from == *b.forked_from));
 }
@@ -124,8 +126,9 @@ std::optional<schema_id> schema_of(const entity_state& state) {
   if (!found)
     return std::nullopt;
   const auto x = found->data.view();
+  const auto version = element(x, 1).as_uint64().value_or(0);
   return schema_id{text(element(x, 0)),
-                   static_cast<std::uint32_t>(element(x, 1).as_uint64().value_or(0))};
+                   std::in_range<std::uint32_t>(version) ? static_cast<std::uint32_t>(version) : 0};
 }
 
 entity_info info_of(const entity_state& state) {

@@ -83,6 +83,7 @@ bool operator==(const entity_state& a, const entity_state& b);
 /// do not count. Cost follows the difference where both share structure.
 [[nodiscard]] bool same_content(const entity_state& a, const entity_state& b);
 
+/// As stored: a schema's migrations are applied by `schema_registry::read` alone.
 /// Null when the key is not there or has expired. Good as long as a copy holds the entry.
 [[nodiscard]] const entry* find(const entity_state& state, section in, std::string_view key,
                                 timestamp now);
@@ -181,6 +182,7 @@ struct entity_info {
 [[nodiscard]] std::string_view user_of(const entity_state& state);
 [[nodiscard]] policy policy_of(const entity_state& state);
 [[nodiscard]] std::optional<lineage> lineage_of(const entity_state& state);
+/// Version 0, which no registry reads, where what is stored is no version.
 [[nodiscard]] std::optional<schema_id> schema_of(const entity_state& state);
 
 /// Keys of `section::info`. They stand on disk.

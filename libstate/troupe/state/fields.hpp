@@ -32,8 +32,9 @@ struct defaulted {
 template <class T, class Member>
 defaulted(const char*, Member T::*) -> defaulted<T, Member>;
 
-/// Holds all members that no field names, as a map, and writes them again. Without it they are not
-/// part of T, and writing a T in place of what was read drops them.
+/// Holds all members that no field names, as a map, and writes them again; also the null that stood
+/// where a std::optional field has no value, written as long as it has none. Without it they are
+/// not part of T, and writing a T in place of what was read drops them.
 template <class T>
 struct other_members {
   value T::*member;

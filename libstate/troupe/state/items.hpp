@@ -13,8 +13,10 @@
 
 /// The two shapes that items of a conversation usually have, as types. They are views: an item is
 /// kept as the map it was, whatever else it has, and `more` holds what the type does not name, so
-/// that reading an item and writing it again loses nothing. Items of other shapes bind to types of
-/// your own (binding.hpp).
+/// that reading an item and writing it again loses no member, nulls included. Two things are
+/// written in the form of this library: a time in UTC with milliseconds, finer digits and its
+/// offset being dropped, and a defaulted member that was absent. Items of other shapes bind to
+/// types of your own (binding.hpp).
 ///
 ///     for (const auto& item : state.items)
 ///       if (const auto message = item_as<chat_message>(item)) show(message->role);
@@ -65,7 +67,7 @@ struct chat_message {
   [[nodiscard]] std::string text() const;
 };
 
-/// One agent handing over to another.
+/// One agent handing over to another, at any time of RFC 3339.
 struct escalation {
   std::string source_agent{};
   std::string target_agent{};
@@ -81,7 +83,10 @@ struct escalation {
 };
 
 /// One request and what came of it, as a request/response log has it. `at` is the host's own time;
-/// the item's is the moment of the append.
+/// the item's is the moment of the append. Reading takes what Go's encoding/json writes too: any
+/// time of RFC 3339, and where there is no "duration_ms" a "duration" in nanoseconds, cut to
+/// milliseconds. That one stays in `more` as it was; "duration_ms" is written beside it and is what
+/// is read from then on.
 struct exchange {
   timestamp at{};
   std::string user_request{};
@@ -99,6 +104,18 @@ struct exchange {
                                             defaulted{"duration_ms", &exchange::duration},
                                             other_members{&exchange::more}};
   friend bool operator==(const exchange&, const exchange&) = default;
+};
+
+template <>
+struct binding<escalation> {
+  static void write(value_writer& out, const escalation& x) { internal::write_members(out, x); }
+  static expected<escalation> read(value_view x, unknown_members unknown);
+};
+
+template <>
+struct binding<exchange> {
+  static void write(value_writer& out, const exchange& x) { internal::write_members(out, x); }
+  static expected<exchange> read(value_view x, unknown_members unknown);
 };
 
 /// Errors: as `from_value`, the path beginning at the item.

@@ -28,6 +28,18 @@ expected<void> check_key(const schema_version& rules, std::string_view key, valu
   return {};
 }
 
+/// None is empty, since calling it would throw.
+expected<void> check_functions(const schema_version& one) {
+  const auto version = "version " + std::to_string(one.version);
+  for (const auto& [key, checker] : one.keys) {
+    if (!checker)
+      return fail(errc::invalid_value, version + " has an empty function for a key", key_path(key));
+  }
+  if (std::any_of(one.rules.begin(), one.rules.end(), [](const auto& rule) { return !rule; }))
+    return fail(errc::invalid_value, version + " has an empty rule");
+  return {};
+}
+
 bool is_map(const value& x) {
   return x.type() == value_type::map && internal::well_formed(x.bytes(), limits{}.depth + 1);
 }
@@ -89,6 +101,8 @@ expected<void> schema_registry::add(std::string id, std::vector<schema_version> 
     return tl::unexpected(ok.error());
   if (versions.empty())
     return fail(errc::invalid_value, "a schema has at least one version");
+  if (versions.front().version == 0)
+    return fail(errc::invalid_value, "versions count from 1");
   for (std::size_t i = 0; i < versions.size(); ++i) {
     const auto& one = versions[i];
     if (one.version != versions.front().version + i)
@@ -96,6 +110,8 @@ expected<void> schema_registry::add(std::string id, std::vector<schema_version> 
     if (i > 0 && !one.migrate)
       return fail(errc::invalid_value,
                   "version " + std::to_string(one.version) + " has no migration");
+    if (auto ok = check_functions(one); !ok)
+      return ok;
   }
   if (!schemas_.emplace(std::move(id), std::move(versions)).second)
     return fail(errc::already_exists, "this schema is registered");

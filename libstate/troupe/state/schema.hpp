@@ -37,8 +37,9 @@ struct migration_preview {
 /// The schemas that a host knows. Filled before use, then read by any thread.
 class schema_registry {
 public:
-  /// Versions ascend by one, the first may be any (what is older is not read any more). Errors:
-  /// `invalid_value`, `already_exists`.
+  /// Versions ascend by one, the first may be any but 0 (what is older is not read any more; 0 is
+  /// what `schema_of` answers for no version). No function is empty but the first `migrate`.
+  /// Errors: `invalid_value`, `already_exists`.
   expected<void> add(std::string id, std::vector<schema_version> versions);
 
   /// Errors: `unknown_schema`: closed against what this host cannot read.

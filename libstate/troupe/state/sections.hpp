@@ -21,7 +21,7 @@ enum class section : std::uint8_t {
   state = 5,         ///< the user's key-value state
   variables = 6,     ///< notebook variables: name -> type
   notebook = 7,      ///< id, cell_count
-  todos = 8,         ///< todo id -> [position, content, status, priority]
+  todos = 8,         ///< todo id -> {position, content, status, priority}
   nodes = 9,         ///< workflow node id -> its definition and execution
   members = 10,      ///< team member -> role
   cursors = 11,      ///< team member -> sequence number up to which messages were delivered

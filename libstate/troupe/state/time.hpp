@@ -23,4 +23,9 @@ struct timestamp {
 /// The reverse of `to_rfc3339`; nothing for any other form.
 [[nodiscard]] std::optional<timestamp> from_rfc3339(std::string_view text);
 
+/// Any valid time of RFC 3339, as others write it: any number of digits behind the second (those
+/// beyond the millisecond are cut off), an offset, a lower-case t or z, a space in place of the T.
+/// A leap second is the first moment of the next minute. Nothing for any other form.
+[[nodiscard]] std::optional<timestamp> parse_rfc3339(std::string_view text);
+
 }  // namespace troupe

@@ -49,8 +49,8 @@ void export_msgpack(const entity_ref& ref, const entity_state& state, const expo
 [[nodiscard]] std::string export_msgpack(const entity_ref& ref, const entity_state& state);
 
 /// For people, one way only: the description, messages by role in code fences that no content can
-/// close, key-value state as a table, todos as checkboxes, nodes, members. What has expired at
-/// `now` is left out.
+/// close, key-value state as a table, notebook and variables, todos as checkboxes, nodes, members,
+/// usage, the turn's tool calls, checkpoints. What has expired at `now` is left out.
 [[nodiscard]] std::string export_markdown(const entity_ref& ref, const entity_state& state,
                                           timestamp now);
 

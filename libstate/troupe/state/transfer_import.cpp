@@ -4,6 +4,7 @@
 #include <troupe/state/internal/transfer_documents.hpp>
 #include <troupe/state/json.hpp>
 #include <troupe/state/transfer.hpp>
+#include <troupe/state/workflow.hpp>
 
 #include <algorithm>
 #include <set>
@@ -28,6 +29,18 @@ struct team_message {
       std::tuple{field{"from", &team_message::from}, field{"to", &team_message::to},
                  field{"body", &team_message::body}};
 };
+
+/// How many entries a command may leave in a section; the rules are those of decide_*.cpp.
+std::size_t most_entries(section in) {
+  switch (in) {
+    case section::tags:
+    case section::shares: return max_tags;
+    case section::todos:
+    case section::nodes:
+    case section::members: return 1'000;
+    default: return max_entries;
+  }
+}
 
 std::string quantity(std::uint64_t count, std::string_view what) {
   return std::to_string(count) + ' ' + std::string{what};
@@ -130,6 +143,32 @@ private:
     return {};
   }
 
+  /// Behind an entity's last entry: what no single one shows.
+  expected<void> check_entries() {
+    if (missing_entries_ > 0)
+      return {};
+    std::vector<node_definition> nodes;
+    for (auto& one : nodes_of(done_.back().state))
+      nodes.push_back({std::move(one.id), std::move(one.after)});
+    if (auto ok = internal::check_graph(nodes); !ok) {
+      auto refused = std::move(ok.error());  // its path is none of a document
+      refused.message += " (" + refused.path + " in order of position)";
+      refused.path = "/value/after";
+      return tl::unexpected(std::move(refused));
+    }
+    return {};
+  }
+
+  /// What a checkpoint pins has been.
+  expected<void> check_pinned(const entry_document& one) const {
+    const auto revision = one.data.view().find("revision");
+    const auto pinned = revision ? revision->as_uint64().value_or(0) : 0;
+    if (pinned == 0 || pinned > done_.back().state.revision)
+      return fail(errc::invalid_value, "a checkpoint pins a revision of its entity",
+                  "/value/revision");
+    return {};
+  }
+
   static expected<void> check_numbers(const header_document& h) {
     if (h.status == lifecycle::live) {
       if (h.first_revision == 0 || h.content_revision < h.first_revision
@@ -190,13 +229,24 @@ private:
                   "/key");
     if (one.revision == 0 || one.revision > state.revision)
       return fail(errc::invalid_value, "an entry's revision is one of its entity's", "/revision");
+    if (one.in == section::checkpoints) {
+      if (auto ok = check_pinned(one); !ok)
+        return ok;
+    }
+    in_section_ = !last_key_.empty() && section_of(last_key_) == one.in ? in_section_ + 1 : 1;
+    if (in_section_ > most_entries(one.in))
+      return internal::refuse_beyond(errc::too_many_elements,
+                                     "too many " + std::string{rules_of(one.in).name},
+                                     most_entries(one.in), "/key");
     last_key_ = stored_key;
     (rules_of(one.in).forks ? state.entry_bytes : state.own_bytes) +=
         one.key.size() + one.data.bytes().size();
     state.entries_of(one.in).set(std::move(stored_key),
                                  entry{std::move(one.data), one.revision, {one.expires_ms}});
     --missing_entries_;
-    return check_bytes(state);
+    if (auto ok = check_bytes(state); !ok)
+      return ok;
+    return check_entries();
   }
 
   expected<void> add(item_document one) {
@@ -237,6 +287,7 @@ private:
   // Of the newest entity:
   std::uint64_t missing_entries_ = 0, missing_items_ = 0;
   std::string last_key_;
+  std::size_t in_section_ = 0;  // entries of the section that `last_key_` stands in
 };
 
 unexpected at_document(std::string_view unit, std::size_t number, error below) {

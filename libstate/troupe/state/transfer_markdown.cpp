@@ -3,6 +3,7 @@
 #include <troupe/state/session.hpp>
 #include <troupe/state/team.hpp>
 #include <troupe/state/transfer.hpp>
+#include <troupe/state/versions.hpp>
 #include <troupe/state/workflow.hpp>
 
 #include <algorithm>
@@ -97,6 +98,10 @@ void facts(std::string& out, const entity_ref& ref, const entity_state& state) {
   fact(out, "workflow", info.workflow);
   fact(out, "team", info.team);
   fact(out, "tags", joined(info.tags));
+  std::vector<std::string> shares;
+  for (const auto& [user, allowed] : info.shares)
+    shares.push_back(user + (allowed == access::write ? " (write)" : " (read)"));
+  fact(out, "shared with", joined(shares));
   if (info.forked_from)
     fact(out, "forked from",
          to_string(info.forked_from->parent) + " at " + std::to_string(info.forked_from->at));
@@ -165,6 +170,70 @@ void state_table(std::string& out, const entity_state& state, timestamp now) {
   out += '\n';
 }
 
+void notebook_and_variables(std::string& out, const entity_state& state) {
+  const auto book = notebook_of(state);
+  if (book == notebook{})
+    return;
+  heading(out, "Notebook");
+  fact(out, "id", book.id);
+  fact(out, "cells", std::to_string(book.cell_count));
+  out += '\n';
+  if (book.variables.view().size() == 0)
+    return;
+  row(out, {"variable", "type"});
+  row(out, {"---", "---"});
+  for (auto at = book.variables.view().children(); at.next();) {
+    const auto text = at.item().as_string();
+    row(out, {inline_text(at.key()), inline_text(text ? std::string{*text} : to_json(at.item()))});
+  }
+  out += '\n';
+}
+
+void usage(std::string& out, const entity_state& state) {
+  const auto all = usage_of(state);
+  const auto line = [](const usage_counters& x) {
+    return std::to_string(x.prompt_tokens) + " prompt, " + std::to_string(x.completion_tokens)
+           + " completion";
+  };
+  if (all.total == usage_counters{} && all.tool_calls == 0)
+    return;
+  heading(out, "Usage");
+  fact(out, "tokens", line(all.total));
+  fact(out, "of these last", line(all.last));
+  if (all.budget)
+    fact(out, "budget", std::to_string(*all.budget));
+  fact(out, "tool calls", std::to_string(all.tool_calls));
+  out += '\n';
+}
+
+void calls(std::string& out, const entity_state& state) {
+  const auto all = calls_of(state);
+  if (all.empty())
+    return;
+  heading(out, "Calls of this turn");
+  row(out, {"call", "tool", "equal in a row", "limit", "arguments (SHA-256)"});
+  row(out, {"---", "---", "---", "---", "---"});
+  for (const auto& one : all)
+    row(out, {std::to_string(one.number), inline_text(one.verdict.tool),
+              std::to_string(one.verdict.count) + (one.verdict.looping ? " (loop)" : ""),
+              std::to_string(one.verdict.limit), inline_text(one.arguments_sha256)});
+  out += '\n';
+}
+
+void checkpoints(std::string& out, const entity_state& state) {
+  const auto all = checkpoints_of(state);
+  if (all.empty())
+    return;
+  heading(out, "Checkpoints");
+  row(out, {"checkpoint", "name", "revision", "at", "tags", "metadata"});
+  row(out, {"---", "---", "---", "---", "---", "---"});
+  for (const auto& one : all)
+    row(out, {inline_text(one.id) + (one.automatic ? " (automatic)" : ""), inline_text(one.name),
+              std::to_string(one.revision), to_rfc3339(one.at), inline_text(joined(one.tags)),
+              one.metadata.view().size() > 0 ? inline_text(to_json(one.metadata)) : ""});
+  out += '\n';
+}
+
 void todos(std::string& out, const entity_state& state) {
   const auto all = todos_of(state);
   if (all.empty())
@@ -215,9 +284,13 @@ std::string export_markdown(const entity_ref& ref, const entity_state& state, ti
       item(out, one);
   }
   state_table(out, state, now);
+  notebook_and_variables(out, state);
   todos(out, state);
   nodes(out, state);
   members(out, state);
+  usage(out, state);
+  calls(out, state);
+  checkpoints(out, state);
   while (out.ends_with("\n\n"))
     out.pop_back();
   return out;

@@ -1,14 +1,19 @@
+#include <troupe/state/internal/canonical.hpp>
 #include <troupe/state/internal/transfer_documents.hpp>
 #include <troupe/state/json.hpp>
 
 #include <array>
 #include <optional>
+#include <vector>
 
 namespace troupe::internal {
 
 namespace {
 
 constexpr std::string_view tag = "$binary";
+
+/// More than readers of documents let through.
+constexpr std::size_t max_depth = 2 * limits{}.depth;
 
 /// "$binary", "$$binary", "$$$binary" ...
 bool looks_like_tag(std::string_view key) {
@@ -22,6 +27,12 @@ std::string_view tag_of(value_view x) {
   auto only = x.children();
   only.next();
   return looks_like_tag(only.key()) ? only.key() : std::string_view{};
+}
+
+/// Whether a map's first key, where `bytes` begin, could be taken for a tag.
+bool only_key_is_tag(std::string_view bytes) {
+  const auto head = read_head(bytes);
+  return looks_like_tag(bytes.substr(head.size, head.payload));
 }
 
 /// -1 for what is no digit.
@@ -60,31 +71,45 @@ std::optional<std::string> from_base64(std::string_view text) {
   return out;
 }
 
+/// One pass over the bytes and no recursion: a state that a host built by hand may nest as deep as
+/// it likes.
 void write_tagged(value_writer& out, value_view x) {
-  switch (x.type()) {
-    case value_type::binary: {
-      auto quoted = to_json(x);  // base64 in quotes, nothing to escape
+  struct level {
+    std::size_t left;  // children to come; of a map: keys and values
+    bool map;
+    bool escaped;
+  };
+  std::vector<level> open;
+  auto rest = x.bytes();
+  do {
+    const auto head = read_head(rest);
+    const auto size = head.size + head.payload;  // of a container: its head
+    const bool is_key = !open.empty() && open.back().map && open.back().left % 2 == 0;
+    if (!open.empty())
+      --open.back().left;
+    if (is_key) {
+      const auto key = *value_view{rest.substr(0, size)}.as_string();
+      out.string(open.back().escaped ? "$" + std::string{key} : std::string{key});
+    } else if (head.type == value_type::binary) {
+      const auto quoted = to_json(value_view{rest.substr(0, size)});  // base64, nothing to escape
       out.begin_map(1).string(tag).string(std::string_view{quoted}.substr(1, quoted.size() - 2));
-      return;
+    } else if (head.type == value_type::array) {
+      out.begin_array(head.children);
+      open.push_back({head.children, false, false});
+    } else if (head.type == value_type::map) {
+      const auto entries = head.children / 2;
+      out.begin_map(entries);
+      open.push_back({head.children, true, entries == 1 && only_key_is_tag(rest.substr(size))});
+    } else {
+      out.raw(value_view{rest.substr(0, size)});
     }
-    case value_type::array:
-      out.begin_array(x.size());
-      for (auto at = x.children(); at.next();)
-        write_tagged(out, at.item());
-      return;
-    case value_type::map: {
-      const bool escaped = !tag_of(x).empty();
-      out.begin_map(x.size());
-      for (auto at = x.children(); at.next();) {
-        out.string(escaped ? "$" + std::string{at.key()} : std::string{at.key()});
-        write_tagged(out, at.item());
-      }
-      return;
-    }
-    default: out.raw(x);
-  }
+    rest.remove_prefix(size);
+    while (!open.empty() && open.back().left == 0)
+      open.pop_back();
+  } while (!open.empty());
 }
 
+/// REQUIRES: nested at most `max_depth` levels.
 expected<void> write_untagged(value_writer& out, value_view x) {
   if (x.type() == value_type::array) {
     out.begin_array(x.size());
@@ -127,6 +152,8 @@ value with_binary_tags(value_view x) {
 }
 
 expected<value> without_binary_tags(value_view x) {
+  if (!well_formed(x.bytes(), max_depth))
+    return fail(errc::too_deep, "a document nests too deep");
   value_writer out;
   if (auto ok = write_untagged(out, x); !ok)
     return tl::unexpected(std::move(ok.error()));

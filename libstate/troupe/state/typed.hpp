@@ -3,6 +3,7 @@
 #include <troupe/state/binding.hpp>
 #include <troupe/state/commands.hpp>
 #include <troupe/state/inherit.hpp>
+#include <troupe/state/schema.hpp>
 
 #include <concepts>
 #include <cstdint>
@@ -25,6 +26,10 @@
 ///
 /// Reads are pure and cost a look-up. What another program wrote may be of any type, unless the
 /// entity follows a schema made with `schema_keys`. Expired keys are absent.
+///
+/// `find` (entity.hpp), `get` and `get_all` read what is stored, in the version it was written in.
+/// Only `schema_registry::read` applies migrations and refuses schemas that this host does not
+/// know; the overloads of `get` and `get_all` that take a registry read through it.
 namespace troupe {
 
 /// A name in the key-value state and the type of what it holds.
@@ -83,8 +88,8 @@ concept settable_as = internal::takes<T, X>;
 // One key
 // ------------------------------------------------------------------------------------------------
 
-/// Errors: `not_found` (absent or expired; a key of std::optional answers an empty one instead),
-/// those of `from_value` with the key at the front of the path.
+/// As stored. Errors: `not_found` (absent or expired; a key of std::optional answers an empty one
+/// instead), those of `from_value` with the key at the front of the path.
 template <class T>
 [[nodiscard]] expected<T> get(const entity_state& state, const key<T>& which, timestamp now,
                               unknown_members unknown = unknown_members::ignored) {
@@ -101,7 +106,29 @@ template <class T>
   return out;
 }
 
-/// From the nearest scope that has the key; see inherit.hpp.
+/// As `get`, in the newest version of the schema that the entity follows. Costs a pass over the
+/// whole state. Errors: also those of `schema_registry::read`; `unknown_schema` hides every key.
+template <class T>
+[[nodiscard]] expected<T> get(const schema_registry& schemas, const entity_state& state,
+                              const key<T>& which, timestamp now,
+                              unknown_members unknown = unknown_members::ignored) {
+  const auto migrated = schemas.read(state, now);
+  if (!migrated)
+    return tl::unexpected(migrated.error());
+  const auto held = migrated->view().find(which.name);
+  if (!held) {
+    if constexpr (internal::is_optional<T>)
+      return T{};
+    else
+      return internal::no_key(which.name);
+  }
+  auto out = from_value<T>(*held, unknown);
+  if (!out)
+    return internal::inside(std::move(out.error()), which.name);
+  return out;
+}
+
+/// From the nearest scope that has the key, as stored; see inherit.hpp.
 template <class T>
 [[nodiscard]] expected<T> get(std::span<const scope_view> chain, const key<T>& which,
                               timestamp now) {
@@ -184,7 +211,7 @@ template <class T, class X = T>
 // A whole scope as one type: each field is a key
 // ------------------------------------------------------------------------------------------------
 
-/// Errors: as `from_value`; a field whose key is absent is an absent member.
+/// As stored. Errors: as `from_value`; a field whose key is absent is an absent member.
 template <described T>
 [[nodiscard]] expected<T> get_all(const entity_state& state, timestamp now,
                                   unknown_members unknown = unknown_members::ignored) {
@@ -203,6 +230,17 @@ template <described T>
   if (auto ok = internal::read_others(*out, all, unknown); !ok)
     return tl::unexpected(std::move(ok.error()));
   return out;
+}
+
+/// As `get_all`, in the newest version of the schema that the entity follows. Errors: also those of
+/// `schema_registry::read`.
+template <described T>
+[[nodiscard]] expected<T> get_all(const schema_registry& schemas, const entity_state& state,
+                                  timestamp now,
+                                  unknown_members unknown = unknown_members::ignored) {
+  return schemas.read(state, now).and_then([&](const value& migrated) {
+    return from_value<T>(migrated, unknown);
+  });
 }
 
 /// Sets every field's key; an empty optional deletes its key. Keys that T does not have stay.

@@ -87,6 +87,12 @@ private:
 /// shared block. Any thread may read and copy the same value. It never refers to anything outside
 /// itself.
 class value {
+  /// 'x' is no number, and a text of one character is "x".
+  template <class T>
+  static constexpr bool is_character =
+      std::is_same_v<T, char> || std::is_same_v<T, wchar_t> || std::is_same_v<T, char8_t>
+      || std::is_same_v<T, char16_t> || std::is_same_v<T, char32_t>;
+
 public:
   value() noexcept { set_inline(std::string_view{"\xc0", 1}); }  ///< null
   value(std::nullptr_t) noexcept : value{} {}
@@ -96,11 +102,15 @@ public:
     set_inline(x ? std::string_view{"\xc3", 1} : std::string_view{"\xc2", 1});
   }
   template <class T>
-    requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
+    requires(std::is_integral_v<T> && !is_character<T> && !std::is_same_v<T, bool>)
   value(T x) : value{from_integer(x < T{0}, static_cast<std::uint64_t>(x))} {}
+  template <class T>
+    requires is_character<T>
+  value(T x) = delete;           ///< neither as a number nor as a real
   value(double x);               ///< REQUIRES: finite
   value(std::string_view text);  ///< REQUIRES: valid UTF-8
-  value(const char* text) : value{std::string_view{text}} {}
+  /// A null pointer is null.
+  value(const char* text) : value{text ? value{std::string_view{text}} : value{}} {}
   value(const std::string& text) : value{std::string_view{text}} {}
 
   [[nodiscard]] static value binary(std::string_view bytes);

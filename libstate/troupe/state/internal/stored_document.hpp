@@ -50,7 +50,21 @@ public:
     ok_ = ok_ && x >= static_cast<std::uint64_t>(first) && x <= static_cast<std::uint64_t>(last);
     return ok_ ? static_cast<Enum>(x) : first;
   }
-  section which_section() { return one_of(section::info, section::schema); }
+  /// A greater number than there is leaves `ok` as it is and shows in `newer_section`.
+  section which_section() {
+    const auto x = number();
+    if (x > all_sections.size())
+      newer_section_ = x;
+    ok_ = ok_ && x > 0;
+    return is_section(x) ? static_cast<section>(x) : section::info;
+  }
+  /// Why a document that is good otherwise cannot be read, if it names a newer version's section.
+  [[nodiscard]] expected<void> known_section() const {
+    if (newer_section_ == 0)
+      return {};
+    return fail(errc::newer_format,
+                "section " + std::to_string(newer_section_) + " is none that this build knows");
+  }
   std::string id() {
     auto out = text();
     ok_ = ok_ && checked_id(out).has_value();
@@ -114,6 +128,7 @@ private:
 
   value_view::cursor cursor_;
   bool ok_;
+  std::uint64_t newer_section_ = 0;
 };
 
 /// The bytes of a document, decompressed where need be, and its version checked.
