@@ -9,7 +9,7 @@
 //   --workload NAME   append, materialise, lifecycle; without it: each
 //   --unit BYTES      4096 or 512; without it: each
 //   --images N        to look at in each campaign, over as many recordings as it takes (10000)
-//   --commits N       of each recording (24)
+//   --commits N       of a recording (24); each fourth has four times as many
 //   --a-point N       images of one crash point (48)
 //   --seed N          of the first recording (1)
 //   --plant NAME      a lie that must be found: one of the recorder's or the workload's
@@ -83,6 +83,7 @@ recording record(const campaign_options& options, const scratch_directory& scrat
   const auto root = scratch.fresh("recorded");
   const auto log = scratch.fresh("log") / "log";
   const auto store = (root / "store").string();
+  const auto commits = options.commits * (seed % 4 == 0 ? 4 : 1);
   const pid_t pid = ::fork();
   if (pid == 0) {
     ::setenv("LD_PRELOAD", options.recorder.c_str(), 1);
@@ -91,7 +92,7 @@ recording record(const campaign_options& options, const scratch_directory& scrat
     ::setenv("TROUPE_POWER_PLANT", options.plant.c_str(), 1);
     ::execl(options.workload_binary.c_str(), options.workload_binary.c_str(), store.c_str(),
             std::string{to_string(which)}.c_str(), std::to_string(seed).c_str(),
-            std::to_string(options.commits).c_str(), options.plant.c_str(), nullptr);
+            std::to_string(commits).c_str(), options.plant.c_str(), nullptr);
     ::_exit(127);
   }
   int status = 0;
@@ -146,8 +147,8 @@ std::uint64_t run(const campaign_options& options, workload which, std::uint64_t
       + number("continued", found.continued)
       + number("images_per_second",
                static_cast<std::uint64_t>(static_cast<double>(found.images) / seconds()))
-      + number("bad", found.bad) + number("lost", found.lost)
-      + "\"first_bad\":" + (found.bad == 0 ? std::string{"null"} : json_text(found.first_bad)) + "}";
+      + number("bad", found.bad) + number("lost", found.lost) + "\"first_bad\":"
+      + (found.bad == 0 ? std::string{"null"} : json_text(found.first_bad)) + "}";
   std::printf("%s\n", line.c_str());
   std::fflush(stdout);
   return found.bad;

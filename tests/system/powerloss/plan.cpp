@@ -193,6 +193,7 @@ expectation::expectation(const std::vector<step>& plan) : ends{0} {
       if (at == entities.size())
         entities.push_back({request.entity, {state{}}});
       auto& states = entities[at].states;
+      entities[at].changes.push_back(&request);
       states.push_back(applied(states.back(), request.payload));
       journal.push_back({&request, at});
     }

@@ -59,7 +59,8 @@ struct expectation {
   };
   struct entity {
     entity_ref ref;
-    std::vector<state> states;  ///< by sequence; the first is that of no change
+    std::vector<state> states{};                   ///< by sequence; the first is that of no change
+    std::vector<const commit_request*> changes{};  ///< by sequence - 1
   };
 
   explicit expectation(const std::vector<step>& plan);  ///< which outlives this
