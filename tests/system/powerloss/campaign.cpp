@@ -16,6 +16,7 @@
 //   --keep DIR        where the first bad image goes
 
 #include "walk.hpp"
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,12 +81,28 @@ std::string bytes_of(const fs::path& path) {
   return out;
 }
 
+/// Puts the file of a survivor into a store's directory; answers its inode.
+std::uint64_t place(const fs::path& directory, const std::string& bytes) {
+  fs::create_directory(directory);
+  fs::permissions(directory, fs::perms::owner_all);
+  const auto path = directory / "data.mdb";
+  std::ofstream{path, std::ios::binary} << bytes;
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0 || static_cast<std::uint64_t>(info.st_size) != bytes.size())
+    throw std::runtime_error{"cannot write " + path.string()};
+  return info.st_ino;
+}
+
 recording record(const campaign_options& options, const scratch_directory& scratch, workload which,
-                 std::uint64_t seed) {
+                 std::uint64_t seed, std::optional<survivor> from) {
   const auto root = scratch.fresh("recorded");
   const auto log = scratch.fresh("log") / "log";
   const auto store = (root / "store").string();
   const auto commits = options.commits * (seed % 4 == 0 ? 4 : 1);
+  std::uint64_t file = 0;
+  if (from)
+    file = place(root / "store", from->data_file);
+  const auto done = std::to_string(from ? from->commits : 0);
   const pid_t pid = ::fork();
   if (pid == 0) {
     ::setenv("LD_PRELOAD", options.recorder.c_str(), 1);
@@ -94,7 +111,7 @@ recording record(const campaign_options& options, const scratch_directory& scrat
     ::setenv("TROUPE_POWER_PLANT", options.plant.c_str(), 1);
     ::execl(options.workload_binary.c_str(), options.workload_binary.c_str(), store.c_str(),
             std::string{to_string(which)}.c_str(), std::to_string(seed).c_str(),
-            std::to_string(commits).c_str(), options.plant.c_str(), nullptr);
+            std::to_string(commits).c_str(), done.c_str(), options.plant.c_str(), nullptr);
     ::_exit(127);
   }
   int status = 0;
@@ -102,8 +119,8 @@ recording record(const campaign_options& options, const scratch_directory& scrat
     throw std::runtime_error{"the workload failed: status " + std::to_string(status)};
   auto calls = bytes_of(log);
   static_cast<void>(read_log(calls));  // throws before the file is read: a map makes it huge
-  return {
-      which, seed, commits, root.string(), std::move(calls), bytes_of(root / "store" / "data.mdb")};
+  return {which,           seed, commits,          root.string(),
+          std::move(from), file, std::move(calls), bytes_of(root / "store" / "data.mdb")};
 }
 
 std::string json_text(const std::string& text) {
@@ -126,11 +143,20 @@ std::uint64_t run(const campaign_options& options, workload which, std::uint64_t
   how.unit = unit;
   how.most_images = options.images;
   findings found;
-  std::uint64_t recordings = 0;
+  std::uint64_t recordings = 0, again = 0;
   double next = 5;
   for (; found.images < options.images; ++recordings) {
     const auto seed = options.seed + recordings;
-    walk(record(options, scratch, which, seed), how, scratch.fresh("images"), found);
+    const auto one = [&](std::optional<survivor> from) {
+      return walk(record(options, scratch, which, seed, std::move(from)), how,
+                  scratch.fresh("images"), found);
+    };
+    const auto left = one({});
+    // Power is lost again after a start from what the first loss left.
+    if (left && seed % 2 == 0 && found.images < options.images) {
+      one(left);
+      ++again;
+    }
     if (seconds() < next)
       continue;
     std::fprintf(stderr, "    %s, %llu bytes: %llu of %llu images, %llu bad, %.0f s\n",
@@ -146,9 +172,9 @@ std::uint64_t run(const campaign_options& options, workload which, std::uint64_t
   const auto line =
       "{\"workload\":" + json_text(std::string{to_string(which)}) + "," + number("unit", unit)
       + "\"plant\":" + json_text(options.plant) + "," + number("seed", options.seed)
-      + number("recordings", recordings) + number("acks", found.acks)
-      + number("crash_points", found.crash_points) + number("images", found.images)
-      + number("continued", found.continued)
+      + number("recordings", recordings) + number("from_survivors", again)
+      + number("acks", found.acks) + number("crash_points", found.crash_points)
+      + number("images", found.images) + number("continued", found.continued)
       + number("images_per_second",
                static_cast<std::uint64_t>(static_cast<double>(found.images) / seconds()))
       + number("bad", found.bad) + number("lost", found.lost) + "\"first_bad\":"

@@ -20,16 +20,20 @@ std::vector<std::uint64_t> sequences_after(const expectation& expected, std::uin
 
 }  // namespace
 
-std::string checker::check(const std::filesystem::path& path, const bounds& within, bool also) {
+expected<std::uint64_t> checker::check(const std::filesystem::path& path, const bounds& within,
+                                       bool also) {
   auto store = journal_store::open(path, small_bounds(), fold);
   if (!store)
-    return "does not open: " + text_of(store.error());
+    return fail(errc::damaged, "does not open: " + text_of(store.error()));
   const auto commits = commits_in(*store, within);
   if (!commits)
-    return commits.error().message;
-  if (auto wrong = compare_entities(*store, *commits); !wrong.empty())
-    return wrong;
-  return also ? go_on(path, std::move(*store), *commits) : "";
+    return commits;
+  auto wrong = compare_entities(*store, *commits);
+  if (wrong.empty() && also)
+    wrong = go_on(path, std::move(*store), *commits);
+  if (!wrong.empty())
+    return fail(errc::damaged, wrong);
+  return commits;
 }
 
 expected<std::uint64_t> checker::commits_in(journal_store& store, const bounds& within) {
@@ -131,8 +135,8 @@ std::string checker::go_on(const std::filesystem::path& path, journal_store stor
   if (const auto more = store.materialise(); !more)
     return "cannot materialise any more: " + text_of(more.error());
   { const auto closed = std::move(store); }
-  const auto wrong = check(path, {after, after}, false);
-  return wrong.empty() ? "" : "after another commit: " + wrong;
+  const auto again = check(path, {after, after}, false);
+  return again ? "" : "after another commit: " + again.error().message;
 }
 
 }  // namespace troupe::power

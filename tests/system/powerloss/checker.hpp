@@ -23,10 +23,12 @@ public:
         expected_{plan_},
         snapshots_(expected_.entities.size()) {}
 
-  /// Answers what is wrong, or nothing: the store opens; the journal is what was written, record by
-  /// record; it ends with a whole commit within the bounds; each entity is listed and loads with
-  /// every byte it must have. `go_on` also commits, materialises, reopens and compares again.
-  std::string check(const std::filesystem::path& store, const bounds& within, bool go_on);
+  /// Answers the number of commits in the store, or what is wrong: the store opens; the journal is
+  /// what was written, record by record; it ends with a whole commit within the bounds; each entity
+  /// is listed and loads with every byte it must have. `go_on` also commits, materialises, reopens
+  /// and compares again.
+  expected<std::uint64_t> check(const std::filesystem::path& store, const bounds& within,
+                                bool go_on);
 
 private:
   /// The number of commits in the store, or what is wrong.

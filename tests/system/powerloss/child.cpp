@@ -21,23 +21,26 @@ constexpr int patience_ms = 30'000;  // a check takes milliseconds; then: the ch
 
 }  // namespace
 
-std::string checking_child::check(const std::filesystem::path& store, const bounds& within,
-                                  bool go_on) {
+expected<std::uint64_t> checking_child::check(const std::filesystem::path& store,
+                                              const bounds& within, bool go_on) {
   if (pid_ < 0)
     start(store);
   const question ask{within, go_on};
   answer heard{};
+  const auto wrong = [](const std::string& what) { return fail(errc::damaged, what); };
   if (::write(ask_, &ask, sizeof ask) != static_cast<ssize_t>(sizeof ask))
-    return "the check died: " + end();
+    return wrong("the check died: " + end());
   pollfd wait{hear_, POLLIN, 0};
   if (::poll(&wait, 1, patience_ms) == 0) {
     ::kill(pid_, SIGKILL);
     end();
-    return "the check hangs";
+    return wrong("the check hangs");
   }
   if (::read(hear_, &heard, sizeof heard) != static_cast<ssize_t>(sizeof heard))
-    return "the check died: " + end();
-  return heard.wrong;
+    return wrong("the check died: " + end());
+  if (heard.wrong[0] != '\0')
+    return wrong(heard.wrong);
+  return heard.commits;
 }
 
 void checking_child::start(const std::filesystem::path& store) {
@@ -71,7 +74,9 @@ void checking_child::serve(int from, int to, const std::filesystem::path& store)
     answer out{};
     std::string wrong;
     try {
-      wrong = checker_.check(store, ask.within, ask.go_on);
+      const auto commits = checker_.check(store, ask.within, ask.go_on);
+      out.commits = commits.value_or(0);
+      wrong = commits ? "" : commits.error().message;
     } catch (const std::exception& what) {
       wrong = std::string{"the check threw: "} + what.what();
     }

@@ -15,7 +15,8 @@ public:
   ~checking_child() { end(); }
 
   /// As `checker::check`; a child that dies or hangs is what is wrong with the image.
-  std::string check(const std::filesystem::path& store, const bounds& within, bool go_on);
+  expected<std::uint64_t> check(const std::filesystem::path& store, const bounds& within,
+                                bool go_on);
 
 private:
   struct question {
@@ -23,6 +24,7 @@ private:
     bool go_on;
   };
   struct answer {
+    std::uint64_t commits;
     char wrong[240];  // empty: the image is fine
   };
 

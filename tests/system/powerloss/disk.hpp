@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 /// What a disk may hold after a power loss, given what was asked of it: the durable part, and what
@@ -40,7 +41,12 @@ struct unit {
 /// its own blocks durable and no other.
 class file_model {
 public:
-  explicit file_model(std::uint64_t block_bytes) : block_bytes_{block_bytes} {}
+  /// With what is on the disk from before.
+  explicit file_model(std::uint64_t block_bytes, std::string durable = {})
+      : block_bytes_{block_bytes},
+        bytes_{std::move(durable)},
+        size_{bytes_.size()},
+        volatile_size_{size_} {}
 
   void write(std::uint64_t offset, std::string_view bytes);
   void resize(std::uint64_t size);  ///< throws when it becomes shorter
@@ -76,6 +82,8 @@ using name_space_tree = std::map<std::string, std::uint64_t, std::less<>>;
 /// promise its name.
 class names_model {
 public:
+  explicit names_model(name_space_tree durable = {}) : durable_{std::move(durable)} {}
+
   void change(const entry& call);
   void sync_dir(std::string_view path);
 

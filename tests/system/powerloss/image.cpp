@@ -99,6 +99,13 @@ void image_directory::arrived(const std::vector<unit>& units) {
       stale_.push_back(one);
 }
 
+std::string image_directory::bytes() const {
+  std::string out(fd_ < 0 ? 0 : size_, '\0');
+  if (!out.empty() && ::pread(fd_, out.data(), size_, 0) != static_cast<ssize_t>(size_))
+    throw std::runtime_error{"cannot read an image"};
+  return out;
+}
+
 void image_directory::rebuild(const file_model& file, std::uint64_t file_id,
                               const name_space_tree& tree) {
   if (fd_ >= 0)

@@ -42,6 +42,9 @@ public:
   /// Somebody wrote to the directory: the next image is written from the beginning.
   void touched() { clean_ = false; }
 
+  /// The data file as it is shown; empty when there is none.
+  [[nodiscard]] std::string bytes() const;
+
 private:
   void rebuild(const file_model& file, std::uint64_t file_id, const name_space_tree& tree);
   void set_size(std::uint64_t bytes);

@@ -22,20 +22,26 @@ public:
         options_{options},
         into_{into},
         store_{scratch / "store"},
-        file_{options.unit},
+        file_{options.unit, run.from ? run.from->data_file : ""},
+        file_id_{run.file},
         checker_{run.which, run.seed, run.commits},
         child_{checker_},
         image_{scratch, run.root},
-        random_{run.seed} {}
+        random_{run.seed} {
+    if (!run.from)
+      return;
+    names_ = names_model{{{run.root + "/store", 0}, {run.root + "/store/data.mdb", run.file}}};
+    within_ = {run.from->commits, run.from->commits};
+  }
 
-  void walk() {
+  std::optional<survivor> walk() {
     crash();
     for (const auto& call : read_log(run_.log)) {
       ++calls_;
       if (!take(call))
         continue;
       if (full())
-        return;
+        return survivor_;
       crash();
     }
     if (within_.acked != run_.commits)
@@ -45,6 +51,7 @@ public:
         || file_.size() != run_.data_file.size()
         || run_.data_file.find_first_not_of('\0', file_.bytes().size()) != std::string::npos)
       throw std::runtime_error{"the recorder missed a write: the replayed file is another one"};
+    return survivor_;
   }
 
 private:
@@ -130,15 +137,19 @@ private:
     into_.continued += go_on ? 1 : 0;
     // A check that has no store creates one.
     const bool writes = go_on || !fs::exists(store_ / "data.mdb");
-    const auto wrong = child_.check(store_, within_, go_on);
-    if (writes || !wrong.empty())
+    const auto commits = child_.check(store_, within_, go_on);
+    if (commits && !writes && *commits != 0 && random_() % ++good_ == 0)
+      survivor_ = {image_.bytes(), *commits};  // each good image with the same chance
+    if (writes || !commits)
       image_.touched();
-    if (wrong.empty())
+    if (commits)
       return;
+    const auto& wrong = commits.error().message;
     into_.lost += wrong.find("LOST") != std::string::npos ? 1 : 0;
     if (into_.bad++ != 0)
       return;
     into_.first_bad = std::string{to_string(run_.which)} + " seed " + std::to_string(run_.seed)
+                      + (run_.from ? " from " + std::to_string(run_.from->commits) : "")
                       + ", after call " + std::to_string(calls_) + ": " + wrong;
     if (!options_.keep.empty())
       keep(image);
@@ -167,7 +178,7 @@ private:
   findings& into_;
   fs::path store_;
   file_model file_;
-  std::uint64_t file_id_ = 0;
+  std::uint64_t file_id_;
   names_model names_;
   bounds within_;
   checker checker_;
@@ -176,13 +187,15 @@ private:
   std::mt19937_64 random_;
   std::set<std::vector<std::size_t>> seen_;  ///< images, since something became durable
   std::uint64_t calls_ = 0;
+  std::uint64_t good_ = 0;
+  std::optional<survivor> survivor_;
 };
 
 }  // namespace
 
-void walk(const recording& run, const walk_options& options, const fs::path& scratch,
-          findings& into) {
-  walker{run, options, scratch, into}.walk();
+std::optional<survivor> walk(const recording& run, const walk_options& options,
+                             const fs::path& scratch, findings& into) {
+  return walker{run, options, scratch, into}.walk();
 }
 
 }  // namespace troupe::power

@@ -29,19 +29,28 @@ struct findings {
   std::string first_bad;
 };
 
-/// A recorded run of one plan.
+/// A disk that lost its power and is fine: a run can go on from it.
+struct survivor {
+  std::string data_file;
+  std::uint64_t commits = 0;  ///< that are in it
+};
+
+/// A recorded run of one plan, from its beginning or from a survivor of an earlier run.
 struct recording {
   workload which{};
   std::uint64_t seed = 0;
   std::size_t commits = 0;
   std::string root;  ///< recorded paths are below it
+  std::optional<survivor> from;
+  std::uint64_t file = 0;  ///< number of the survivor's file
   std::string log;
   std::string data_file;  ///< what the run left
 };
 
-/// Looks at the images of every crash point of the recording. Throws when the recording is not
-/// complete: replayed with nothing lost, it must give the file that the run left.
-void walk(const recording& run, const walk_options& options, const std::filesystem::path& scratch,
-          findings& into);
+/// Looks at the images of every crash point of the recording, and picks one that is fine. Throws
+/// when the recording is not complete: replayed with nothing lost, it must give the file that the
+/// run left.
+std::optional<survivor> walk(const recording& run, const walk_options& options,
+                             const std::filesystem::path& scratch, findings& into);
 
 }  // namespace troupe::power

@@ -1,8 +1,9 @@
-// power_workload DIRECTORY WORKLOAD SEED COMMITS [PLANT]
+// power_workload DIRECTORY WORKLOAD SEED COMMITS DONE [PLANT]
 //
-// Carries out one plan against a new store, and says when it begins a commit and when it was told
-// that it is durable. Run by the campaign, with the recorder loaded before the C library. Plants:
-// `earlyack` tells before the store does, `splitbatch` commits half a batch at a time.
+// Carries out one plan behind its first DONE commits, which are in the store, and says when it
+// begins a commit and when it was told that it is durable. Run by the campaign, with the recorder
+// loaded before the C library. Plants: `earlyack` tells before the store does, `splitbatch` commits
+// half a batch at a time.
 
 #include "plan.hpp"
 
@@ -41,10 +42,12 @@ void commit(journal_store& store, std::span<const commit_request> requests) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 5 || troupe_power_ack == nullptr || troupe_power_begin == nullptr)
-    stop("usage: LD_PRELOAD=the recorder power_workload DIRECTORY WORKLOAD SEED COMMITS [PLANT]");
+  if (argc < 6 || troupe_power_ack == nullptr || troupe_power_begin == nullptr)
+    stop(
+        "usage: LD_PRELOAD=the recorder power_workload DIRECTORY WORKLOAD SEED COMMITS DONE "
+        "[PLANT]");
   const std::string_view name = argv[2];
-  const std::string_view plant = argc > 5 ? argv[5] : "";
+  const std::string_view plant = argc > 6 ? argv[6] : "";
   auto which = workload::append;
   for (const auto one : all_workloads)
     if (to_string(one) == name)
@@ -52,9 +55,14 @@ int main(int argc, char** argv) {
   const auto plan =
       make_plan(which, std::strtoull(argv[3], nullptr, 10), std::strtoull(argv[4], nullptr, 10));
 
+  const auto done = std::strtoull(argv[5], nullptr, 10);
   auto store = open(argv[1]);
   std::uint64_t number = 0;
   for (const auto& step : plan) {
+    if (number < done) {
+      number += step.is == step::what::commit ? 1U : 0U;
+      continue;
+    }
     switch (step.is) {
       case step::what::commit: {
         troupe_power_begin(++number);
