@@ -79,9 +79,15 @@ void image_directory::show(const file_model& file, std::uint64_t file_id, const 
     if (image.units[i] && file.pending()[i].is_size())
       size = std::max(size, file.pending()[i].offset);
   set_size(std::min(size_, file.size()));  // what is behind goes, so that growth brings zeros
-  for (const auto& old : std::exchange(stale_, {}))
+  for (const auto& old : std::exchange(stale_, {})) {
+    if (old.offset >= file.size())
+      continue;
+    std::string durable;
     if (old.offset < file.bytes().size())
-      put(old.offset, std::string_view{file.bytes()}.substr(old.offset, old.bytes.size()));
+      durable = file.bytes().substr(old.offset, old.bytes.size());
+    durable.resize(std::min<std::uint64_t>(old.bytes.size(), file.size() - old.offset));
+    put(old.offset, durable);
+  }
   set_size(size);
   for (std::size_t i = 0; i < image.units.size(); ++i) {
     const auto& one = file.pending()[i];

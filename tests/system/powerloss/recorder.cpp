@@ -7,8 +7,6 @@
 //                       nometasync  O_DSYNC writes were plain ones (as MDB_NOMETASYNC does)
 //                       latesync    neither did fdatasync, but all was synced before each ack
 //                                   (MDB_NOSYNC with mdb_env_sync before the ack)
-//                       nogrowsync  fsync of a file did nothing (as it extends the file, it
-//                                   makes the new size durable)
 //                       nodirsync   fsync of a directory did nothing
 //
 // For one thread. Every call is done first and recorded afterwards, so the log holds what
@@ -23,12 +21,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdarg>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 
 using troupe::power::entry_head;
@@ -170,8 +167,7 @@ mode_t mode_of(int flags, va_list rest) {
 
 void synced(int fd, event what) {
   if (const auto* which = plain(fd); which != nullptr) {
-    const bool lie = plant("nosync") || (plant("latesync") && what == event::data_sync)
-                     || (plant("nogrowsync") && what == event::sync);
+    const bool lie = plant("nosync") || (plant("latesync") && what == event::data_sync);
     if (!lie)
       record(what, which->id, 0, nullptr, 0);
   } else if (const auto path = ours(fd, "");

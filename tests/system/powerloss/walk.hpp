@@ -14,7 +14,7 @@ namespace troupe::power {
 struct walk_options {
   std::uint64_t unit = 4096;        ///< bytes that reach the disk as a whole
   std::size_t images_a_point = 48;  ///< then: a random part of those that a crash point has
-  std::uint64_t most_images = 0;    ///< of this walk; then: it ends
+  std::uint64_t most_images = 0;    ///< that the findings may come to; then: it ends
   std::filesystem::path keep;       ///< where the first bad image goes; empty: nowhere
 };
 
