@@ -3,6 +3,7 @@
 #include <troupe/state/internal/compression.hpp>
 
 #include <array>
+#include <limits>
 #include <utility>
 
 namespace troupe {
@@ -11,6 +12,9 @@ namespace {
 
 /// A document's own nesting beyond that of the values in it.
 constexpr std::size_t stored_depth = limits{}.depth + 6;
+
+/// Of an item, wherever it stands: deeper ones would not fit into the event that brings them back.
+constexpr std::size_t item_depth = limits{}.depth;
 
 /// Of an entry, as long as `entry_key` has room for; refs of forks are the longest.
 constexpr std::size_t max_stored_key_bytes = 600;
@@ -217,7 +221,11 @@ struct event_encoder {
   }
 };
 
-/// Reads items into `push`; each is a map, else the next snapshot could not be read.
+bool is_item(value_view x) {
+  return x.type() == value_type::map && internal::well_formed(x.bytes(), item_depth);
+}
+
+/// Reads items into `push`, which says whether the next snapshot could be read with it.
 template <class Push>
 void read_maps(field_reader& in, value_view array, Push push) {
   for (auto item = array.children(); item.next();) {
@@ -243,7 +251,7 @@ items_appended read_event(field_reader& in) {
   items_appended e{.first_seq = in.number(), .items = {}};
   read_maps(in, in.array(), [&](value_view item) {
     e.items.emplace_back(item);
-    return item.type() == value_type::map;
+    return is_item(item);
   });
   return e;
 }
@@ -258,7 +266,7 @@ items_restored read_event(field_reader& in) {
   read_maps(in, in.array(), [&](value_view stored) {
     field_reader item{stored};
     kept_item one{.seq = item.number(), .at = item.time(), .fields = item.any()};
-    const bool good = item.ended() && one.fields.type() == value_type::map;
+    const bool good = item.ended() && is_item(one.fields);
     e.items.push_back(std::move(one));
     return good;
   });
@@ -463,12 +471,13 @@ expected<entity_state> decode_entity(std::string_view bytes) {
     packed.push_back(chunk.item().as_binary().value_or(""));
   }
   if (ok && !packed.empty()) {
-    auto items = history::from_chunks(packed, stored_depth);
+    auto items = history::from_chunks(packed, item_depth);
     if (!items)
       return tl::unexpected(items.error());
     out.items = *std::move(items);
   }
-  ok = ok && out.items.last_seq() <= out.last_seq;
+  ok = ok && out.items.last_seq() <= out.last_seq
+       && out.last_seq != std::numeric_limits<std::uint64_t>::max();  // so that there is a next one
   for (auto at = entries.children(); ok && at.next();) {
     field_reader in{at.item()};
     const auto which = in.which_section();
