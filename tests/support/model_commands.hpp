@@ -9,6 +9,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 /// Random commands over few keys and ids, so that they meet each other, with every kind of mistake
@@ -19,9 +20,19 @@ namespace troupe::testing {
 class dice {
 public:
   explicit dice(std::uint64_t seed) : engine_{seed} {}
+  /// Takes numbers from these bytes, as a fuzzer gives them, and random ones when they are spent.
+  explicit dice(std::string_view bytes) : engine_{bytes.size()}, bytes_{bytes} {}
 
   /// REQUIRES: n > 0.
-  std::uint64_t below(std::uint64_t n) { return engine_() % n; }
+  std::uint64_t below(std::uint64_t n) {
+    if (bytes_.empty())
+      return engine_() % n;
+    std::uint64_t out = 0;
+    for (auto rest = n - 1; rest > 0 && !bytes_.empty(); rest >>= 8, bytes_.remove_prefix(1))
+      out = out << 8 | static_cast<unsigned char>(bytes_.front());
+    return out % n;
+  }
+  [[nodiscard]] bool spent() const { return bytes_.empty(); }
   bool percent(std::uint64_t chance) { return below(100) < chance; }
   template <class T>
   T one_of(std::initializer_list<T> from) {
@@ -30,6 +41,7 @@ public:
 
 private:
   std::mt19937_64 engine_;
+  std::string_view bytes_{};
 };
 
 /// What a sequence is about: how often each group of operations comes, in percent of them all.

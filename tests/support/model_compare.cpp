@@ -217,16 +217,18 @@ void compare_checkpoints(comparison& c, const model::entity& m, const entity_sta
 }
 
 void recount(comparison& c, const entity_state& s) {
-  std::uint64_t entries = 0, items = 0;
-  for (const auto& [key, held] : s.entries) {
-    entries += key_of(key).size() + held.data.bytes().size();
+  std::uint64_t entries = 0, own = 0, items = 0;
+  for_each_stored_entry(s, [&](const std::string& key, const entry& held) {
+    (rules_of(section_of(key)).forks ? entries : own) +=
+        key_of(key).size() + held.data.bytes().size();
     c.equal("a section that this kind has", true, has_section(s.kind, section_of(key)));
-  }
+  });
   for (const auto one : s.items)
     items += one.fields.bytes().size();
   c.equal("bytes of entries", entries, s.entry_bytes);
+  c.equal("bytes of its own entries", own, s.own_bytes);
   c.equal("bytes of items", items, s.items.bytes());
-  c.equal("bytes", entries + items, s.bytes());
+  c.equal("bytes", entries + own + items, s.bytes());
 }
 
 }  // namespace
@@ -270,11 +272,11 @@ std::string disagreement(const model::entity& m, const entity_state& s, const en
 std::string fault_of_diff(const entity_state& a, const entity_state& b) {
   const auto flat = [](const entity_state& s) {
     std::map<std::string, value> out;
-    for (const auto& [key, held] : s.entries) {
+    for_each_stored_entry(s, [&](const std::string& key, const entry& held) {
       std::string path = '/' + std::string{rules_of(section_of(key)).name};
       append_json_pointer(path, key_of(key));
       out[path] = held.data;
-    }
+    });
     for (const auto one : s.items)
       out["/items/" + std::to_string(one.seq)] = value{one.fields};
     return out;

@@ -46,9 +46,7 @@ const Op* one_of(const command& what) {
 
 }  // namespace
 
-world::world(entity_kind kind, std::uint64_t seed)
-    : luck_{seed},
-      maker_{luck_, any_emphasis(luck_)} {
+world::world(entity_kind kind, dice luck) : luck_{luck}, maker_{luck_, any_emphasis(luck_)} {
   if (luck_.percent(50))
     inherited_ = maker_.any_policy();
   if (inherited_.loop_limit == 0u)
@@ -157,7 +155,8 @@ std::string world::check_decision(const twin& on, const command& what, const dec
     return "a change without events, or events without a change";
   if (!made.answer.changed && !(made.next == on.now()))
     return "nothing changed and yet the state is another";
-  if (made.what.revision != on.now().revision + (made.answer.changed ? 1 : 0))
+  const auto last = forked ? std::max(on.now().revision, fork->base->revision) : on.now().revision;
+  if (made.what.revision != (made.answer.changed ? last + 1 : on.now().revision))
     return "a change counts one revision";
   return {};
 }
