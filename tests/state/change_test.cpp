@@ -96,7 +96,9 @@ TEST_CASE("events of another scope or before a creation still give a state") {
   state = after({}, {items_appended{7, {item}}});
   CHECK(state.status == lifecycle::absent);
   CHECK(seqs(state) == numbers{7});
-  state = after({}, {entity_forked{std::make_shared<const lineage>(lineage{ref_of(entity_kind::team, "p"), 3})}});
+  state = after(
+      {},
+      {entity_forked{std::make_shared<const lineage>(lineage{ref_of(entity_kind::team, "p"), 3})}});
   CHECK(state.live());
   CHECK(lineage_of(state)->at == 3);
   state = after(sample(), {content_reverted{revert_cause::undo, top, value::array({top, 0})},

@@ -41,7 +41,8 @@ std::vector<std::pair<std::string, change>> one_of_each() {
            entry_set{section::state, "k", json(R"([1,1.0,-1,null,true,"",{}])"), {at.ms + 1}})},
       {"change_entry_erased.hex", early},
       {"change_section_cleared.hex", one(8, section_cleared{section::calls})},
-      {"change_forked.hex", one(1, entity_forked{std::make_shared<const lineage>(lineage{other, 42}), value{"ann"}})},
+      {"change_forked.hex",
+       one(1, entity_forked{std::make_shared<const lineage>(lineage{other, 42}), value{"ann"}})},
       {"change_reverted.hex",
        one(10, content_reverted{revert_cause::redo, 3, value::array({9, 8})})},
       {"change_merged.hex", one(11, fork_merged{other, 7})},
@@ -277,14 +278,14 @@ TEST_CASE("a change that lacks a field or has one of another type is damaged") {
 TEST_CASE("an event that lacks a field or has one of another type is damaged") {
   const auto map = value::map({});
   const auto ref = value::array({"ns", 1, "id"});
-  const std::vector<std::vector<value>> good{{1, 5},
+  const std::vector<std::vector<value>> good{{1, 5, value{}},
                                              {2},
                                              {3, 1, value::array({map})},
                                              {4, 1, 2},
                                              {5, value::array({value::array({1, 0, map})})},
                                              {6, 5, "k", 1, 0},
                                              {7, 5, "k", true},
-                                             {8, ref, 1},
+                                             {8, value::array({ref, 1}), value{}},
                                              {9, 1, 2, value::array({})},
                                              {10, ref, 1},
                                              {11, 17}};
@@ -303,30 +304,33 @@ TEST_CASE("an event that lacks a field or has one of another type is damaged") {
     }
   }
   const auto none = value{};
-  for (const auto& bad :
-       std::vector<value>{value::array({1, 0}),
-                          value::array({1, 6}),
-                          value::array({3, 1, value::array({1})}),
-                          value::array({3, -1, value::array({})}),
-                          value::array({3, 1, map}),
-                          value::array({5, value::array({value::array({1, 0})})}),
-                          value::array({5, value::array({value::array({1, 0, 1})})}),
-                          value::array({5, value::array({value::array({1, 0, map, 1})})}),
-                          value::array({6, 0, "k", 1, 0}),
-                          value::array({6, 18, "k", 1, 0}),
-                          value::array({6, 5, std::string(601, 'k'), 1, 0}),
-                          value::array({7, 5, std::string(601, 'k'), true}),
-                          value::array({7, 5, "k", none}),
-                          value::array({8, value::array({"", 1, "id"}), 1}),
-                          value::array({8, value::array({"ns", 0, "id"}), 1}),
-                          value::array({8, value::array({"ns", 6, "id"}), 1}),
-                          value::array({8, value::array({"ns", 1, "\n"}), 1}),
-                          value::array({8, value::array({"ns", 1, "id", 1}), 1}),
-                          value::array({9, 0, 2, none}),
-                          value::array({9, 4, 2, none}),
-                          value::array({9, 1, 2, map}),
-                          value::array({11, 0}),
-                          value::array({11, 18})})
+  for (const auto& bad : std::vector<value>{
+           value::array({1, 0, none}),
+           value::array({1, 6, none}),
+           value::array({3, 1, value::array({1})}),
+           value::array({3, -1, value::array({})}),
+           value::array({3, 1, map}),
+           value::array({5, value::array({value::array({1, 0})})}),
+           value::array({5, value::array({value::array({1, 0, 1})})}),
+           value::array({5, value::array({value::array({1, 0, map, 1})})}),
+           value::array({6, 0, "k", 1, 0}),
+           value::array({6, 18, "k", 1, 0}),
+           value::array({6, 5, std::string(601, 'k'), 1, 0}),
+           value::array({7, 5, std::string(601, 'k'), true}),
+           value::array({7, 5, "k", none}),
+           value::array({8, value::array({value::array({"", 1, "id"}), 1}), none}),
+           value::array({8, value::array({value::array({"ns", 0, "id"}), 1}), none}),
+           value::array({8, value::array({value::array({"ns", 6, "id"}), 1}), none}),
+           value::array({8, value::array({value::array({"ns", 1, "\n"}), 1}), none}),
+           value::array({8, value::array({value::array({"ns", 1, "id", 1}), 1}), none}),
+           value::array({8, value::array({ref, 1, 1}), none}),
+           value::array({8, value::array({ref, 1}), 1}),
+           value::array({1, 1, ""}),
+           value::array({9, 0, 2, none}),
+           value::array({9, 4, 2, none}),
+           value::array({9, 1, 2, map}),
+           value::array({11, 0}),
+           value::array({11, 18})})
     check_refused(with_event(bad), errc::damaged);
   CHECK(decode_change(with_event(value::array({6, 5, std::string(600, 'k'), 1, 0}))));
 }
@@ -339,8 +343,20 @@ TEST_CASE("a snapshot that lacks a field or has one of another type is damaged")
   items.for_each_chunk([&](const packed_chunk& c) { chunk = c.bytes; });
   const auto packed = value::binary(chunk);
   const auto entry = value::array({5, "k", 1, 0, 2});
-  const std::vector<value> good{
-      2, 1, 1, 9, 1, 8, 1000, 2000, 3, value{}, value::array({packed}), value::array({entry})};
+  const std::vector<value> good{2,
+                                1,
+                                1,
+                                9,
+                                1,
+                                8,
+                                1000,
+                                2000,
+                                3,
+                                "ann",
+                                value::array({value::array({"ns", 1, "p"}), 8}),
+                                value{},
+                                value::array({packed}),
+                                value::array({entry})};
   REQUIRE(decode_entity(stored(good)));
   const auto refuse = [](const std::vector<value>& fields) {
     const auto out = decode_entity(stored(fields));
@@ -356,33 +372,39 @@ TEST_CASE("a snapshot that lacks a field or has one of another type is damaged")
     return fields;
   };
   for (std::size_t i = 1; i < good.size(); ++i) {
-    if (i != 9)
+    if (i < 9 || i > 11)  // no owner, no parent, nothing to redo
       refuse(with(i, value{}));
     refuse(with(i, 1.0));
     refuse(with(i, value::binary("x")));
   }
-  for (const auto& [i, x] : std::vector<std::pair<std::size_t, value>>{{1, 3},
-                                                                       {1, 257},
-                                                                       {2, 0},
-                                                                       {2, 6},
-                                                                       {3, -1},
-                                                                       {6, 9223372036854775808u},
-                                                                       {8, 2},
-                                                                       {9, map},
-                                                                       {10, map},
-                                                                       {11, map}})
+  for (const auto& [i, x] : std::vector<std::pair<std::size_t, value>>{
+           {1, 3},
+           {1, 257},
+           {2, 0},
+           {2, 6},
+           {3, -1},
+           {6, 9223372036854775808u},
+           {8, 2},
+           {9, map},
+           {9, ""},
+           {10, map},
+           {10, value::array({1})},
+           {10, value::array({value::array({"ns", 1, "p"}), 8, 1})},
+           {11, map},
+           {12, map},
+           {13, map}})
     refuse(with(i, x));
   for (const value& bad : {value{}, value{1}, value{"text"}, value::binary(""),
                            value::binary(chunk.substr(1)), value::array({packed})})
-    refuse(with(10, value::array({bad})));
-  refuse(with(10, value::array({packed, packed})));
+    refuse(with(12, value::array({bad})));
+  refuse(with(12, value::array({packed, packed})));
   for (const value& bad :
        {value{}, value{1}, value::array({}), value::array({5, "k", 1, 0}),
         value::array({0, "k", 1, 0, 2}), value::array({18, "k", 1, 0, 2}),
         value::array({5, 1, 1, 0, 2}), value::array({5, "k", -1, 0, 2}),
         value::array({5, "k", 1, "0", 2}), value::array({5, std::string(601, 'k'), 1, 0, 2}),
         value::array({5, "k", 1, 0, 2, 3}), entry}) {  // the last is a key twice
-    refuse(with(11, value::array({entry, bad})));
+    refuse(with(13, value::array({entry, bad})));
   }
 }
 

@@ -69,8 +69,9 @@ TEST_CASE("a create only if absent is refused with the current revision") {
   CHECK(s.does(create{{}, true}).created);
   s.set("a", 1);
   CHECK(s.refuses(create{{}, true})
-        == error{
-            .code = errc::already_exists, .message = "it is there already", .current_revision = 2});
+        == error{.code = errc::already_exists,
+                 .message = "the session is there already",
+                 .current_revision = 2});
   s.does(erase{});
   CHECK(s.does(create{{}, true}) == outcome{.revision = 4, .changed = true, .created = true});
 }
@@ -186,7 +187,7 @@ TEST_CASE("an entity that is full takes what frees as much as it adds") {
   CHECK(s.refuses(sets("n", big)).code == errc::quota_exceeded);
   CHECK(s.refuses(append_items{{value::map({{"x", big}})}})
         == error{.code = errc::quota_exceeded,
-                 .message = "an entity holds at most 8 MiB of items, keys and values",
+                 .message = "a session holds at most 8 MiB of items, keys and values",
                  .limit = max_entity_bytes});
   CHECK(s.does(patch_state{{set_key{"n", big}, delete_key{"0"}}}).changed);
   CHECK(s.does(merge_state{value::map({{"1", nullptr}, {"m", big}})}).changed);

@@ -390,7 +390,7 @@ TEST_CASE("a sink gets one whole document at a time") {
     ++calls;
   });
   CHECK(all == export_jsonl(s.ref, s.state));
-  CHECK(calls == 1 + s.state.entries.size() + s.state.items.size());
+  CHECK(calls == 1 + s.state.entries.size() + s.state.own.size() + s.state.items.size());
 }
 
 TEST_CASE("an imported entity goes on where the exported one was") {
@@ -632,8 +632,7 @@ TEST_CASE("what a section holds has the shape that reads rely on") {
   };
   CHECK(path("\"in\":\"todos\"", "\"completed\"", "\"finished\"") == "/value/status");
   CHECK(path("\"in\":\"todos\"", "\"position\":0", "\"position\":-1") == "/value/position");
-  CHECK(path("\"in\":\"info\",\"key\":\"user\"", "\"value\":\"ann\"", "\"value\":1") == "/value");
-  CHECK(path("\"in\":\"info\",\"key\":\"user\"", "\"key\":\"user\"", "\"key\":\"uses\"") == "/key");
+  CHECK(path("\"troupe\"", "\"user\":\"ann\"", "\"user\":\"\"") == "/user");
   CHECK(path("\"in\":\"tags\"", "\"value\":true", "\"value\":1") == "/value");
   CHECK(path("\"in\":\"tags\"", "\"expires_ms\":0", "\"expires_ms\":1") == "/expires_ms");
   CHECK(path("\"in\":\"calls\"", "\"limit\":", "\"limits\":") == "/value/limit");
@@ -648,7 +647,7 @@ TEST_CASE("what a section holds has the shape that reads rely on") {
   CHECK(refused(nodes.with(3, "\"after\":[\"fetch\"]", "\"after\":[1]")).path == "/value/after/0");
 }
 
-TEST_CASE("a fork says where it comes from or keeps no foreign revisions") {
+TEST_CASE("a fork says where it comes from") {
   auto s = sample_session();
   const auto base = std::make_shared<const entity_state>(s.state);
   const entity_ref ref = session_ref("fork");
@@ -656,8 +655,12 @@ TEST_CASE("a fork says where it comes from or keeps no foreign revisions") {
   REQUIRE(forked.has_value());
   const lines all{export_jsonl(ref, forked->next)};
   check_same(import_jsonl(all.str())->front(), ref, forked->next);
-  CHECK(refused(all.with(all.of("\"lineage\""), "\"default\",1", "\"default\",6").str()).path
-        == "/value/1");
+  const auto path = [&](std::string_view before, std::string_view after) {
+    return refused(all.with(all.of("\"forked_from\""), before, after)).path;
+  };
+  CHECK(path("\"kind\":\"session\",\"id\":\"demo\"", "\"kind\":\"fork\",\"id\":\"demo\"")
+        == "/forked_from/kind");
+  CHECK(path("\"at\":", "\"to\":") == "/forked_from/at");
 }
 
 TEST_CASE("limits are refusals that name them") {

@@ -189,21 +189,13 @@ constexpr key<colour> shade{"shade"};
 
 // What must not compile. `requires` sees what an overload would take.
 template <class Key, class X>
-concept can_set = requires(Key k, X x) {
-  set(k, x);
-};
+concept can_set = requires(Key k, X x) { set(k, x); };
 template <class Key, class X>
-concept can_add = requires(Key k, X x) {
-  add(k, x);
-};
+concept can_add = requires(Key k, X x) { add(k, x); };
 template <class Key, class X>
-concept can_append = requires(Key k, X x) {
-  append(k, x);
-};
+concept can_append = requires(Key k, X x) { append(k, x); };
 template <class Key, class X>
-concept can_compare = requires(Key k, X x) {
-  set_if(k, x, x);
-};
+concept can_compare = requires(Key k, X x) { set_if(k, x, x); };
 
 static_assert(can_set<key<int>, int> && can_set<key<int>, std::uint64_t>);
 static_assert(!can_set<key<int>, double> && !can_set<key<int>, bool> && !can_set<key<int>, char>);
@@ -214,8 +206,8 @@ static_assert(can_set<key<std::string>, const char*> && !can_set<key<std::string
 static_assert(!can_set<key<std::string>, std::nullptr_t>);
 static_assert(can_set<key<colour>, colour> && !can_set<key<colour>, int>);
 static_assert(can_set<key<std::optional<int>>, std::nullopt_t>);
-static_assert(
-    can_set<key<std::optional<int>>, int> && !can_set<key<std::optional<int>>, std::string>);
+static_assert(can_set<key<std::optional<int>>, int>
+              && !can_set<key<std::optional<int>>, std::string>);
 static_assert(can_set<key<value>, int> && can_set<key<value>, const char*>);
 static_assert(!can_set<key<point>, tree>);
 static_assert(can_compare<key<int>, int> && !can_compare<key<int>, double>);
@@ -230,12 +222,11 @@ struct plain {
   int x = 0;
 };
 static_assert(bindable<everything> && bindable<tree> && bindable<point> && bindable<colour>);
-static_assert(
-    !bindable<
-        float> && !bindable<char> && !bindable<const char*> && !bindable<nameless> && !bindable<plain> && !bindable<std::vector<plain>>);
+static_assert(!bindable<float> && !bindable<char> && !bindable<const char*> && !bindable<nameless>
+              && !bindable<plain> && !bindable<std::vector<plain>>);
 static_assert(!bindable<std::optional<std::optional<int>>>);
-static_assert(
-    !bindable<std::chrono::sys_time<std::chrono::microseconds>> && !bindable<std::chrono::seconds>);
+static_assert(!bindable<std::chrono::sys_time<std::chrono::microseconds>>
+              && !bindable<std::chrono::seconds>);
 
 struct twice {
   int a = 0, b = 0;

@@ -178,7 +178,7 @@ TEST_CASE("what has expired does not come back with an undo") {
 
 TEST_CASE("undo of what is not kept any more is revision_gone") {
   auto s = counted(6);
-  s.kept.prune({.last = 2}, s.now);
+  s.kept.prune({.last = 1}, s.now);
   s.does(undo{});
   CHECK(s.refuses(undo{})
         == error{.code = errc::revision_gone, .message = "revision 4 is not kept"});
@@ -281,7 +281,7 @@ TEST_CASE("a timeline gives every revision until it is pruned") {
   CHECK(s.kept.revisions() == numbers({0, 1, 2, 3, 4}));
   CHECK(s.kept.at(2)->revision == 2);
   CHECK(s.kept.at(5) == nullptr);
-  s.kept.prune({.last = 3}, s.now);
+  s.kept.prune({.last = 2}, s.now);
   CHECK(s.kept.revisions() == numbers({2, 3, 4}));
   CHECK(s.kept.at(1) == nullptr);
   CHECK(s.kept.at(3)->revision == 3);
@@ -302,7 +302,7 @@ TEST_CASE("what a checkpoint or a fork stands on is kept whatever its age") {
   s.kept.prune({.last = 2, .max_age_ms = 1}, s.now, forks);
   CHECK(s.kept.revisions() == numbers({3, 5, 11}));
   s.does(delete_checkpoint{"c"});
-  s.kept.prune({.last = 2}, s.now);
+  s.kept.prune({.last = 1}, s.now);
   CHECK(s.kept.revisions() == numbers({11, 12}));
 }
 

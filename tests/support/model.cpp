@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 namespace troupe::testing::model {
 
@@ -66,6 +65,8 @@ namespace {
 bool is_owner(const entity& e, const entity_ref& ref, const principal& who) {
   if (who.trusted)
     return true;
+  if (who.user.empty())
+    return false;
   return ref.kind == entity_kind::user ? ref.id == who.user : e.user == who.user;
 }
 
@@ -80,7 +81,8 @@ refusal access_fault(const entity& e, const command& what) {
     return errc::not_found;
   if (!may(e, what.entity, what.by, access::write))
     return errc::forbidden;
-  if (is_owner(e, what.entity, what.by) || e.user.empty())
+  if (is_owner(e, what.entity, what.by)
+      || (e.user.empty() && what.entity.kind != entity_kind::global))
     return {};
   for (const auto& op : what.operations) {
     const auto* info = std::get_if<update_info>(&op);
@@ -101,6 +103,21 @@ bool may(const entity& e, const entity_ref& ref, const principal& who, access wa
     return true;
   const auto shared = e.shares.find(who.user);
   return shared != e.shares.end() && (wanted == access::read || shared->second == access::write);
+}
+
+policy rules_of(const entity& e, const policy& inherited) {
+  auto out = inherited;
+  const auto say = [](auto& rule, const auto& own) {
+    if (own)
+      rule = own;
+  };
+  say(out.loop_limit, e.limits.loop_limit);
+  say(out.token_budget, e.limits.token_budget);
+  say(out.checkpoint_every, e.limits.checkpoint_every);
+  say(out.keep_checkpoints, e.limits.keep_checkpoints);
+  say(out.keep_revisions, e.limits.keep_revisions);
+  say(out.keep_revisions_ms, e.limits.keep_revisions_ms);
+  return out;
 }
 
 reply carry_out(entity& on, const command& what, const context& with) {
@@ -194,7 +211,7 @@ refusal doer::set_name(std::string& field, const std::string& wanted) {
 }
 
 refusal doer::set_policy(const policy& wanted) {
-  if (wanted.loop_limit == 0u || wanted.keep_revisions == 0u)
+  if (wanted.loop_limit == 0u)
     return errc::invalid_value;
   assign(e.limits, wanted, &doer::touch);
   return {};
@@ -268,185 +285,6 @@ refusal doer::operator()(const update_info& op) {
   if (op.ttl_ms)
     assign(e.ttl_ms, *op.ttl_ms, &doer::touch);
   return op.limits ? set_policy(*op.limits) : refusal{};
-}
-
-// The key-value state
-// ------------------------------------------------------------------------------------------------
-
-const cell* live_cell(const entity& e, const std::string& key, timestamp now) {
-  const auto at = e.state.find(key);
-  return at != e.state.end() && at->second.live(now) ? &at->second : nullptr;
-}
-
-bool same_cell(const cell* a, const cell* b) {
-  if (!a || !b)
-    return a == b;
-  return naive_equal(a->data, b->data) && a->expires == b->expires;
-}
-
-const cell* doer::held(const std::string& key) const {
-  return live_cell(e, key, with.now);
-}
-
-refusal doer::put_state(const std::string& key, const value& data, timestamp expires) {
-  if (const auto bad = key_fault(key))
-    return bad;
-  if (const auto bad = value_fault(data))
-    return bad;
-  const cell wanted{data, revision, expires};
-  if (!same_cell(held(key), &wanted)) {
-    e.state[key] = wanted;
-    touch_content();
-  }
-  return {};
-}
-
-void doer::erase_state(const std::string& key) {
-  if (held(key))
-    remove(e.state, key, &doer::touch_content);
-}
-
-namespace {
-
-__extension__ typedef __int128 wide;
-
-std::optional<wide> whole(value_view x) {
-  if (const auto i = x.as_int64())
-    return *i;
-  if (const auto u = x.as_uint64())
-    return static_cast<wide>(*u);
-  return std::nullopt;
-}
-
-double as_double(value_view x) {
-  const auto i = whole(x);
-  return i ? static_cast<double>(*i) : *x.as_real();
-}
-
-bool is_number(value_view x) {
-  return whole(x) || x.as_real();
-}
-
-}  // namespace
-
-refusal doer::extend(const std::string& key, const std::vector<value>& added, bool once) {
-  const auto* old = held(key);
-  if (old && old->data.type() != value_type::array)
-    return errc::wrong_type;
-  std::vector<value> all;
-  if (old) {
-    for (auto c = old->data.view().children(); c.next();)
-      all.emplace_back(c.item());
-  }
-  for (const auto& x : added) {
-    if (const auto bad = value_fault(x))
-      return bad;
-    const bool there =
-        std::any_of(all.begin(), all.end(), [&](const value& y) { return naive_equal(x, y); });
-    if (!once || !there)
-      all.push_back(x);
-  }
-  return put_state(key, array_of(all), old ? old->expires : timestamp{});
-}
-
-refusal doer::key_op(const state_op& op) {
-  const auto at_other_revision = [&](const std::string& key, std::optional<std::uint64_t> wanted) {
-    const auto* old = held(key);
-    return wanted && *wanted != (old ? old->revision : 0);
-  };
-  if (const auto* set = std::get_if<set_key>(&op)) {
-    if (at_other_revision(set->key, set->expected_revision))
-      return errc::cas_mismatch;
-    const auto ttl = set->ttl_ms.value_or(0);
-    constexpr auto last = std::numeric_limits<std::int64_t>::max();
-    const auto left = static_cast<std::uint64_t>(last - with.now.ms);
-    const timestamp end{ttl > left ? last : with.now.ms + static_cast<std::int64_t>(ttl)};
-    return put_state(set->key, set->data, ttl == 0 ? timestamp{} : end);
-  }
-  if (const auto* gone = std::get_if<delete_key>(&op)) {
-    if (at_other_revision(gone->key, gone->expected_revision))
-      return errc::cas_mismatch;
-    erase_state(gone->key);
-    return {};
-  }
-  if (const auto* add = std::get_if<add_to>(&op)) {
-    const auto* old = held(add->key);
-    const value before = old ? old->data : value{0};
-    if (!is_number(before) || !is_number(add->by))
-      return errc::wrong_type;
-    if (const auto bad = value_fault(add->by))
-      return bad;
-    const auto expires = old ? old->expires : timestamp{};
-    const auto x = whole(before), y = whole(add->by);
-    if (x && y) {
-      const auto sum = *x + *y;
-      if (sum < std::numeric_limits<std::int64_t>::min()
-          || sum > static_cast<wide>(std::numeric_limits<std::uint64_t>::max()))
-        return errc::invalid_value;
-      return put_state(
-          add->key,
-          sum < 0 ? value{static_cast<std::int64_t>(sum)} : value{static_cast<std::uint64_t>(sum)},
-          expires);
-    }
-    const double sum = as_double(before) + as_double(add->by);
-    if (!std::isfinite(sum))
-      return errc::invalid_value;
-    return put_state(add->key, value{sum}, expires);
-  }
-  if (const auto* more = std::get_if<union_with>(&op))
-    return extend(more->key, more->values, true);
-  if (const auto* more = std::get_if<append_to>(&op))
-    return extend(more->key, more->values, false);
-  const auto& swap = std::get<compare_and_set>(op);
-  const auto* old = held(swap.key);
-  if (old ? !swap.expected || !naive_equal(old->data, *swap.expected) : swap.expected.has_value())
-    return errc::cas_mismatch;
-  return put_state(swap.key, swap.data, {});
-}
-
-refusal doer::operator()(const patch_state& op) {
-  for (const auto& one : op.ops) {
-    if (const auto bad = key_op(one))
-      return bad;
-  }
-  return {};
-}
-
-refusal doer::operator()(const merge_state& op) {
-  if (op.patch.type() != value_type::map)
-    return errc::wrong_type;
-  for (const auto& [key, item] : members_of(op.patch)) {
-    if (item.is_null()) {
-      erase_state(key);
-      continue;
-    }
-    const auto* old = held(key);
-    const auto expires = old ? old->expires : timestamp{};
-    auto merged = naive_merge(old ? std::optional{old->data} : std::nullopt, item);
-    if (const auto bad = put_state(key, merged, expires))
-      return bad;
-  }
-  return {};
-}
-
-refusal doer::operator()(const clear_state&) {
-  const bool any = std::any_of(e.state.begin(), e.state.end(),
-                               [&](const auto& x) { return x.second.live(with.now); });
-  if (any) {
-    e.state.clear();
-    touch_content();
-  }
-  return {};
-}
-
-refusal doer::operator()(const drop_expired&) {
-  if (std::erase_if(e.state, [&](const auto& x) { return !x.second.live(with.now); }) > 0)
-    touch_quietly();
-  return {};
-}
-
-refusal doer::operator()(const migrate_state&) {
-  return {};  // without a registry a schema is a label
 }
 
 }  // namespace troupe::testing::model

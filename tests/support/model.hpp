@@ -129,6 +129,9 @@ struct reply {
                                                timestamp now,
                                                const std::vector<std::uint64_t>& fork_bases);
 
+/// What an entity says itself, and what the scopes above say where it is silent.
+[[nodiscard]] policy rules_of(const entity& e, const policy& inherited);
+
 /// The fork's revision that the next merge starts from.
 [[nodiscard]] std::uint64_t merge_base(const entity& parent, const entity_ref& fork,
                                        const entity& fork_state);
@@ -229,6 +232,8 @@ struct doer {
 };
 
 [[nodiscard]] refusal name_fault(const std::string& id);
+/// Nodes that depend on none or on each other in a circle.
+[[nodiscard]] refusal graph_fault(const std::vector<node_definition>& nodes);
 [[nodiscard]] refusal key_fault(const std::string& key);
 [[nodiscard]] refusal text_fault(const std::string& text);
 /// Of what is to be kept: at most 256 KiB, 64 levels, and only what can be read back.

@@ -23,12 +23,15 @@ value nested(std::size_t levels) {
   return out.null().finish();
 }
 
-/// What no reader could give back, or no entity keeps.
+/// What no reader could give back, or no entity keeps, or only just.
 const value& bad_value(dice& luck) {
-  static const value all[] = {nested(65), value{not_text},
+  static const value all[] = {nested(65),
+                              nested(64),
+                              nested(63),
+                              value{not_text},
                               value{std::numeric_limits<double>::infinity()},
                               value{std::string(256 * 1024, 'x')}};
-  return all[luck.below(4)];
+  return all[luck.below(std::size(all))];
 }
 
 }  // namespace

@@ -72,6 +72,17 @@ void compare_description(comparison& c, const model::entity& m, const entity_sta
           info.shares);
 }
 
+/// What is not set takes no room.
+void compare_stored(comparison& c, const model::entity& m, const entity_state& s) {
+  const auto set = [](const std::string& text) { return text.empty() ? 0u : 1u; };
+  const std::size_t info = set(m.workflow) + set(m.team) + set(m.placement)
+                           + (m.ttl_ms > 0 ? 1u : 0u) + (m.limits == policy{} ? 0u : 1u);
+  c.equal("facts stored", info, count_entries(s, section::info, {}));
+  c.equal("keys stored", m.state.size(), count_entries(s, section::state, {}));
+  c.equal("cursors stored", m.cursors.size(), count_entries(s, section::cursors, {}));
+  c.equal("merges stored", m.merges.size(), count_entries(s, section::merges, {}));
+}
+
 void compare_state(comparison& c, const model::entity& m, const entity_state& s, timestamp now) {
   std::map<std::string, value> visible;
   for (const auto& [key, held] : m.state) {
@@ -93,7 +104,7 @@ void compare_session(comparison& c, const model::entity& m, const entity_state& 
   c.equal("todos", in_order(m.todos), todos_of(s));
   auto usage = m.tokens.value_or(usage_report{});
   usage.tool_calls = m.tool_calls;
-  usage.budget = overlay(m.limits, inherited).token_budget;
+  usage.budget = model::rules_of(m, inherited).token_budget;
   c.equal("usage", usage, usage_of(s, inherited));
   const auto calls = calls_of(s);
   c.equal("count of calls", m.calls.size(), calls.size());
@@ -106,7 +117,7 @@ void compare_session(comparison& c, const model::entity& m, const entity_state& 
     c.equal("arguments of a call", to_hex(digest_of(one.arguments)), calls[i].arguments_sha256);
     newest = one.count > 0 ? verdict : newest;
   }
-  newest.limit = overlay(m.limits, inherited).loop_limit.value_or(5);
+  newest.limit = model::rules_of(m, inherited).loop_limit.value_or(5);
   newest.looping = newest.count >= newest.limit;
   c.equal("loop", newest, loop_of(s, inherited));
   c.equal("notebook",
@@ -253,6 +264,9 @@ std::string disagreement(const model::entity& m, const entity_state& s, const en
     items.push_back({one.seq, one.at, value{one.fields}});
   c.equal("items", m.items, items);
   compare_description(c, m, s);
+  c.equal("policy over what is inherited", model::rules_of(m, inherited),
+          overlay(policy_of(s), inherited));
+  compare_stored(c, m, s);
   compare_state(c, m, s, now);
   compare_session(c, m, s, inherited);
   compare_workflow(c, m, s);

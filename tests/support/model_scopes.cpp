@@ -137,7 +137,7 @@ refusal doer::operator()(const record_call& op) {
     return bad;
   if (const auto bad = value_fault(op.arguments))
     return bad;
-  const auto rules = overlay(e.limits, with.inherited);
+  const auto rules = rules_of(e, with.inherited);
   call one{++e.tool_calls, op.tool, op.arguments, op.read_only ? 0u : 1u,
            rules.loop_limit.value_or(5)};
   const auto before =
@@ -228,6 +228,18 @@ bool leads_back(const std::vector<node_definition>& nodes, const std::string& fr
 
 }  // namespace
 
+refusal graph_fault(const std::vector<node_definition>& nodes) {
+  for (const auto& one : nodes) {
+    for (const auto& before : one.after) {
+      if (std::none_of(nodes.begin(), nodes.end(), [&](const auto& n) { return n.id == before; }))
+        return errc::invalid_value;
+    }
+    if (leads_back(nodes, one.id, one.id, nodes.size()))
+      return errc::invalid_value;
+  }
+  return {};
+}
+
 refusal doer::operator()(const define_nodes& op) {
   if (e.kind != entity_kind::workflow)
     return errc::wrong_scope;
@@ -243,16 +255,8 @@ refusal doer::operator()(const define_nodes& op) {
     if (!wanted.emplace(one.id, placed).second)
       return errc::invalid_value;
   }
-  for (const auto& one : op.nodes) {
-    for (const auto& before : one.after) {
-      if (!wanted.contains(before))
-        return errc::invalid_value;
-    }
-  }
-  for (const auto& one : op.nodes) {
-    if (leads_back(op.nodes, one.id, one.id, op.nodes.size()))
-      return errc::invalid_value;
-  }
+  if (const auto bad = graph_fault(op.nodes))
+    return bad;
   assign(e.nodes, wanted, &doer::touch_content);
   return {};
 }

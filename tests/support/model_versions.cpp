@@ -380,6 +380,13 @@ refusal doer::operator()(const merge_fork& op) {
   if (!conflicts.empty() && op.strategy == merge_strategy::refuse)
     return errc::merge_conflict;
   if (base->revision != theirs->revision) {
+    std::vector<node_definition> nodes;
+    for (const auto& [id, one] : e.nodes)
+      nodes.push_back({id, one.what.after});
+    if (graph_fault(nodes)) {
+      conflicts = {"/nodes"};
+      return errc::merge_conflict;
+    }
     e.merges[op.fork] = theirs->revision;
     touch_content();
   }

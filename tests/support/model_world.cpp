@@ -25,7 +25,7 @@ emphasis any_emphasis(dice& luck) {
 
 std::vector<std::string> paths_in(const std::string& details) {
   std::vector<std::string> out;
-  const auto list = value_from_json(details);
+  const auto list = value_from_json(details, {.depth = 128});  // deeper than what is in it
   if (!list)
     return {"no JSON"};
   for (auto c = list->view().children(); c.next();) {
@@ -155,8 +155,8 @@ std::string world::check_decision(const twin& on, const command& what, const dec
     return "a change without events, or events without a change";
   if (!made.answer.changed && !(made.next == on.now()))
     return "nothing changed and yet the state is another";
-  const auto last = forked ? std::max(on.now().revision, fork->base->revision) : on.now().revision;
-  if (made.what.revision != (made.answer.changed ? last + 1 : on.now().revision))
+  const auto counted = std::max(on.now().revision, before.revision);  // a fork counts on
+  if (made.what.revision != counted + (made.answer.changed ? 1 : 0))
     return "a change counts one revision";
   return {};
 }
@@ -182,7 +182,7 @@ std::string world::prune(twin& on) {
       bases.push_back(other.expected.forked_from->at);
   }
   const auto keep = retention_of(on.now(), inherited_);
-  const auto limits = overlay(on.expected.limits, inherited_);
+  const auto limits = model::rules_of(on.expected, inherited_);
   if (keep.last != limits.keep_revisions.value_or(100)
       || keep.max_age_ms != limits.keep_revisions_ms)
     return "the retention is not that of the policy";

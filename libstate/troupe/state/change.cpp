@@ -106,7 +106,7 @@ struct applier {
   }
 
   void operator()(const fork_merged& e) const {
-    set_entry(state, section::merges, to_string(e.fork), {e.revision, revision, {}});
+    set_entry(state, section::merges, e.fork.id, {e.revision, revision, {}});
   }
 
   void drop_section(section id) const {

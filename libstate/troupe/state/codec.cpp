@@ -77,7 +77,7 @@ public:
   std::shared_ptr<const lineage> lineage_from(value_view stored) {
     field_reader in{stored};
     lineage out{in.ref(), in.number()};
-    ok_ = ok_ && in.ok();
+    ok_ = ok_ && in.ended();
     return std::make_shared<const lineage>(std::move(out));
   }
 

@@ -125,7 +125,8 @@ struct fork_from {
 enum class merge_strategy : std::uint8_t { refuse = 0, ours = 1, theirs = 2 };
 /// Brings back what a fork changed since it was forked or last merged: new items follow ours in
 /// their order, entries by key. Where both changed the same thing: `merge_conflict` with the list
-/// in `error::details` and nothing merged, unless a strategy says who wins.
+/// in `error::details` and nothing merged, unless a strategy says who wins. What the fork removes
+/// of items that an earlier merge brought over stays in the parent, where they have other numbers.
 struct merge_fork {
   entity_ref fork{};
   std::shared_ptr<const entity_state> base{};    ///< the fork at `merge_base(parent, fork)`

@@ -25,7 +25,33 @@ value node_value(std::uint64_t position, const node& one) {
   return out.finish();
 }
 
-/// Ids are ids and stand once, dependencies exist and make no cycle (Kahn 1962).
+bool may_move(node_status from, node_status to) {
+  using enum node_status;
+  switch (to) {
+    case pending: return from == running || from == failed || from == skipped;
+    case running: return from == pending || from == failed;
+    case done:
+    case failed: return from == running;
+    case skipped: return from == pending || from == failed;
+  }
+  return false;
+}
+
+expected<void> may_start(const entity_state& state, const node& one) {
+  if (is_cancelled(state))
+    return fail(errc::cancelled, "the workflow is cancelled; resume it to start nodes");
+  for (const auto& id : one.after) {
+    const auto before = find_node(state, id);
+    if (!before || (before->status != node_status::done && before->status != node_status::skipped))
+      return fail(errc::dependency_pending,
+                  "'" + one.id + "' waits for '" + id + "', which is "
+                      + std::string{before ? to_string(before->status) : "gone"});
+  }
+  return {};
+}
+
+}  // namespace
+
 expected<void> check_graph(const std::vector<node_definition>& nodes) {
   if (nodes.size() > max_nodes)
     return refuse_beyond(errc::too_many_elements, "a workflow has at most 1,000 nodes", max_nodes,
@@ -71,33 +97,6 @@ expected<void> check_graph(const std::vector<node_definition>& nodes) {
   return fail(errc::invalid_value, "nodes depend on each other in a circle",
               "/nodes/" + std::to_string(stuck - waits_for.begin()) + "/after");
 }
-
-bool may_move(node_status from, node_status to) {
-  using enum node_status;
-  switch (to) {
-    case pending: return from == running || from == failed || from == skipped;
-    case running: return from == pending || from == failed;
-    case done:
-    case failed: return from == running;
-    case skipped: return from == pending || from == failed;
-  }
-  return false;
-}
-
-expected<void> may_start(const entity_state& state, const node& one) {
-  if (is_cancelled(state))
-    return fail(errc::cancelled, "the workflow is cancelled; resume it to start nodes");
-  for (const auto& id : one.after) {
-    const auto before = find_node(state, id);
-    if (!before || (before->status != node_status::done && before->status != node_status::skipped))
-      return fail(errc::dependency_pending,
-                  "'" + one.id + "' waits for '" + id + "', which is "
-                      + std::string{before ? to_string(before->status) : "gone"});
-  }
-  return {};
-}
-
-}  // namespace
 
 expected<void> decider::operator()(const define_nodes& op) {
   if (auto ok = need(section::nodes); !ok)

@@ -39,9 +39,6 @@ namespace {
 expected<void> check_policy(const policy& limits) {
   if (limits.loop_limit == 0u)
     return fail(errc::invalid_value, "a loop is at least one call", "/policy/loop_limit");
-  if (limits.keep_revisions == 0u)
-    return fail(errc::invalid_value, "the current revision is always kept",
-                "/policy/keep_revisions");
   return {};
 }
 

@@ -1,5 +1,6 @@
 #include <troupe/state/internal/decider.hpp>
 #include <troupe/state/versions.hpp>
+#include <troupe/state/workflow.hpp>
 
 #include <algorithm>
 
@@ -64,6 +65,19 @@ expected<void> alone(const decider& d) {
   if (d.out.what.events.empty() && d.request.operations.size() == 1)
     return {};
   return fail(errc::malformed, "undo, redo, restore and merge are a command of their own");
+}
+
+/// Nodes that each side may have can depend on each other in a circle when they stand together.
+expected<void> check_merged_nodes(const decider& d) {
+  std::vector<node_definition> nodes;
+  for (auto& one : nodes_of(d.out.next))
+    nodes.push_back({std::move(one.id), std::move(one.after)});
+  if (auto ok = check_graph(nodes); !ok)
+    return tl::unexpected(error{.code = errc::merge_conflict,
+                                .message = "the nodes of both sides: " + ok.error().message,
+                                .path = "/nodes",
+                                .details = to_json({conflict{.path = "/nodes"}})});
+  return {};
 }
 
 unexpected nothing_to(std::string_view verb, std::uint64_t steps, std::uint64_t available) {
@@ -241,7 +255,7 @@ expected<void> decider::operator()(const merge_fork& op) {
   emit(fork_merged{op.fork, op.theirs->revision});
   for (auto& step : plan.steps)
     emit(std::move(step));
-  return {};
+  return check_merged_nodes(*this);
 }
 
 }  // namespace troupe::internal

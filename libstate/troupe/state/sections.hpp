@@ -29,7 +29,7 @@ enum class section : std::uint8_t {
   usage = 13,        ///< token and tool-call counters
   calls = 14,        ///< the turn's tool calls, for loop detection
   checkpoints = 15,  ///< checkpoint id -> what was pinned
-  merges = 16,       ///< fork -> its revision that was merged last
+  merges = 16,       ///< id of a fork -> its revision that was merged last
   schema = 17,       ///< "id" -> [schema id, version] that the state follows
 };
 

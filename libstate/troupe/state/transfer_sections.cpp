@@ -216,13 +216,7 @@ checked by_section(const entry_document& one) {
         return fail(errc::invalid_value, "a call's number is 20 digits", "/key");
       return by_id(is<stored_call>, one);
     case section::checkpoints: return by_id(is<stored_checkpoint>, one);
-    case section::merges: {  // namespace/kind/id
-      if (one.key.empty() || one.key.size() > 2 * max_id_bytes + 16)
-        return fail(errc::bad_id, "the name of a fork is expected", "/key");
-      if (auto ok = is<std::uint64_t>(one.data); !ok)
-        return inside(ok.error(), "value");
-      return {};
-    }
+    case section::merges: return by_id(is<std::uint64_t>, one);
     case section::schema: return one_of({{"id", is_schema}}, one);
   }
   return fail(errc::internal, "a section without a rule");

@@ -162,7 +162,7 @@ merge_plan plan_merge(const entity_state& base, const entity_state& ours,
 std::uint64_t merge_base(const entity_state& parent, const entity_ref& fork,
                          const entity_state& fork_state) {
   // What was merged of an earlier fork of this id is no state of this one.
-  const auto* merged = find(parent, section::merges, to_string(fork), always);
+  const auto* merged = find(parent, section::merges, fork.id, always);
   return std::max(merged ? merged->data.view().as_uint64().value_or(0) : 0,
                   fork_state.first_revision);
 }

@@ -100,6 +100,9 @@ struct decider {
 expected<void> check_value(const value& data, std::string path);
 /// A map, beyond the above; `what` is what the error calls it. Errors: `wrong_type`.
 expected<void> check_map(std::string_view what, const value& data, std::string path);
+/// Ids are ids and stand once, dependencies exist and make no cycle (Kahn 1962). Errors:
+/// `invalid_value`, `bad_id`, `too_many_elements`.
+expected<void> check_graph(const std::vector<node_definition>& nodes);
 /// Any UTF-8 of at most 256 bytes. Errors: `bad_id`.
 expected<void> check_key(std::string_view key, std::string path = {});
 /// An id (see `checked_id`) with the path of where it stood.
