@@ -12,7 +12,7 @@ using namespace troupe::fuzz;
 
 namespace {
 
-constexpr std::size_t most_bytes = 4096;  // about a hundred commands
+constexpr std::size_t most_bytes = 600;  // fifty commands
 
 }  // namespace
 

@@ -67,6 +67,7 @@ std::vector<named_entity> world::names() const {
 }
 
 std::string world::step() {
+  luck_.turn();
   now_.ms += static_cast<std::int64_t>(luck_.percent(10) ? luck_.below(40) : luck_.below(3));
   auto& on = twins_[luck_.percent(60) ? 0 : luck_.below(twins_.size())];
   const auto all = names();

@@ -138,7 +138,7 @@ struct naive_evolution {
     said_which = true;
   }
   void operator()(const fork_merged& x) {
-    e.entries[{section::merges, to_string(x.fork)}] = entry{value{x.revision}, what.revision, {}};
+    e.entries[{section::merges, x.fork.id}] = entry{value{x.revision}, what.revision, {}};
     touch();
   }
 
