@@ -192,14 +192,6 @@ TEST_CASE("whatever may be decided may be stored and read again") {
   look_through(child.state());
 }
 
-TEST_CASE("a stored item as deep as a change can hold is read from its snapshot too") {
-  value_writer map;
-  map.begin_map(1).string("a").raw(deep(65));
-  const change what{.revision = 1, .events = {items_appended{1, {map.finish()}}}};
-  REQUIRE(decode_change(encode(what)));
-  look_through(evolve({}, what));
-}
-
 // Compression
 // ------------------------------------------------------------------------------------------------
 
