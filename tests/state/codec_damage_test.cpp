@@ -192,14 +192,6 @@ TEST_CASE("whatever may be decided may be stored and read again") {
   look_through(child.state());
 }
 
-TEST_CASE("a stored item as deep as a change can hold is read from its snapshot too") {
-  value_writer map;
-  map.begin_map(1).string("a").raw(deep(65));
-  const change what{.revision = 1, .events = {items_appended{1, {map.finish()}}}};
-  REQUIRE(decode_change(encode(what)));
-  look_through(evolve({}, what));
-}
-
 // Compression
 // ------------------------------------------------------------------------------------------------
 
@@ -269,6 +261,31 @@ TEST_CASE("a frame that says it holds more than may be or than it can is refused
   }
   CHECK(decode_change(claims(100, 99)).error().code == errc::damaged);
   CHECK(decode_change(claims(0, 0)).error().code == errc::damaged);
+}
+
+TEST_CASE("an item that nests deeper than any command leaves is refused wherever it stands") {
+  const auto item = [](std::size_t levels) {
+    value_writer out;
+    for (std::size_t i = 1; i < levels; ++i)
+      out.begin_map(1).string("a");
+    return out.begin_map(0).finish();
+  };
+  for (const std::size_t levels : {std::size_t{64}, std::size_t{65}}) {
+    const bool kept = levels <= limits{}.depth;
+    const change appended{.revision = 2, .events = {items_appended{1, {item(levels)}}}};
+    const change restored{.revision = 2, .events = {items_restored{{{1, {}, item(levels)}}}}};
+    CHECK(decode_change(encode(appended)).has_value() == kept);
+    CHECK(decode_change(encode(restored)).has_value() == kept);
+    CHECK(decode_entity(encode(evolve({}, appended))).has_value() == kept);
+  }
+}
+
+TEST_CASE("a snapshot that leaves no number for the next item is refused") {
+  entity_state state;
+  state.last_seq = std::numeric_limits<std::uint64_t>::max();
+  CHECK(decode_entity(encode(state)).error().code == errc::damaged);
+  --state.last_seq;
+  CHECK(decode_entity(encode(state)));
 }
 
 TEST_CASE("a frame within a frame is no document") {

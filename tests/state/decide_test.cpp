@@ -260,6 +260,32 @@ TEST_CASE("an operation of another scope is refused as wrong_scope") {
   CHECK(team.refuses(define_nodes{}).message == "a team has no nodes");
 }
 
+// Numbers
+// ------------------------------------------------------------------------------------------------
+
+TEST_CASE("a command beyond the last number is refused and no item is lost") {
+  entity_fixture s;
+  s.begins();
+  const append_items two{{value::map({}), value::map({})}};
+  const auto appended = [&](std::uint64_t revision, std::uint64_t last_seq) {
+    auto state = s.state();
+    state.revision = revision;
+    state.last_seq = last_seq;
+    return decide(state, {.entity = s.ref, .operations = {two}}, {.now = {1000}});
+  };
+  constexpr auto top = std::numeric_limits<std::uint64_t>::max();
+  CHECK(appended(1, max_number - 2)->next.items.last_seq() == max_number);
+  CHECK(appended(max_number - 1, 0)->next.revision == max_number);
+  for (const auto last : {max_number - 1, max_number, top - 3, top - 1}) {
+    const auto refused = appended(1, last);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == errc::quota_exceeded);
+    CHECK(refused.error().limit == max_number);
+  }
+  CHECK(appended(max_number, 0).error().code == errc::quota_exceeded);
+  CHECK(appended(top, 0).error().code == errc::quota_exceeded);
+}
+
 // What a caller learns
 // ------------------------------------------------------------------------------------------------
 

@@ -536,6 +536,16 @@ TEST_CASE("numbers that do not ascend are refused") {
   CHECK(refused_with("\"last_seq\":2", "\"last_seq\":18446744073709551615").path == "/last_seq");
 }
 
+TEST_CASE("revisions and numbers that leave no room for the next are refused") {
+  const auto last = std::to_string(max_number), beyond = std::to_string(max_number + 1);
+  CHECK(refused_with("\"last_seq\":2", "\"last_seq\":" + beyond).path == "/last_seq");
+  CHECK(refused_with("\"revision\":3", "\"revision\":" + beyond).path == "/revision");
+  for (const std::string field : {"last_seq", "revision"}) {
+    const auto was = "\"" + field + "\":" + (field == "revision" ? "3" : "2");
+    CHECK(import_jsonl(lines{small_export}.with(1, was, "\"" + field + "\":" + last).str()));
+  }
+}
+
 TEST_CASE("an entry that occurs twice or out of order is refused") {
   CHECK(refused_with("\"key\":\"b\"", "\"key\":\"a\"").path == "/key");
   CHECK(refused_with("\"key\":\"a\"", "\"key\":\"c\"").code == errc::invalid_value);

@@ -9,6 +9,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 /// Random commands over few keys and ids, so that they meet each other, with every kind of mistake
@@ -19,9 +20,34 @@ namespace troupe::testing {
 class dice {
 public:
   explicit dice(std::uint64_t seed) : engine_{seed} {}
+  /// Takes numbers from bytes that a fuzzer gives: each turn from a few of its own, so that a
+  /// changed turn leaves the others as they are, and random ones when those are spent.
+  explicit dice(std::string_view bytes) : engine_{0}, later_{bytes} { turn(); }
+
+  /// Begins a turn; without bytes it means nothing.
+  void turn() {
+    constexpr std::size_t bytes_of_a_turn = 12;
+    if (later_.empty())
+      return;
+    bytes_ = later_.substr(0, bytes_of_a_turn);
+    later_.remove_prefix(bytes_.size());
+    std::uint64_t hash = 14695981039346656037u;  // FNV-1a
+    for (const char c : bytes_)
+      hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+    engine_.seed(hash);
+  }
+  /// No turn is left that bytes say.
+  [[nodiscard]] bool spent() const { return later_.empty(); }
 
   /// REQUIRES: n > 0.
-  std::uint64_t below(std::uint64_t n) { return engine_() % n; }
+  std::uint64_t below(std::uint64_t n) {
+    if (bytes_.empty())
+      return engine_() % n;
+    std::uint64_t out = 0;
+    for (auto rest = n - 1; rest > 0 && !bytes_.empty(); rest >>= 8, bytes_.remove_prefix(1))
+      out = out << 8 | static_cast<unsigned char>(bytes_.front());
+    return out % n;
+  }
   bool percent(std::uint64_t chance) { return below(100) < chance; }
   template <class T>
   T one_of(std::initializer_list<T> from) {
@@ -30,6 +56,7 @@ public:
 
 private:
   std::mt19937_64 engine_;
+  std::string_view bytes_{}, later_{};
 };
 
 /// What a sequence is about: how often each group of operations comes, in percent of them all.

@@ -46,9 +46,7 @@ const Op* one_of(const command& what) {
 
 }  // namespace
 
-world::world(entity_kind kind, std::uint64_t seed)
-    : luck_{seed},
-      maker_{luck_, any_emphasis(luck_)} {
+world::world(entity_kind kind, dice luck) : luck_{luck}, maker_{luck_, any_emphasis(luck_)} {
   if (luck_.percent(50))
     inherited_ = maker_.any_policy();
   if (inherited_.loop_limit == 0u)
@@ -69,6 +67,7 @@ std::vector<named_entity> world::names() const {
 }
 
 std::string world::step() {
+  luck_.turn();
   now_.ms += static_cast<std::int64_t>(luck_.percent(10) ? luck_.below(40) : luck_.below(3));
   auto& on = twins_[luck_.percent(60) ? 0 : luck_.below(twins_.size())];
   const auto all = names();

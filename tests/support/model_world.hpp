@@ -18,7 +18,8 @@ namespace troupe::testing {
 
 class world {
 public:
-  world(entity_kind kind, std::uint64_t seed);
+  world(entity_kind kind, std::uint64_t seed) : world{kind, dice{seed}} {}
+  world(entity_kind kind, dice luck);
 
   /// One random command to one random entity. What disagreed, or nothing.
   [[nodiscard]] std::string step();
@@ -26,6 +27,9 @@ public:
   /// What holds of a history as a whole: replay from the beginning, folding in cuts, snapshots, old
   /// copies, differences, sets of changes.
   [[nodiscard]] std::string end();
+
+  /// Of a world that bytes drive: they are spent.
+  [[nodiscard]] bool luck_is_out() const { return luck_.spent(); }
 
   /// The commands so far, oldest first.
   [[nodiscard]] const std::vector<std::string>& story() const { return story_; }

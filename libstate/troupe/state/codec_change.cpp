@@ -57,7 +57,11 @@ struct event_encoder {
   }
 };
 
-/// Reads items into `push`; each is a map, else the next snapshot could not be read.
+bool is_item(value_view x) {
+  return x.type() == value_type::map && well_formed(x.bytes(), item_depth);
+}
+
+/// Reads items into `push`, which says whether the next snapshot could be read with it.
 template <class Push>
 void read_maps(field_reader& in, value_view array, Push push) {
   for (auto item = array.children(); item.next();) {
@@ -83,7 +87,7 @@ items_appended read_event(field_reader& in) {
   items_appended e{.first_seq = in.number(), .items = {}};
   read_maps(in, in.array(), [&](value_view item) {
     e.items.emplace_back(item);
-    return item.type() == value_type::map;
+    return is_item(item);
   });
   return e;
 }
@@ -98,7 +102,7 @@ items_restored read_event(field_reader& in) {
   read_maps(in, in.array(), [&](value_view stored) {
     field_reader item{stored};
     kept_item one{.seq = item.number(), .at = item.time(), .fields = item.any()};
-    const bool good = item.ended() && one.fields.type() == value_type::map;
+    const bool good = item.ended() && is_item(one.fields);
     e.items.push_back(std::move(one));
     return good;
   });

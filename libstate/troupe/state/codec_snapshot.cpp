@@ -1,5 +1,7 @@
 #include <troupe/state/internal/stored_document.hpp>
 
+#include <limits>
+
 /// Snapshots as bytes, and what folds changes into them.
 namespace troupe {
 
@@ -60,12 +62,13 @@ expected<entity_state> decode_entity(std::string_view bytes) {
     packed.push_back(chunk.item().as_binary().value_or(""));
   }
   if (ok && !packed.empty()) {
-    auto items = history::from_chunks(packed, stored_depth);
+    auto items = history::from_chunks(packed, item_depth);
     if (!items)
       return tl::unexpected(items.error());
     out.items = *std::move(items);
   }
-  ok = ok && out.items.last_seq() <= out.last_seq;
+  ok = ok && out.items.last_seq() <= out.last_seq
+       && out.last_seq != std::numeric_limits<std::uint64_t>::max();  // so that there is a next one
   for (auto at = entries.children(); ok && at.next();) {
     field_reader in{at.item()};
     const auto which = in.which_section();

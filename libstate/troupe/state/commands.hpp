@@ -290,6 +290,7 @@ inline constexpr std::size_t max_value_bytes = 256 << 10;   // of one value give
 inline constexpr std::size_t max_entity_bytes = 8 << 20;    // items, keys, values; quota_exceeded
 inline constexpr std::size_t max_entries = 100'000;         // of one entity; quota_exceeded
 inline constexpr std::size_t max_key_bytes = 256;           // then: bad_id
+inline constexpr std::uint64_t max_number = INT64_MAX;      // revision or item; quota_exceeded
 inline constexpr std::size_t max_tags = 64;  // of one entity or checkpoint; too_many_elements
 inline constexpr std::size_t max_operations = 1'000;  // of one command; too_many_elements
 inline constexpr std::size_t max_calls_kept = 64;     // then: the oldest but the last that counts

@@ -198,6 +198,15 @@ expected<void> check_revision(const entity_state& state, const command& what) {
             .current_revision = state.revision});
 }
 
+/// Counting never gets there; a state from elsewhere may begin there.
+expected<void> check_numbers(const change& what, const entity_state& after) {
+  if (what.events.empty()
+      || (what.revision != 0 && what.revision <= max_number && after.last_seq <= max_number))
+    return {};
+  return internal::refuse_beyond(errc::quota_exceeded,
+                                 "revisions and numbers of items end at 2^63 - 1", max_number);
+}
+
 expected<void> check_quota(const entity_state& before, const entity_state& after) {
   if (after.bytes() > max_entity_bytes && after.bytes() > before.bytes())
     return internal::refuse_beyond(errc::quota_exceeded,
@@ -281,6 +290,8 @@ expected<decision> decide(const entity_state& state, const command& what,
                .next = state};
   internal::decider decider{what, context, out};
   if (auto ok = carry_out(decider); !ok)
+    return tl::unexpected(std::move(ok.error()));
+  if (auto ok = check_numbers(out.what, out.next); !ok)
     return tl::unexpected(std::move(ok.error()));
   if (!check_quota(state, out.next))  // what has expired need not be held
     static_cast<void>(decider(drop_expired{}));

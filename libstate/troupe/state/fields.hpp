@@ -39,6 +39,8 @@ template <class T>
 struct other_members {
   value T::*member;
 };
+template <class T>
+other_members(value T::*) -> other_members<T>;
 
 /// The fields of T: its own `T::fields`, or a specialisation for types that are not yours:
 ///

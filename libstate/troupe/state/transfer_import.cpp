@@ -186,8 +186,10 @@ private:
                          || h.content_revision > h.revision) {
       return fail(errc::invalid_value, "no entity of this status has such revisions", "/revision");
     }
-    if (h.last_seq == std::numeric_limits<std::uint64_t>::max())
-      return fail(errc::invalid_value, "the last number there is stays unused", "/last_seq");
+    if (h.revision > max_number)
+      return fail(errc::invalid_value, "revisions end at 2^63 - 1", "/revision");
+    if (h.last_seq > max_number)
+      return fail(errc::invalid_value, "numbers of items end at 2^63 - 1", "/last_seq");
     return check_redo(h);
   }
 

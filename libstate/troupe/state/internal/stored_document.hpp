@@ -17,7 +17,10 @@ namespace troupe::internal {
 /// A document's own nesting beyond that of the values in it.
 inline constexpr std::size_t stored_depth = limits{}.depth + 6;
 
-/// Of an entry, as long as `entry_key` has room for; refs of forks are the longest.
+/// Of an item, wherever it stands: deeper ones would not fit into the event that brings them back.
+inline constexpr std::size_t item_depth = limits{}.depth;
+
+/// Of an entry: more than any command takes, and less than `entry_key` has room for.
 inline constexpr std::size_t max_stored_key_bytes = 600;
 
 /// Reads the fields of one stored array in order; after the first that does not fit, all that
