@@ -141,7 +141,7 @@ inline void require_readable(const entity_state& s, const entity_ref& ref) {
   for (const auto& one : pins)
     require(find_checkpoint(s, one.id) == one, "a checkpoint is found by its id");
   for (const auto wanted : {access::read, access::write}) {
-    require(may(s, ref, {}, wanted), "who is trusted may do all");
+    require(may(s, ref, principal::host(), wanted), "who is trusted may do all");
     require(
         !may(s, ref, {"bob", false}, access::write) || may(s, ref, {"bob", false}, access::read),
         "who may write may read");
