@@ -18,6 +18,7 @@
 #include <malloc.h>
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <random>
@@ -326,6 +327,20 @@ void append_turn(history& h) {
   const auto seq = h.last_seq() + 1;
   h.append(seq, {1'700'000'000'000 + static_cast<std::int64_t>(seq) * 30'000}, turn);
 }
+
+/// What any history pays: 600 fresh bytes for each turn, in a list that keeps no older version.
+void plain_append(benchmark::State& state) {
+  std::deque<std::string> turns;
+  for (auto _ : state) {
+    turns.emplace_back(turn.bytes());
+    if (turns.size() == 10'000) {
+      state.PauseTiming();
+      turns.clear();
+      state.ResumeTiming();
+    }
+  }
+}
+BENCHMARK(plain_append);
 
 void history_append_one_older_copy(benchmark::State& state) {
   const auto base = history_of(static_cast<std::size_t>(state.range(0)));
