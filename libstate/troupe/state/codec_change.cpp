@@ -53,7 +53,7 @@ struct event_encoder {
 
   template <class Event>
   value_writer& start(const Event&, std::size_t fields) const {
-    return out.begin_array(fields + 1 + rest_size(more)).unsigned_integer(Event::number);
+    return out.begin_array(fields + 1 + more.size()).unsigned_integer(Event::number);
   }
 };
 
@@ -191,7 +191,7 @@ std::string encode(const change& what, std::size_t zstd_threshold) {
   const auto next_rest = [&]() { return extra.next() ? extra.item() : value_view{}; };
   const auto own = next_rest();
   value_writer out;
-  out.begin_array(5 + rest_size(own))
+  out.begin_array(5 + own.size())
       .unsigned_integer(current_codec_version)
       .unsigned_integer(what.revision)
       .integer(what.at.ms);

@@ -9,7 +9,7 @@ using namespace internal;
 
 std::string encode(const entity_state& state, std::size_t zstd_threshold) {
   value_writer out;
-  out.begin_array(14 + rest_size(state.extra)).unsigned_integer(current_codec_version);
+  out.begin_array(14 + state.extra.view().size()).unsigned_integer(current_codec_version);
   out.unsigned_integer(number_of(state.status)).unsigned_integer(number_of(state.kind));
   out.unsigned_integer(state.revision).unsigned_integer(state.first_revision);
   out.unsigned_integer(state.content_revision);

@@ -282,17 +282,15 @@ struct command {
   durability level = durability::durable;
 };
 
-// Limits, each beside its reaction
+// Limits, each beside its reaction; those of whole sections stand in their table
 // ------------------------------------------------------------------------------------------------
 
 inline constexpr std::size_t max_items_per_append = 1'000;  // then: too_many_elements
 inline constexpr std::size_t max_value_bytes = 256 << 10;   // of one value given; then: too_large
 inline constexpr std::size_t max_entity_bytes = 8 << 20;    // items, keys, values; quota_exceeded
-inline constexpr std::size_t max_entries = 100'000;         // of one entity; quota_exceeded
 inline constexpr std::size_t max_key_bytes = 256;           // then: bad_id
 inline constexpr std::uint64_t max_number = INT64_MAX;      // revision or item; quota_exceeded
-inline constexpr std::size_t max_tags = 64;  // of one entity or checkpoint; too_many_elements
-inline constexpr std::size_t max_operations = 1'000;  // of one command; too_many_elements
+inline constexpr std::size_t max_operations = 1'000;        // of one command; too_many_elements
 inline constexpr std::size_t max_calls_kept = 64;     // then: the oldest but the last that counts
 inline constexpr std::size_t max_state_ops = 10'000;  // of one patch_state; too_many_elements
 inline constexpr std::size_t max_change_bytes = 32 << 20;  // of one command's events; too_large

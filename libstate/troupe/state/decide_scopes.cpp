@@ -11,9 +11,7 @@ namespace troupe::internal {
 
 namespace {
 
-constexpr std::size_t max_nodes = 1'000;          // then: too_many_elements
 constexpr std::size_t max_dependencies = 10'000;  // of all nodes together; too_many_elements
-constexpr std::size_t max_members = 1'000;        // then: too_many_elements
 
 value node_value(std::uint64_t position, const node& one) {
   value_writer out;
@@ -54,6 +52,7 @@ expected<void> may_start(const entity_state& state, const node& one) {
 }  // namespace
 
 expected<void> check_graph(const std::vector<node_definition>& nodes) {
+  constexpr auto max_nodes = rules_of(section::nodes).most;
   if (nodes.size() > max_nodes)
     return refuse_beyond(errc::too_many_elements, "a workflow has at most 1,000 nodes", max_nodes,
                          "/nodes");
@@ -167,6 +166,7 @@ expected<void> decider::operator()(const add_member& op) {
   if (auto ok = check_text(op.role, "/role"); !ok)
     return ok;
   set(section::members, op.name, value::map({{"role", op.role}}));
+  constexpr auto max_members = rules_of(section::members).most;
   if (count_entries(out.next, section::members, now()) > max_members)
     return refuse_beyond(errc::too_many_elements, "a team has at most 1,000 members", max_members);
   return {};

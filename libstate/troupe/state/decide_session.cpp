@@ -52,7 +52,7 @@ value todo_value(const todo& one, std::uint64_t position) {
 }
 
 expected<void> check_todo_count(std::size_t count) {
-  constexpr std::size_t max_todos = 1'000;
+  constexpr auto max_todos = rules_of(section::todos).most;
   if (count > max_todos)
     return refuse_beyond(errc::too_many_elements, "a list has at most 1,000 todos", max_todos,
                          "/todos");

@@ -70,13 +70,11 @@ expected<void> alone(const decider& d) {
 /// What each side may have can be too much when it stands together, and nodes can depend on each
 /// other in a circle.
 expected<void> check_merged(const decider& d) {
-  constexpr std::size_t most = 1'000;
-  for (const auto in : {section::todos, section::nodes, section::members}) {
-    if (count_entries(d.out.next, in, d.now()) > most)
-      return refuse_beyond(
-          errc::too_many_elements,
-          "both sides together have more than 1,000 " + std::string{rules_of(in).name}, most,
-          pointer({rules_of(in).name}));
+  for (const auto& rules : all_sections) {
+    if (rules.merges && count_entries(d.out.next, rules.id, d.now()) > rules.most)
+      return refuse_beyond(errc::too_many_elements,
+                           "both sides together have too many " + std::string{rules.name},
+                           rules.most, pointer({rules.name}));
   }
   std::vector<node_definition> nodes;
   for (auto& one : nodes_of(d.out.next))

@@ -41,7 +41,11 @@ struct section_rules {
   bool forks;           ///< a fork begins with a copy of it
   bool merges;          ///< a merge brings its changes back to the parent
   bool activity;        ///< changing it moves `last_activity`
+  std::size_t most;     ///< entries that a command may leave in it; then: `too_many_elements`
 };
+
+inline constexpr std::size_t max_entries = 100'000;  // of one entity; then: quota_exceeded
+inline constexpr std::size_t max_tags = 64;  // of one entity or checkpoint; too_many_elements
 
 namespace internal {
 constexpr std::uint8_t in(entity_kind kind) {
@@ -55,24 +59,24 @@ inline constexpr std::uint8_t in_team = in(entity_kind::team);
 
 // clang-format off
 inline constexpr std::array<section_rules, 17> all_sections{{
-    //                    name           scopes                 reverts forks  merges activity
-    {section::info,        "info",        internal::everywhere,  false, true,  false, true},
-    {section::metadata,    "metadata",    internal::everywhere,  true,  true,  true,  true},
-    {section::tags,        "tags",        internal::everywhere,  false, true,  false, true},
-    {section::shares,      "shares",      internal::everywhere,  false, false, false, true},
-    {section::state,       "state",       internal::everywhere,  true,  true,  true,  true},
-    {section::variables,   "variables",   internal::in_session,  true,  true,  true,  true},
-    {section::notebook,    "notebook",    internal::in_session,  true,  true,  true,  true},
-    {section::todos,       "todos",       internal::in_session,  true,  true,  true,  true},
-    {section::nodes,       "nodes",       internal::in_workflow, true,  true,  true,  true},
-    {section::members,     "members",     internal::in_team,     true,  true,  true,  true},
-    {section::cursors,     "cursors",     internal::in_team,     false, true,  false, true},
-    {section::run,         "run",         internal::in_workflow, true,  false, false, true},
-    {section::usage,       "usage",       internal::in_session,  false, false, false, true},
-    {section::calls,       "calls",       internal::in_session,  false, false, false, true},
-    {section::checkpoints, "checkpoints", internal::everywhere,  false, false, false, false},
-    {section::merges,      "merges",      internal::everywhere,  true,  false, false, true},
-    {section::schema,      "schema",      internal::everywhere,  true,  true,  false, true},
+    //                    name           scopes                 reverts forks  merges activity most
+    {section::info,        "info",        internal::everywhere,  false, true,  false, true, max_entries},
+    {section::metadata,    "metadata",    internal::everywhere,  true,  true,  true,  true, max_entries},
+    {section::tags,        "tags",        internal::everywhere,  false, true,  false, true, max_tags},
+    {section::shares,      "shares",      internal::everywhere,  false, false, false, true, max_tags},
+    {section::state,       "state",       internal::everywhere,  true,  true,  true,  true, max_entries},
+    {section::variables,   "variables",   internal::in_session,  true,  true,  true,  true, max_entries},
+    {section::notebook,    "notebook",    internal::in_session,  true,  true,  true,  true, max_entries},
+    {section::todos,       "todos",       internal::in_session,  true,  true,  true,  true, 1'000},
+    {section::nodes,       "nodes",       internal::in_workflow, true,  true,  true,  true, 1'000},
+    {section::members,     "members",     internal::in_team,     true,  true,  true,  true, 1'000},
+    {section::cursors,     "cursors",     internal::in_team,     false, true,  false, true, max_entries},
+    {section::run,         "run",         internal::in_workflow, true,  false, false, true, max_entries},
+    {section::usage,       "usage",       internal::in_session,  false, false, false, true, max_entries},
+    {section::calls,       "calls",       internal::in_session,  false, false, false, true, max_entries},
+    {section::checkpoints, "checkpoints", internal::everywhere,  false, false, false, false, max_entries},
+    {section::merges,      "merges",      internal::everywhere,  true,  false, false, true, max_entries},
+    {section::schema,      "schema",      internal::everywhere,  true,  true,  false, true, max_entries},
 }};
 // clang-format on
 
@@ -98,7 +102,7 @@ public:
   [[nodiscard]] std::string str() const { return std::string{std::string_view{*this}}; }
 
 private:
-  std::array<char, 640> text_;  // ids are at most 256 bytes, refs twice that and a little
+  std::array<char, 640> text_;  // no command takes a key of more than 256
   std::size_t size_;
 };
 

@@ -30,18 +30,6 @@ struct team_message {
                  field{"body", &team_message::body}};
 };
 
-/// How many entries a command may leave in a section; the rules are those of decide_*.cpp.
-std::size_t most_entries(section in) {
-  switch (in) {
-    case section::tags:
-    case section::shares: return max_tags;
-    case section::todos:
-    case section::nodes:
-    case section::members: return 1'000;
-    default: return max_entries;
-  }
-}
-
 std::string quantity(std::uint64_t count, std::string_view what) {
   return std::to_string(count) + ' ' + std::string{what};
 }
@@ -236,10 +224,10 @@ private:
         return ok;
     }
     in_section_ = !last_key_.empty() && section_of(last_key_) == one.in ? in_section_ + 1 : 1;
-    if (in_section_ > most_entries(one.in))
+    if (in_section_ > rules_of(one.in).most)
       return internal::refuse_beyond(errc::too_many_elements,
                                      "too many " + std::string{rules_of(one.in).name},
-                                     most_entries(one.in), "/key");
+                                     rules_of(one.in).most, "/key");
     last_key_ = stored_key;
     (rules_of(one.in).forks ? state.entry_bytes : state.own_bytes) +=
         one.key.size() + one.data.bytes().size();

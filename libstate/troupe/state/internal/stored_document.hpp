@@ -167,10 +167,6 @@ private:
   std::string_view bytes_;
 };
 
-inline std::size_t rest_size(value_view rest) {
-  return rest.size();
-}
-
 inline void write_rest(value_writer& out, value_view rest) {
   for (auto field = rest.children(); field.next();)
     out.raw(field.item());
