@@ -92,7 +92,7 @@ struct inspection {
                         + "; `troupe inspect --data " + options.data.string()
                         + " list` shows what is there",
                     exit_status::failed);
-    const auto session = restore_entity(stored->snapshot, stored->changes);
+    const auto session = join_entity(stored->parts);
     if (!session)
       return report(session.error());
     print(session_json(entity, *session, options.json ? json_layout::compact : json_layout::lines)
@@ -190,11 +190,7 @@ struct inspection {
 int inspect(const inspect_options& options) {
   if (!holds_store(options.data))
     return report(options.data.string() + " holds no store of Troupe", exit_status::damaged_store);
-  const auto fold = [](entity_kind, std::string_view snapshot,
-                       const std::vector<std::string>& changes) {
-    return fold_entity(snapshot, changes);
-  };
-  auto store = journal_store::open(options.data, journal_options{}, fold);
+  auto store = journal_store::open(options.data, journal_options{}, fold_entities());
   if (!store)
     return report(store.error().message, exit_status::of_open(store.error().code));
   return std::visit(inspection{*store, options}, options.what);

@@ -9,6 +9,7 @@
 #include <troupe/persistence/internal/lmdb.hpp>
 #include <troupe/persistence/store_actor.hpp>
 
+#include "../support/fold.hpp"
 #include <caf/actor_system.hpp>
 #include <caf/scoped_actor.hpp>
 #include <stdlib.h>
@@ -142,7 +143,7 @@ result through_actor(const std::filesystem::path& dir, std::size_t writers, doub
   caf::actor_system system{config};
   journal_options options;
   options.tail_bytes = 4ULL << 30;  // the append alone; materialising has a benchmark of its own
-  auto opened = journal_store::open(dir, options, keep_newest);
+  auto opened = journal_store::open(dir, options, testing::fold_texts(keep_newest));
   if (!opened) {
     std::fprintf(stderr, "%s\n", opened.error().message.c_str());
     std::exit(1);

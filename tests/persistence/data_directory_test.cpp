@@ -75,7 +75,7 @@ TEST_CASE("symbolic links are refused wherever they stand") {
   { const auto store = open(dir); }
   fs::create_directory_symlink(dir.store(), dir.path() / "link");
   for (const auto* name : {"link", "link/"}) {
-    const auto out = journal_store::open(dir.path() / name, {}, join);
+    const auto out = journal_store::open(dir.path() / name, {}, fold_texts(join));
     REQUIRE_FALSE(out);
     CHECK(out.error().code == errc::damaged);
     CHECK(has(out.error().message, "symbolic link"));

@@ -32,8 +32,8 @@ TEST_CASE("an entity that was never written is empty and starts at one") {
   auto store = open(dir);
   const auto stored = store.load(session_ref("nobody"));
   REQUIRE(stored);
-  CHECK(stored->snapshot.empty());
-  CHECK(stored->changes.empty());
+  CHECK(stored->parts.body.empty());
+  CHECK(stored->parts.changes.empty());
   CHECK(stored->sequence == 0);
   CHECK(commit(store, change_of("nobody", 2, "x")).error().code == errc::store_failed);
   CHECK(commit(store, change_of("nobody", 0, "x")).error().code == errc::store_failed);
@@ -123,9 +123,9 @@ TEST_CASE("materialising moves the watermark and changes no content and keeps th
     CHECK(store.stats().materialised == 40);
     CHECK(store.stats().tail_bytes == 0);
     CHECK(text_of(store, "a") == before);
-    CHECK(store.load(session_ref("a"))->changes.empty());
+    CHECK(store.load(session_ref("a"))->parts.changes.empty());
     REQUIRE(commit(store, change_of("a", 21, "21")));
-    CHECK(store.load(session_ref("a"))->changes.size() == 1);
+    CHECK(store.load(session_ref("a"))->parts.changes.size() == 1);
   }
   auto store = open(dir);
   CHECK(store.stats().position == 41);
@@ -232,14 +232,14 @@ TEST_CASE("a slice stays within its bytes and folds an entity over its whole tai
     CHECK(*store.materialise());
     CHECK(store.stats().materialised > 0);
     CHECK(store.stats().materialised < 20);
-    CHECK(store.load(session_ref("hot"))->changes.empty());
+    CHECK(store.load(session_ref("hot"))->parts.changes.empty());
     CHECK(store.load(session_ref("hot"))->sequence == 50);
-    CHECK(store.load(session_ref("cold50"))->changes.size() == 1);
+    CHECK(store.load(session_ref("cold50"))->parts.changes.size() == 1);
   }
   auto store =
       open(dir, options,
            counting);  // the journal behind the watermark has changes of `hot` that are covered
-  CHECK(store.load(session_ref("hot"))->changes.empty());
+  CHECK(store.load(session_ref("hot"))->parts.changes.empty());
   REQUIRE(commit(store, change_of("hot", 51, "y")));
   materialise_all_of(store);
   CHECK(folds == 1 + 50 + 1);
@@ -327,9 +327,9 @@ TEST_CASE("large payloads and empty ones come back byte for byte") {
   auto store = open(dir);
   auto stored = store.load(session_ref("a"));
   REQUIRE(stored);
-  CHECK(stored->changes == std::vector<std::string>{large, ""});
+  CHECK(stored->parts.changes == std::vector<std::string>{large, ""});
   materialise_all_of(store);
-  CHECK(store.load(session_ref("a"))->snapshot == large + ";;");
+  CHECK(store.load(session_ref("a"))->parts.body == large + ";;");
 }
 
 TEST_CASE("whatever is committed and materialised and reopened equals a model") {
@@ -398,17 +398,18 @@ TEST_CASE("whatever is committed and materialised and reopened equals a model") 
 }
 
 TEST_CASE("the index remembers entities without tail in bounded number and those with one always") {
+  using change = internal::newest_change;
   internal::tail_index index{100};
   for (int i = 0; i < 10'000; ++i)
-    index.remember("clean" + std::to_string(i), 1);
+    index.remember("clean" + std::to_string(i), {1, 2});
   CHECK(index.clean() <= 102);
-  CHECK(index.sequence("clean9999") == 1);
-  CHECK_FALSE(index.sequence("clean0").has_value());
+  CHECK(index.newest("clean9999") == change{1, 2});
+  CHECK_FALSE(index.newest("clean0").has_value());
   for (int i = 0; i < 1'000; ++i)
-    index.append(nullptr, "tail" + std::to_string(i), 7, 1);
+    index.append(nullptr, "tail" + std::to_string(i), {7, 5});
   CHECK(index.tails() == 1'000);
-  CHECK(index.sequence("tail0") == 7);
-  index.take_back(*index.find("tail0"));
+  CHECK(index.newest("tail0") == change{7, 5});
+  index.take_back(*index.find("tail0"), {6, 3});
   CHECK(index.find("tail0") == nullptr);
-  CHECK(index.sequence("tail0") == 6);
+  CHECK(index.newest("tail0") == change{6, 3});
 }

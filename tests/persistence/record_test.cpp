@@ -19,6 +19,7 @@ record sample() {
           .shard = 0x0a0b,
           .epoch = 0x1112131415161718,
           .sequence = 0x2122232425262728,
+          .previous = 0x3132333435363738,
           .name_space = hash_namespace("default"),
           .kind = entity_kind::team,
           .id = "an id",
@@ -62,13 +63,14 @@ TEST_CASE("a record has the bytes that docs/on-disk-format.md says") {
   // The checksum was computed by another program, from the document.
   CHECK(hex(encoded(sample()))
         == "54525045"                          // TRPE
-           "01" "01" "0000"                    // version, type, flags
+           "02" "01" "0000"                    // version, type, flags
            "07000000"                          // payload length
-           "88c33059"                        // checksum
+           "a70a1e6c"                        // checksum
            "1817161514131211"                  // epoch
            "2827262524232221"                  // sequence
            "37a8eec1ce19687d132fe29051dca629"  // SHA-256 of "default", first half
            "0b0a" "0500" "03" "000000"         // shard, id length, kind, zero
+           "3837363534333231"                  // previous
            "616e206964"                        // an id
            "7061796c6f6164");                  // payload
 }

@@ -26,7 +26,7 @@ struct fixture {
   answers seen;
 
   void start(journal_options options = small_map(), store_options how = {},
-             fold_function fold = join) {
+             text_fold fold = join) {
     how.detached = false;
     store = spawn_store(actors.system(), open(dir, options, std::move(fold)), std::move(how));
     actors.run();
@@ -185,7 +185,7 @@ TEST_CASE_FIXTURE(fixture,
   CHECK(stats().materialised == 120);
   CHECK(stats().tail_bytes == 0);
   stop();
-  CHECK(open(dir).load(session_ref("id7"))->snapshot == "x;x;x;");
+  CHECK(open(dir).load(session_ref("id7"))->parts.body == "x;x;x;");
 }
 
 TEST_CASE_FIXTURE(fixture, "materialise_all answers at once when there is nothing to do") {

@@ -7,6 +7,8 @@
 #include <troupe/persistence/internal/lmdb.hpp>
 #include <troupe/persistence/journal_store.hpp>
 
+#include "support/fold.hpp"
+
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -49,7 +51,11 @@ private:
 
 inline commit_request change_of(const std::string& id, std::uint64_t sequence,
                                 std::string payload) {
-  return {session_ref(id), sequence, std::move(payload)};
+  commit_request out;
+  out.entity = session_ref(id);
+  out.sequence = sequence;
+  out.payload = std::move(payload);
+  return out;
 }
 
 inline expected<std::string> join(entity_kind, std::string_view snapshot,
@@ -62,7 +68,7 @@ inline expected<std::string> join(entity_kind, std::string_view snapshot,
 
 /// What an entity holds, wherever the border between snapshot and changes is.
 inline std::string content(const stored_entity& stored) {
-  return *join(entity_kind::session, stored.snapshot, stored.changes);
+  return *join(entity_kind::session, stored.parts.body, stored.parts.changes);
 }
 
 inline journal_options small_map() {
@@ -73,12 +79,12 @@ inline journal_options small_map() {
 
 inline expected<journal_store> try_open(const memory_directory& dir,
                                         const journal_options& options = small_map(),
-                                        fold_function fold = join) {
-  return journal_store::open(dir.store(), options, std::move(fold));
+                                        text_fold fold = join) {
+  return journal_store::open(dir.store(), options, fold_texts(std::move(fold)));
 }
 
 inline journal_store open(const memory_directory& dir, const journal_options& options = small_map(),
-                          fold_function fold = join) {
+                          text_fold fold = join) {
   auto out = try_open(dir, options, std::move(fold));
   REQUIRE_MESSAGE(out, (out ? "" : out.error().message));
   return std::move(*out);

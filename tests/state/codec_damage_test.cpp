@@ -2,6 +2,7 @@
 
 #include "../support/allocations.hpp"
 #include "../support/entities.hpp"
+#include "../support/fold.hpp"
 #include "../support/golden.hpp"
 
 #include <limits>
@@ -144,26 +145,26 @@ TEST_CASE("changes fold into a snapshot wherever the cut between them is") {
   for (const auto& what : s.changes)
     stored.push_back(encode(what));
   const auto snapshot = encode(s.state());
-  CHECK(fold_entity("", stored) == snapshot);
+  CHECK(fold_whole("", stored) == snapshot);
   CHECK(*restore_entity("", stored) == s.state());
-  CHECK(fold_entity(snapshot, {}) == snapshot);
+  CHECK(fold_whole(snapshot, {}) == snapshot);
   for (auto cut = stored.begin(); cut != stored.end(); ++cut) {
-    const auto first = fold_entity("", {stored.begin(), cut});
+    const auto first = fold_whole("", {stored.begin(), cut});
     REQUIRE(first);
-    CHECK(fold_entity(*first, {cut, stored.end()}) == snapshot);
+    CHECK(fold_whole(*first, {cut, stored.end()}) == snapshot);
   }
 }
 
 TEST_CASE("a fold of nothing is an entity that never was") {
-  CHECK(fold_entity("", {}) == encode(entity_state{}));
+  CHECK(fold_whole("", {}) == encode(entity_state{}));
   CHECK(restore_entity("", {}) == entity_state{});
 }
 
 TEST_CASE("a fold that meets a damaged snapshot or change is refused") {
   const auto good = encode(busy_session().changes[0]);
-  CHECK(fold_entity("x", {good}).error().code == errc::damaged);
-  CHECK(fold_entity("", {good, "x"}).error().code == errc::damaged);
-  CHECK(fold_entity("", {"", good}).error().code == errc::damaged);
+  CHECK(fold_whole("x", {good}).error().code == errc::damaged);
+  CHECK(fold_whole("", {good, "x"}).error().code == errc::damaged);
+  CHECK(fold_whole("", {"", good}).error().code == errc::damaged);
   CHECK(restore_entity("x", {}).error().code == errc::damaged);
   CHECK(restore_entity("", {good, good + good}).error().code == errc::damaged);
 }

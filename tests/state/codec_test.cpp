@@ -1,6 +1,7 @@
 #include <troupe/state/codec.hpp>
 
 #include "../support/entities.hpp"
+#include "../support/fold.hpp"
 #include "../support/golden.hpp"
 
 #include <limits>
@@ -184,7 +185,7 @@ TEST_CASE("a document of a newer version is refused as newer_format") {
   CHECK(decode_entity(newer).error().message
         == "a snapshot has version 3; this build reads up to 2");
   CHECK(restore_entity(newer, {}).error().code == errc::newer_format);
-  CHECK(fold_entity(newer, {}).error().code == errc::newer_format);
+  CHECK(fold_whole(newer, {}).error().code == errc::newer_format);
   CHECK(restore_entity("", {newer}).error().code == errc::newer_format);
 }
 

@@ -66,13 +66,17 @@ public:
                 disk_->finish(request, promise);
               return promise;
             },
+            [](const commit_set&) -> caf::result<commit_receipt> {
+              return to_caf({errc::not_supported, "the fake disk takes no sets"});
+            },
             [this](const load_request& request) -> caf::result<stored_entity> {
               ++disk_->loads;
               while (!disk_->held.empty())  // a load sees every change that was sent before it
                 disk_->release_one();
               const auto& stored = disk_->changes[request.entity];
-              return stored_entity{{}, stored, stored.size() + disk_->sequence_lie};
+              return stored_entity{{{}, {}, stored}, stored.size() + disk_->sequence_lie, {}};
             },
+            [](const list_request&) { return listing{}; },
             [this](materialise_all) { ++disk_->folds; },
             [this](get_store_stats) -> caf::result<store_stats> {
               if (!disk_->held.empty())

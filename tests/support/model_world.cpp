@@ -3,6 +3,7 @@
 #include <troupe/state/codec.hpp>
 #include <troupe/state/json.hpp>
 
+#include "fold.hpp"
 #include "model_compare.hpp"
 
 #include <algorithm>
@@ -233,7 +234,7 @@ std::string world::check_replay(const twin& on) {
   std::string snapshot;
   std::vector<std::string> pending;
   const auto fold = [&] {
-    auto folded = fold_entity(snapshot, pending);
+    auto folded = fold_whole(snapshot, pending);
     snapshot = folded ? *std::move(folded) : folded.error().message;
     pending.clear();
     return folded.has_value();

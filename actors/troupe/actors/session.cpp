@@ -72,7 +72,7 @@ private:
   }
 
   void on_loaded(const stored_entity& stored) {
-    auto state = restore_entity(stored.snapshot, stored.changes);
+    auto state = join_entity(stored.parts);
     if (!state)
       return on_load_failed(std::move(state.error()));
     if (state->revision != stored.sequence)

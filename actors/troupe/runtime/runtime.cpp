@@ -26,11 +26,6 @@ timestamp system_clock_now() {
   return {std::chrono::duration_cast<std::chrono::milliseconds>(since).count()};
 }
 
-expected<std::string> fold(entity_kind, std::string_view snapshot,
-                           const std::vector<std::string>& changes) {
-  return fold_entity(snapshot, changes);
-}
-
 /// What measurement says (docs of CAF's own defaults: an idle node takes 16 % of a core).
 struct system_config : caf::actor_system_config {
   system_config() {
@@ -147,7 +142,7 @@ expected<std::unique_ptr<runtime>> runtime::open(runtime_options options) {
   journal_options journal;
   journal.tail_bytes = options.journal_tail_bytes;
   journal.covered_bytes = options.journal_kept_bytes;
-  auto store = journal_store::open(options.data, journal, fold);
+  auto store = journal_store::open(options.data, journal, fold_entities());
   if (!store)
     return tl::unexpected(std::move(store.error()));
   return std::unique_ptr<runtime>{

@@ -8,6 +8,8 @@
 
 #include <troupe/messages/caf_compat.hpp>
 #include <troupe/state/decide.hpp>
+#include <troupe/state/folding.hpp>
+#include <troupe/state/header.hpp>
 
 #include <caf/error.hpp>
 #include <caf/type_id.hpp>
@@ -37,6 +39,18 @@ struct commit_request {
   entity_ref entity;
   std::uint64_t sequence = 0;  ///< the entity's next revision
   std::string payload;         ///< `encode(change)`
+  /// Of a fork's first change, what it is made of: its parent at the revision it forked at. The
+  /// fork's sequence may then be any later one.
+  std::shared_ptr<const entity_parts> base{};
+  entity_ref parent{};  ///< with `base`: whose history it shares
+  /// Another entity and a revision of it to be kept until the next such: the fork that was merged.
+  std::optional<std::pair<entity_ref, std::uint64_t>> pin{};
+  std::uint32_t together = 0;  ///< so many requests behind this one are made with it: all or none
+};
+
+/// Changes of several entities that are made together. Each has one.
+struct commit_set {
+  std::vector<commit_request> changes;
 };
 
 /// Sent only after the transaction that holds the change returned from its sync.
@@ -46,13 +60,34 @@ struct commit_receipt {
 
 struct load_request {
   entity_ref entity;
+  std::optional<std::uint64_t> revision{};  ///< of an earlier state; absent: all there is
 };
 
-/// All that is stored of one entity. Both parts are empty when it was never written.
+/// What is stored of one entity. All parts are empty when it was never written.
 struct stored_entity {
-  std::string snapshot;              ///< `encode(state)` at some revision, or empty
-  std::vector<std::string> changes;  ///< `encode(change)` since, in order
-  std::uint64_t sequence = 0;        ///< revision of the newest change
+  stored_parts parts;
+  std::uint64_t sequence = 0;          ///< revision of the newest change
+  std::vector<std::string> answers{};  ///< `encode(kept_answer)`, without those of `parts.changes`
+};
+
+/// One page of a list of entities.
+struct list_request {
+  std::string name_space = "default";
+  entity_kind kind = entity_kind::session;
+  std::string after{};                                 ///< the id that the last page ended with
+  std::size_t limit = 100;                             ///< entities in a page
+  std::function<bool(const entity_header&)> wanted{};  ///< empty: all that live; must not block
+};
+inline constexpr std::size_t max_listed = 1'000;       // then: this many
+inline constexpr std::size_t max_looked_at = 100'000;  // by one page; then: it ends there
+
+struct listing {
+  struct row {
+    std::string id;
+    entity_header header;
+  };
+  std::vector<row> rows;
+  std::optional<std::string> next;  ///< `after` of the next page; absent: there is none
 };
 
 /// Folds the journal's tail into snapshots now, so that the next start has nothing to replay.
@@ -143,6 +178,9 @@ TROUPE_LOCAL_MESSAGE(troupe::ready_to_retire)
 TROUPE_LOCAL_MESSAGE(troupe::drain)
 TROUPE_LOCAL_MESSAGE(troupe::host_command)
 TROUPE_LOCAL_MESSAGE(troupe::host_read)
+TROUPE_LOCAL_MESSAGE(troupe::commit_set)
+TROUPE_LOCAL_MESSAGE(troupe::list_request)
+TROUPE_LOCAL_MESSAGE(troupe::listing)
 #undef TROUPE_LOCAL_MESSAGE
 
 // Ids are fixed by their order: append, never reorder.
@@ -165,6 +203,9 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(troupe, (troupe::drain))
   CAF_ADD_TYPE_ID(troupe, (troupe::host_command))
   CAF_ADD_TYPE_ID(troupe, (troupe::host_read))
+  CAF_ADD_TYPE_ID(troupe, (troupe::commit_set))
+  CAF_ADD_TYPE_ID(troupe, (troupe::list_request))
+  CAF_ADD_TYPE_ID(troupe, (troupe::listing))
 CAF_END_TYPE_ID_BLOCK(troupe)
 
 namespace troupe {
@@ -191,8 +232,9 @@ namespace troupe {
 /// anything of that entity that followed), `outcome_unknown`, `damaged`.
 using store_actor =
     caf::typed_actor<caf::result<commit_receipt>(commit_request),
-                     caf::result<stored_entity>(load_request), caf::result<void>(materialise_all),
-                     caf::result<store_stats>(get_store_stats)>;
+                     caf::result<commit_receipt>(commit_set),
+                     caf::result<stored_entity>(load_request), caf::result<listing>(list_request),
+                     caf::result<void>(materialise_all), caf::result<store_stats>(get_store_stats)>;
 
 /// One live conversation; the only writer of its state. Answers a command after its change is
 /// durable, commands in the order they came, several in flight. A failed commit takes back

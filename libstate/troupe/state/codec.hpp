@@ -37,9 +37,4 @@ expected<entity_state> decode_entity(std::string_view bytes);
 expected<entity_state> restore_entity(std::string_view snapshot,
                                       const std::vector<std::string>& changes);
 
-/// Folds changes into a snapshot, as the store does when it materialises. Errors: as
-/// `restore_entity`.
-expected<std::string> fold_entity(std::string_view snapshot,
-                                  const std::vector<std::string>& changes);
-
 }  // namespace troupe

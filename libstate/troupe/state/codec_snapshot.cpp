@@ -1,3 +1,4 @@
+#include <troupe/state/internal/snapshot_parts.hpp>
 #include <troupe/state/internal/stored_document.hpp>
 
 #include <limits>
@@ -7,7 +8,8 @@ namespace troupe {
 
 using namespace internal;
 
-std::string encode(const entity_state& state, std::size_t zstd_threshold) {
+std::string internal::encode_snapshot(const entity_state& state, complete_chunks where,
+                                      std::size_t zstd_threshold) {
   value_writer out;
   out.begin_array(14 + state.extra.view().size()).unsigned_integer(current_codec_version);
   out.unsigned_integer(number_of(state.status)).unsigned_integer(number_of(state.kind));
@@ -23,7 +25,12 @@ std::string encode(const entity_state& state, std::size_t zstd_threshold) {
   std::size_t chunks = 0;
   state.items.for_each_chunk([&](const packed_chunk&) { ++chunks; });
   out.begin_array(chunks);
-  state.items.for_each_chunk([&](const packed_chunk& chunk) { out.binary(chunk.bytes); });
+  state.items.for_each_chunk([&](const packed_chunk& chunk) {
+    if (chunk.sealed && where == complete_chunks::outside)
+      out.null();
+    else
+      out.binary(chunk.bytes);
+  });
   out.begin_array(state.entries.size() + state.own.size());
   for_each_stored_entry(state, [&](const std::string& key, const entry& held) {
     out.begin_array(5).unsigned_integer(number_of(section_of(key))).string(key_of(key));
@@ -33,7 +40,16 @@ std::string encode(const entity_state& state, std::size_t zstd_threshold) {
   return compressed(out.take(), zstd_threshold);
 }
 
+std::string encode(const entity_state& state, std::size_t zstd_threshold) {
+  return encode_snapshot(state, complete_chunks::inside, zstd_threshold);
+}
+
 expected<entity_state> decode_entity(std::string_view bytes) {
+  return decode_snapshot(bytes, {});
+}
+
+expected<entity_state> internal::decode_snapshot(std::string_view bytes,
+                                                 std::span<const std::string_view> outside) {
   const auto stored = document::open(bytes, "a snapshot");
   if (!stored)
     return tl::unexpected(stored.error());
@@ -58,9 +74,15 @@ expected<entity_state> decode_entity(std::string_view bytes) {
   bool ok = fields.ok() && (out.redo.is_null() || out.redo.type() == value_type::array);
   std::vector<std::string_view> packed;
   for (auto chunk = chunks.children(); ok && chunk.next();) {
-    ok = chunk.item().type() == value_type::binary;
-    packed.push_back(chunk.item().as_binary().value_or(""));
+    if (chunk.item().is_null() && !outside.empty()) {
+      packed.push_back(outside.front());
+      outside = outside.subspan(1);
+    } else {
+      ok = chunk.item().type() == value_type::binary;
+      packed.push_back(chunk.item().as_binary().value_or(""));
+    }
   }
+  ok = ok && outside.empty();
   if (ok && !packed.empty()) {
     auto items = history::from_chunks(packed, item_depth);
     if (!items)
@@ -104,14 +126,6 @@ expected<entity_state> restore_entity(std::string_view snapshot,
     state = evolve(std::move(state), *what);
   }
   return state;
-}
-
-expected<std::string> fold_entity(std::string_view snapshot,
-                                  const std::vector<std::string>& changes) {
-  auto state = restore_entity(snapshot, changes);
-  if (!state)
-    return tl::unexpected(state.error());
-  return encode(*state);
 }
 
 }  // namespace troupe

@@ -1,38 +1,55 @@
 #include <troupe/persistence/internal/bytes.hpp>
 #include <troupe/persistence/internal/journal_impl.hpp>
 
+#include <algorithm>
 #include <ranges>
 
 namespace troupe {
 
+using internal::newest_change;
 using internal::record;
+using internal::record_type;
 
 /// One transaction on its way. What it did to the index is taken back unless it is committed.
 struct journal_store::impl::batch {
+  struct appended_change {
+    internal::tail_index::node* entry;
+    newest_change before;
+  };
+
   impl& self;
   lmdb::transaction txn;
   std::optional<lmdb::cursor> journal;
-  std::vector<internal::tail_index::node*> appended;
+  std::vector<appended_change> appended;
+  std::uint64_t records = 0;
   std::uint64_t bytes = 0;
+  std::uint64_t logs;
+  std::optional<error> spoilt;  // half of a request is written: nothing may be committed
 
-  explicit batch(impl& owner) : self{owner}, txn{lmdb::transaction::write(owner.env)} {
+  explicit batch(impl& owner)
+      : self{owner},
+        txn{lmdb::transaction::write(owner.env)},
+        logs{owner.logs} {
     journal.emplace(txn, owner.dbs.journal);
   }
   batch(const batch&) = delete;
   batch& operator=(const batch&) = delete;
   ~batch() {
     self.name_spaces.aborted();
-    for (auto* entry : appended | std::views::reverse)
-      self.index.take_back(*entry);
+    for (const auto& [entry, before] : appended | std::views::reverse)
+      self.index.take_back(*entry, before);
   }
 
   void commit() {
     journal.reset();
+    if (logs != self.logs)
+      internal::write_number(txn, self.dbs.meta, internal::meta_key::logs, logs);
     self.finish(txn);
     self.name_spaces.committed();
-    self.position += appended.size();
-    self.changes += appended.size();
+    self.position += records;
+    self.committed += appended.size();
     self.tail_bytes += bytes;
+    self.logs = logs;
     ++self.commits;
     appended.clear();
   }
@@ -54,56 +71,170 @@ expected<void> check_request(const commit_request& request) {
 
 std::uint64_t bytes_of(std::span<const commit_request> requests) {
   std::uint64_t sum = 0;
-  for (const auto& request : requests)
+  for (const auto& request : requests) {
     sum += internal::record_header_bytes + request.entity.id.size() + request.payload.size();
+    if (request.base) {
+      sum += request.base->header.size() + request.base->body.size();
+      for (const auto chunk : request.base->chunks)  // where none is shared
+        sum += chunk.size();
+    }
+  }
   return sum;
+}
+
+/// A fork's first change may be any later one than what its id held before.
+expected<void> check_follows(const commit_request& request, std::uint64_t stored) {
+  if (request.base ? request.sequence > stored : request.sequence == stored + 1)
+    return {};
+  return unexpected{error{errc::store_failed,
+                          "change " + std::to_string(request.sequence) + " of "
+                              + to_string(request.entity) + " does not follow the stored revision "
+                              + std::to_string(stored)
+                              + ": the write before it failed, or somebody else wrote",
+                          {},
+                          stored}};
 }
 
 }  // namespace
 
 /// The hot path: one append at the journal's end. Only an entity that nothing in memory knows is
-/// looked up on disk.
-expected<commit_receipt> journal_store::impl::append(batch& to, const commit_request& request) {
-  if (auto fine = check_request(request); !fine)
-    return unexpected{fine.error()};
-  const auto& hash = name_spaces.store(to.txn, dbs, request.entity.name_space);
-  const auto key = internal::entity_key(hash, request.entity.kind, request.entity.id);
-  auto* known = index.find(key);
-  std::uint64_t stored = 0;
-  if (known != nullptr) {
-    stored = known->second.sequence;
-  } else if (const auto clean = index.sequence(key)) {
-    stored = *clean;
-  } else {
-    const auto found = stored_sequence(to.txn, key, internal::verify::checksum);
-    if (!found)
-      return unexpected{found.error()};
-    stored = *found;
+/// looked up on disk. A group is written only when nothing of it is refused.
+expected<void> journal_store::impl::append(batch& to, std::span<const commit_request> group,
+                                           std::vector<expected<commit_receipt>>& results) {
+  struct ready {
+    std::string key;
+    internal::tail_index::node* known;
+    newest_change before;
+    record what;
+  };
+  std::vector<ready> out;
+  out.reserve(group.size());
+  std::size_t inner_bytes = 0;
+  for (const auto& request : group) {
+    if (auto fine = check_request(request); !fine)
+      return fine;
+    const auto& hash = name_spaces.store(to.txn, dbs, request.entity.name_space);
+    auto key = internal::entity_key(hash, request.entity.kind, request.entity.id);
+    if (std::any_of(out.begin(), out.end(), [&](const ready& x) { return x.key == key; }))
+      return fail(errc::store_failed, "a set names " + to_string(request.entity) + " twice");
+    auto* known = index.find(key);
+    newest_change before;
+    if (known != nullptr) {
+      before = known->second.newest();
+    } else {
+      const auto newest = newest_of(to.txn, key, internal::verify::checksum);
+      if (!newest)
+        return unexpected{newest.error()};
+      before = *newest;
+    }
+    if (auto fine = check_follows(request, before.sequence); !fine)
+      return fine;
+    const record what{.type = record_type::change,
+                      .shard = 0,
+                      .epoch = epoch,
+                      .sequence = request.sequence,
+                      .previous = before.position,
+                      .name_space = hash,
+                      .kind = request.entity.kind,
+                      .id = request.entity.id,
+                      .payload = request.payload};
+    inner_bytes += internal::encoded_size(what);
+    out.push_back({std::move(key), known, before, what});
   }
-  if (request.sequence != stored + 1)
-    return unexpected{error{errc::store_failed,
-                            "change " + std::to_string(request.sequence) + " of "
-                                + to_string(request.entity)
-                                + " does not follow the stored revision " + std::to_string(stored)
-                                + ": the write before it failed, or somebody else wrote",
-                            {},
-                            stored}};
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    if (group[i].base)
+      if (auto done = begin_fork(to, out[i].key, out[i].what.name_space, group[i]); !done) {
+        to.spoilt = {errc::store_failed, to_string(group[i].entity) + " cannot be forked from "
+                                             + to_string(group[i].parent) + ": "
+                                             + done.error().message};
+        return done;
+      }
+    if (const auto& pin = group[i].pin) {
+      const auto& hash = name_spaces.store(to.txn, dbs, pin->first.name_space);
+      internal::write_number(to.txn, dbs.pins,
+                             internal::entity_key(hash, pin->first.kind, pin->first.id),
+                             pin->second);
+    }
+  }
 
-  const record out{.type = internal::record_type::change,
-                   .shard = 0,
-                   .epoch = epoch,
-                   .sequence = request.sequence,
-                   .name_space = hash,
-                   .kind = request.entity.kind,
-                   .id = request.entity.id,
-                   .payload = request.payload};
-  const auto at = position + to.appended.size() + 1;
-  const auto size = internal::encoded_size(out);
-  const auto journal_key = internal::be64(at);
-  internal::encode_record(to.journal->append(journal_key, size), journal_key, out);
-  to.appended.push_back(&index.append(known, key, request.sequence, at));
+  const auto at = position + to.records + 1;
+  const auto key = internal::be64(at);
+  auto size = inner_bytes;
+  if (out.size() == 1) {
+    internal::encode_record(to.journal->append(key, size), key, out.front().what);
+  } else {
+    std::string payload(inner_bytes, '\0');
+    auto* inner = payload.data();
+    for (const auto& one : out) {
+      internal::encode_record(inner, key, one.what);
+      inner += internal::encoded_size(one.what);
+    }
+    auto what = out.front().what;
+    what.type = record_type::set;
+    what.payload = payload;
+    size = internal::encoded_size(what);
+    internal::encode_record(to.journal->append(key, size), key, what);
+  }
+  for (auto& one : out) {
+    auto& entry = index.append(one.known, one.key, {one.what.sequence, at});
+    to.appended.push_back({&entry, one.before});
+    results.emplace_back(commit_receipt{at});
+  }
+  ++to.records;
   to.bytes += size;
-  return commit_receipt{at};
+  return {};
+}
+
+/// The fork's own first body: its parent's, which shares the parent's chunks. What its id answered
+/// in an earlier life, and is folded no more, is kept.
+expected<void> journal_store::impl::begin_fork(batch& to, std::string_view key,
+                                               const internal::namespace_hash& hash,
+                                               const commit_request& request) {
+  const auto& base = *request.base;
+  const auto& parent_hash = name_spaces.store(to.txn, dbs, request.parent.name_space);
+  const auto parent_key = internal::entity_key(parent_hash, request.parent.kind, request.parent.id);
+  const auto before = read_known(to.txn, key, internal::verify::checksum);
+  if (!before)
+    return unexpected{before.error()};
+  const auto parent = read_known(to.txn, parent_key, internal::verify::checksum);
+  if (!parent)
+    return unexpected{parent.error()};
+  const auto shared = read_body(to.txn, dbs.snapshots, parent_key);
+  if (!shared)
+    return unexpected{shared.error()};
+
+  const record what{.epoch = epoch,
+                    .sequence = request.sequence - 1,
+                    .name_space = hash,
+                    .kind = request.entity.kind,
+                    .id = request.entity.id,
+                    .payload = {}};
+  if (const auto* tail = index.find(key)) {
+    const auto stored = read_entity(to.txn, key, &tail->second);
+    if (!stored)
+      return unexpected{stored.error()};
+    const auto made = fold(request.entity.kind, stored->parts);
+    if (!made)
+      return unexpected{made.error()};
+    if (auto done = write_answers(to.txn, key, what, made->answers); !done)
+      return done;
+  }
+  internal::entity_head head{.position = before->head.position,
+                             .base = request.sequence - 1,
+                             .first_revision = request.sequence,
+                             .logs = parent->head.logs};
+  if (auto done = internal::hold_logs(to.txn, dbs, head.logs); !done)
+    return done;
+  if (auto done = internal::release_logs(to.txn, dbs, before->head.logs); !done)
+    return done;
+  const auto chunks = internal::place_chunks(
+      to.txn, dbs, base.chunks, {*shared ? (**shared).chunks : internal::chunk_list{}, {}}, head,
+      to.logs);
+  if (!chunks)
+    return unexpected{chunks.error()};
+  write_body(to.txn, dbs.snapshots, key, what, encode(*chunks), base.body);
+  write_known(to.txn, key, what, head, base.header);
+  return {};
 }
 
 std::vector<expected<commit_receipt>> journal_store::impl::commit(
@@ -114,11 +245,19 @@ std::vector<expected<commit_receipt>> journal_store::impl::commit(
   try {
     env.reserve(bytes_of(requests));
     batch current{*this};
-    for (const auto& request : requests)
-      results.push_back(append(current, request));
-    if (!current.appended.empty())
-      current.commit();
-    return results;
+    for (auto rest = requests; !rest.empty();) {
+      const auto group =
+          rest.first(std::min<std::size_t>(rest.size(), std::size_t{1} + rest.front().together));
+      if (auto done = append(current, group, results); !done)
+        results.resize(results.size() + group.size(), unexpected{done.error()});
+      rest = rest.subspan(group.size());
+    }
+    if (!current.spoilt) {
+      if (!current.appended.empty())
+        current.commit();
+      return results;
+    }
+    why = *current.spoilt;
   } catch (const lmdb::failure& what) {
     if (failure)
       why = {errc::outcome_unknown, failure->message};

@@ -1,9 +1,12 @@
 #include <troupe/persistence/internal/bytes.hpp>
 #include <troupe/persistence/internal/journal_impl.hpp>
 
+#include <algorithm>
+
 namespace troupe {
 
 using internal::decode_record;
+using internal::newest_change;
 using internal::record;
 using internal::record_type;
 
@@ -13,8 +16,10 @@ unexpected at_record(std::uint64_t at, const error& what) {
   return fail(what.code, "journal record " + std::to_string(at) + ": " + what.message);
 }
 
-unexpected at_snapshot(std::string_view key, const error& what) {
-  return fail(what.code, "snapshot of " + std::string{key.substr(17)} + ": " + what.message);
+unexpected at_entity(std::string_view what, std::string_view key, const error& why) {
+  return fail(why.code, std::string{what} + " of "
+                            + std::string{key.substr(std::min<std::size_t>(17, key.size()))} + ": "
+                            + why.message);
 }
 
 std::string key_of(const record& of) {
@@ -23,168 +28,45 @@ std::string key_of(const record& of) {
 
 }  // namespace
 
-expected<record> journal_store::impl::read_change(std::uint64_t at, std::string_view bytes) {
-  auto out = decode_record(internal::be64(at), bytes, record_type::change);
-  return out ? out : at_record(at, out.error());
-}
+// The journal ------------------------------------------------------------------------------------
 
-expected<void> journal_store::impl::replay() {
-  auto found = internal::find_layout(env);
-  if (!found)
-    return unexpected{found.error()};
-  dbs = *found;
-  auto txn = lmdb::transaction::read(env);
-  const auto stored_watermark = internal::read_number(txn, dbs.meta, internal::meta_key::watermark);
-  if (!stored_watermark)
-    return unexpected{stored_watermark.error()};
-  const auto stored_epoch = internal::read_number(txn, dbs.meta, internal::meta_key::epoch);
-  if (!stored_epoch)
-    return unexpected{stored_epoch.error()};
-  const auto stored_first = internal::read_number(txn, dbs.meta, internal::meta_key::first);
-  if (!stored_first)
-    return unexpected{stored_first.error()};
-  const auto stored_covered = internal::read_number(txn, dbs.meta, internal::meta_key::covered);
-  if (!stored_covered)
-    return unexpected{stored_covered.error()};
-  position = watermark = *stored_watermark;
-  first = *stored_first;
-  covered = *stored_covered;
-  epoch = *stored_epoch;
-
-  lmdb::cursor journal{txn, dbs.journal};
-  if (const auto oldest = journal.first();
-      first > watermark + 1
-      || (oldest ? oldest->key != internal::be64(first) : first != watermark + 1))
-    return fail(errc::damaged, "the journal does not begin at record " + std::to_string(first));
-  for (auto at = journal.seek(internal::be64(watermark + 1)); at; at = journal.next()) {
-    if (at->key.size() != 8 || internal::get_be64(at->key) != position + 1)
-      return fail(errc::damaged, "journal record " + std::to_string(position + 1) + " is missing");
-    const auto change = read_change(++position, at->value);
+expected<std::vector<record>> journal_store::impl::read_changes(std::uint64_t at,
+                                                                std::string_view bytes) {
+  const auto key = internal::be64(at);
+  const auto outer = decode_record(
+      key, bytes,
+      internal::type_of(bytes) == record_type::set ? record_type::set : record_type::change);
+  if (!outer)
+    return at_record(at, outer.error());
+  if (outer->type == record_type::change)
+    return std::vector{*outer};
+  const auto inner = internal::split_set(outer->payload);
+  if (!inner)
+    return at_record(at, inner.error());
+  std::vector<record> out;
+  for (const auto one : *inner) {
+    const auto change = decode_record(key, one, record_type::change);
     if (!change)
-      return unexpected{change.error()};
-    tail_bytes += at->value.size();
-    const auto key = key_of(*change);
-    auto* known = index.find(key);
-    auto newest = index.sequence(key);
-    if (!newest) {
-      // Only the head, so that a start does not read snapshots: one that is damaged is the error of
-      // its entity, when it is loaded.
-      const auto snapshot = stored_sequence(txn, key, internal::verify::header);
-      if (!snapshot)
-        return unexpected{snapshot.error()};
-      index.remember(key, *snapshot);
-      newest = *snapshot;
-    }
-    if (change->sequence <= *newest && known == nullptr)
-      continue;  // its snapshot covers it
-    if (change->sequence != *newest + 1)
-      return at_record(position,
-                       {errc::damaged, "change " + std::to_string(change->sequence) + " of "
-                                           + std::string{change->id} + " follows revision "
-                                           + std::to_string(*newest)});
-    index.append(known, key, change->sequence, position);
+      return at_record(at, change.error());
+    out.push_back(*change);
   }
-  if (const auto last = journal.last(); last && internal::get_be64(last->key) > position)
-    return fail(errc::damaged, "the journal has records behind a gap");
-  return {};
+  if (out.size() < 2)
+    return at_record(at, {errc::damaged, "a set has at least two changes"});
+  return out;
 }
 
-expected<std::uint64_t> journal_store::impl::stored_sequence(lmdb::transaction& txn,
-                                                             std::string_view key,
-                                                             internal::verify depth) {
-  const auto bytes = txn.get(dbs.snapshots, key);
+expected<record> journal_store::impl::find_change(lmdb::transaction& txn, std::uint64_t at,
+                                                  std::string_view key) {
+  const auto bytes = txn.get(dbs.journal, internal::be64(at));
   if (!bytes)
-    return 0;
-  const auto snapshot = decode_record(key, *bytes, record_type::snapshot, depth);
-  if (!snapshot)
-    return at_snapshot(key, snapshot.error());
-  return snapshot->sequence;
-}
-
-expected<stored_entity> journal_store::impl::read_entity(lmdb::transaction& txn,
-                                                         std::string_view key,
-                                                         const internal::tail_entry* tail) {
-  stored_entity out;
-  if (const auto bytes = txn.get(dbs.snapshots, key)) {
-    const auto snapshot = decode_record(key, *bytes, record_type::snapshot);
-    if (!snapshot)
-      return at_snapshot(key, snapshot.error());
-    out.snapshot = snapshot->payload;
-    out.sequence = snapshot->sequence;
-  }
-  if (tail == nullptr)
-    return out;
-  out.changes.reserve(tail->positions.size());
-  for (const auto at : tail->positions) {
-    const auto bytes = txn.get(dbs.journal, internal::be64(at));
-    if (!bytes)
-      return at_record(at, {errc::damaged, "it is missing"});
-    const auto change = read_change(at, *bytes);
-    if (!change)
-      return unexpected{change.error()};
-    if (key_of(*change) != key || change->sequence != out.sequence + 1)
-      return at_record(at, {errc::damaged, "it is not the change that the index says"});
-    out.changes.emplace_back(change->payload);
-    out.sequence = change->sequence;
-  }
-  return out;
-}
-
-expected<stored_entity> journal_store::impl::load(const entity_ref& entity) {
-  const auto key =
-      internal::entity_key(name_spaces.hash_of(entity.name_space), entity.kind, entity.id);
-  if (entity.id.empty() || entity.id.size() > max_id_bytes)
-    return fail(errc::bad_id, "an id has 1 to 256 bytes");
-  auto txn = lmdb::transaction::read(env);
-  const auto* known = index.find(key);
-  auto out = read_entity(txn, key, known == nullptr ? nullptr : &known->second);
-  if (!out)
-    return unexpected{error{out.error().code, to_string(entity) + ": " + out.error().message}};
-  if (known == nullptr)
-    index.remember(key, out->sequence);  // so that the next commit finds it in memory
-  return out;
-}
-
-expected<void> journal_store::impl::for_each_entity(
-    const std::function<bool(const entity_ref&, std::uint64_t)>& next) {
-  auto txn = lmdb::transaction::read(env);
-  const auto tails = index.sorted();
-  auto tail = tails.begin();
-  lmdb::cursor snapshots{txn, dbs.snapshots};
-  const auto hand_out = [&](std::string_view key, std::uint64_t sequence) -> expected<bool> {
-    internal::namespace_hash hash{};
-    std::copy_n(key.begin(), hash.size(), hash.begin());
-    auto name = name_spaces.name_of(txn, dbs, hash);
-    if (!name)
-      return at_snapshot(key, name.error());
-    const auto kind = static_cast<entity_kind>(static_cast<unsigned char>(key[hash.size()]));
-    return next({std::move(*name), kind, std::string{key.substr(hash.size() + 1)}}, sequence);
-  };
-  for (auto at = snapshots.first(); at || tail != tails.end();) {
-    expected<bool> more = true;
-    if (!at || (tail != tails.end() && (*tail)->first < at->key)) {
-      more = hand_out((*tail)->first, (*tail)->second.sequence);
-      ++tail;
-    } else {
-      const auto snapshot =
-          at->key.size() < 18
-              ? fail(errc::damaged, "its key is too short")
-              : decode_record(at->key, at->value, record_type::snapshot, internal::verify::header);
-      if (!snapshot)
-        return at_snapshot(at->key.size() < 18 ? std::string_view{"?????????????????"} : at->key,
-                           snapshot.error());
-      const bool both = tail != tails.end() && (*tail)->first == at->key;
-      more = hand_out(at->key, both ? (*tail)->second.sequence : snapshot->sequence);
-      if (both)
-        ++tail;
-      at = snapshots.next();
-    }
-    if (!more)
-      return unexpected{more.error()};
-    if (!*more)
-      break;
-  }
-  return {};
+    return at_record(at, {errc::damaged, "it is missing"});
+  const auto changes = read_changes(at, *bytes);
+  if (!changes)
+    return unexpected{changes.error()};
+  for (const auto& change : *changes)
+    if (key_of(change) == key)
+      return change;
+  return at_record(at, {errc::damaged, "it is not the change that the index says"});
 }
 
 expected<void> journal_store::impl::for_each_record(
@@ -195,21 +77,225 @@ expected<void> journal_store::impl::for_each_record(
     const auto here = internal::get_be64(at->key);
     if (here > to)
       break;
-    const auto change = read_change(here, at->value);
-    if (!change)
-      return unexpected{change.error()};
-    auto name = name_spaces.name_of(txn, dbs, change->name_space);
-    if (!name)
-      return at_record(here, name.error());
-    if (!next({here,
-               change->sequence,
-               change->epoch,
-               change->shard,
-               {std::move(*name), change->kind, std::string{change->id}},
-               change->payload}))
-      break;
+    const auto changes = read_changes(here, at->value);
+    if (!changes)
+      return unexpected{changes.error()};
+    for (const auto& change : *changes) {
+      auto name = name_spaces.name_of(txn, dbs, change.name_space);
+      if (!name)
+        return at_record(here, name.error());
+      if (!next({here,
+                 change.sequence,
+                 change.epoch,
+                 change.shard,
+                 {std::move(*name), change.kind, std::string{change.id}},
+                 change.payload}))
+        return {};
+    }
   }
   return {};
+}
+
+// The start --------------------------------------------------------------------------------------
+
+expected<void> journal_store::impl::replay() {
+  auto found = internal::find_layout(env);
+  if (!found)
+    return unexpected{found.error()};
+  dbs = *found;
+  auto txn = lmdb::transaction::read(env);
+  using number = std::pair<std::string_view, std::uint64_t*>;
+  for (const auto& [name, to] :
+       {number{internal::meta_key::watermark, &watermark},
+        number{internal::meta_key::epoch, &epoch}, number{internal::meta_key::first, &first},
+        number{internal::meta_key::covered, &covered}, number{internal::meta_key::logs, &logs}}) {
+    const auto stored = internal::read_number(txn, dbs.meta, name);
+    if (!stored)
+      return unexpected{stored.error()};
+    *to = *stored;
+  }
+  position = watermark;
+
+  lmdb::cursor journal{txn, dbs.journal};
+  if (const auto oldest = journal.first();
+      first > watermark + 1
+      || (oldest ? oldest->key != internal::be64(first) : first != watermark + 1))
+    return fail(errc::damaged, "the journal does not begin at record " + std::to_string(first));
+  for (auto at = journal.seek(internal::be64(watermark + 1)); at; at = journal.next()) {
+    if (at->key.size() != 8 || internal::get_be64(at->key) != position + 1)
+      return fail(errc::damaged, "journal record " + std::to_string(position + 1) + " is missing");
+    const auto read = read_changes(++position, at->value);
+    if (!read)
+      return unexpected{read.error()};
+    tail_bytes += at->value.size();
+    for (const auto& change : *read) {
+      const auto key = key_of(change);
+      auto* known = index.find(key);
+      const auto newest = newest_of(txn, key, internal::verify::header);
+      if (!newest)
+        return unexpected{newest.error()};
+      if (change.sequence <= newest->sequence && known == nullptr)
+        continue;  // its snapshot covers it
+      if (change.sequence != newest->sequence + 1)
+        return at_record(position,
+                         {errc::damaged, "change " + std::to_string(change.sequence) + " of "
+                                             + std::string{change.id} + " follows revision "
+                                             + std::to_string(newest->sequence)});
+      index.append(known, key, {change.sequence, position});
+    }
+  }
+  if (const auto last = journal.last(); last && internal::get_be64(last->key) > position)
+    return fail(errc::damaged, "the journal has records behind a gap");
+  return {};
+}
+
+/// From memory, or from the entity's record and then remembered. A start does not verify what it
+/// does not need: a damaged record is the error of its entity, when it is loaded.
+expected<newest_change> journal_store::impl::newest_of(lmdb::transaction& txn, std::string_view key,
+                                                       internal::verify depth) {
+  if (const auto known = index.newest(key))
+    return *known;
+  const auto stored = read_known(txn, key, depth);
+  if (!stored)
+    return unexpected{stored.error()};
+  const newest_change out{stored->revision, stored->head.position};
+  index.remember(key, out);
+  return out;
+}
+
+// Entities ---------------------------------------------------------------------------------------
+
+expected<journal_store::impl::known_entity> journal_store::impl::read_known(
+    lmdb::transaction& txn, std::string_view key, internal::verify depth) {
+  const auto bytes = txn.get(dbs.entities, key);
+  if (!bytes)
+    return known_entity{};
+  const auto stored = decode_record(key, *bytes, record_type::entity, depth);
+  if (!stored)
+    return at_entity("the record", key, stored.error());
+  auto header = stored->payload;
+  auto head = internal::take_head(header);
+  if (!head)
+    return at_entity("the record", key, head.error());
+  return known_entity{stored->sequence, std::move(*head), std::string{header}};
+}
+
+expected<std::optional<journal_store::impl::stored_body>> journal_store::impl::read_body(
+    lmdb::transaction& txn, lmdb::dbi from, std::string_view key) {
+  const auto bytes = txn.get(from, key);
+  if (!bytes)
+    return std::nullopt;
+  const auto stored = decode_record(key, *bytes, record_type::snapshot);
+  if (!stored)
+    return at_entity("snapshot", key, stored.error());
+  auto body = stored->payload;
+  auto chunks = internal::take_chunks(body);
+  if (!chunks)
+    return at_entity("snapshot", key, chunks.error());
+  return stored_body{stored->sequence, std::move(*chunks), std::string{body}};
+}
+
+expected<void> journal_store::impl::add_body(lmdb::transaction& txn, const stored_body& from,
+                                             stored_entity& to) {
+  to.sequence = from.revision;
+  to.parts.body = from.body;
+  to.parts.chunks.reserve(from.chunks.size());
+  for (std::size_t i = 0; i < from.chunks.size(); ++i) {
+    auto chunk = internal::read_chunk(txn, dbs, from.chunks[i], i);
+    if (!chunk)
+      return unexpected{chunk.error()};
+    to.parts.chunks.push_back(*std::move(chunk));
+  }
+  return {};
+}
+
+expected<stored_entity> journal_store::impl::read_entity(lmdb::transaction& txn,
+                                                         std::string_view key,
+                                                         const internal::tail_entry* tail) {
+  stored_entity out;
+  const auto body = read_body(txn, dbs.snapshots, key);
+  if (!body)
+    return unexpected{body.error()};
+  if (*body)
+    if (auto done = add_body(txn, **body, out); !done)
+      return unexpected{done.error()};
+  if (tail == nullptr)
+    return out;
+  out.parts.changes.reserve(tail->positions.size());
+  for (const auto at : tail->positions) {
+    const auto change = find_change(txn, at, key);
+    if (!change)
+      return unexpected{change.error()};
+    if (change->sequence <= out.sequence)
+      continue;  // of what its id held before it became a fork
+    if (change->sequence != out.sequence + 1)
+      return at_record(at, {errc::damaged, "it is not the change that the index says"});
+    out.parts.changes.emplace_back(change->payload);
+    out.sequence = change->sequence;
+  }
+  return out;
+}
+
+expected<std::vector<std::string>> journal_store::impl::read_answers(lmdb::transaction& txn,
+                                                                     std::string_view key) {
+  std::vector<std::string> out;
+  const auto prefix = internal::parts_of(key);
+  lmdb::cursor answers{txn, dbs.answers};
+  for (auto at = answers.seek(prefix); at && at->key.starts_with(prefix); at = answers.next()) {
+    const auto stored = decode_record(at->key, at->value, record_type::answer);
+    if (!stored)
+      return at_entity("an answer", key, stored.error());
+    out.emplace_back(stored->payload);
+  }
+  return out;
+}
+
+namespace {
+
+template <class Read>
+expected<stored_entity> of_entity(const entity_ref& entity, Read read) {
+  if (entity.id.empty() || entity.id.size() > max_id_bytes)
+    return fail(errc::bad_id, "an id has 1 to 256 bytes");
+  expected<stored_entity> out = read();
+  if (!out)
+    return unexpected{error{out.error().code, to_string(entity) + ": " + out.error().message}};
+  return out;
+}
+
+}  // namespace
+
+expected<stored_entity> journal_store::impl::load(const entity_ref& entity) {
+  return of_entity(entity, [&]() -> expected<stored_entity> {
+    const auto key =
+        internal::entity_key(name_spaces.hash_of(entity.name_space), entity.kind, entity.id);
+    auto txn = lmdb::transaction::read(env);
+    const auto* known = index.find(key);
+    auto out = read_entity(txn, key, known == nullptr ? nullptr : &known->second);
+    if (!out)
+      return out;
+    auto answers = read_answers(txn, key);
+    if (!answers)
+      return unexpected{answers.error()};
+    out->answers = *std::move(answers);
+    const auto newest = newest_of(
+        txn, key, internal::verify::checksum);  // and so the next commit finds it in memory
+    if (!newest)
+      return unexpected{newest.error()};
+    if (newest->sequence != out->sequence)
+      return fail(errc::damaged, "its body is at revision " + std::to_string(out->sequence)
+                                     + ", its record at " + std::to_string(newest->sequence));
+    return out;
+  });
+}
+
+expected<stored_entity> journal_store::impl::load_at(const entity_ref& entity,
+                                                     std::uint64_t revision) {
+  return of_entity(entity, [&] {
+    const auto key =
+        internal::entity_key(name_spaces.hash_of(entity.name_space), entity.kind, entity.id);
+    auto txn = lmdb::transaction::read(env);
+    return read_at(txn, key, revision);
+  });
 }
 
 }  // namespace troupe

@@ -109,8 +109,20 @@ expected<stored_entity> journal_store::load(const entity_ref& entity) {
   return guarded(*impl_, [&] { return impl_->load(entity); });
 }
 
-expected<bool> journal_store::compact() {
-  return guarded(*impl_, [&] { return impl_->compact(); });
+expected<stored_entity> journal_store::load_at(const entity_ref& entity, std::uint64_t revision) {
+  return guarded(*impl_, [&] { return impl_->load_at(entity, revision); });
+}
+
+expected<void> journal_store::materialise(const entity_ref& entity) {
+  return guarded(*impl_, [&] { return impl_->materialise(entity); });
+}
+
+expected<bool> journal_store::compact(std::uint64_t keep_from) {
+  return guarded(*impl_, [&] { return impl_->compact(keep_from); });
+}
+
+expected<listing> journal_store::list(const list_request& request) {
+  return guarded(*impl_, [&] { return impl_->list(request); });
 }
 
 expected<bool> journal_store::materialise() {
@@ -144,7 +156,7 @@ store_stats journal_store::stats() const {
           .covered_bytes = impl_->covered,
           .tail_bytes = impl_->tail_bytes,
           .commits = impl_->commits,
-          .changes = impl_->changes};
+          .changes = impl_->committed};
 }
 
 const journal_options& journal_store::options() const noexcept {

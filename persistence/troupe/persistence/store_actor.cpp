@@ -28,9 +28,9 @@ class store_behavior {
 public:
   static constexpr const char* name = "troupe.store";
 
-  store_behavior(store_impl::pointer self, journal_store store, store_options options)
+  store_behavior(store_impl::pointer self, std::unique_ptr<store> owned, store_options options)
       : self_{self},
-        store_{std::move(store)},
+        store_{std::move(owned)},
         options_{std::move(options)} {
     if (!options_.on_fatal)
       options_.on_fatal = end_process;
@@ -40,14 +40,19 @@ public:
     tick();  // the tail of the last run may be beyond its bound
     return {
         [this](commit_request& x) { return guarded([&] { return on_commit_request(x); }); },
+        [this](commit_set& x) { return guarded([&] { return on_commit_set(x); }); },
         [this](const load_request& x) { return guarded([&] { return on_load_request(x); }); },
+        [this](const list_request& x) { return guarded([&] { return on_list_request(x); }); },
         [this](const materialise_all&) { return guarded([&] { return on_materialise_all(); }); },
-        [this](const get_store_stats&) { return store_.stats(); },
+        [this](const get_store_stats&) { return store_->stats(); },
         [this](caf::tick_atom) { guarded([&] { on_tick(); }); }};
   }
 
 private:
-  using commit_promise = caf::typed_response_promise<commit_receipt>;
+  struct waiting_answer {
+    caf::typed_response_promise<commit_receipt> promise;
+    std::size_t requests;  // of `waiting_` in their order
+  };
 
   struct waiting_for_snapshots {
     std::uint64_t position;
@@ -67,10 +72,27 @@ private:
   }
 
   caf::result<commit_receipt> on_commit_request(commit_request& request) {
+    request.together = 0;
     waiting_bytes_ += request.payload.size();
     waiting_.push_back(std::move(request));
-    promises_.push_back(self_->make_response_promise<commit_receipt>());
-    const auto promise = promises_.back();
+    return answer_after_commit(1);
+  }
+
+  caf::result<commit_receipt> on_commit_set(commit_set& set) {
+    if (set.changes.empty() || set.changes.size() > max_changes_in_set)
+      return to_caf({errc::store_failed, "a set has one to eight changes"});
+    for (std::size_t i = 0; i < set.changes.size(); ++i) {
+      waiting_bytes_ += set.changes[i].payload.size();
+      set.changes[i].together = i == 0 ? static_cast<std::uint32_t>(set.changes.size() - 1) : 0;
+      waiting_.push_back(std::move(set.changes[i]));
+    }
+    return answer_after_commit(set.changes.size());
+  }
+
+  /// The newest `requests` of those that wait are answered by one promise.
+  caf::result<commit_receipt> answer_after_commit(std::size_t requests) {
+    promises_.push_back({self_->make_response_promise<commit_receipt>(), requests});
+    const auto promise = promises_.back().promise;
     if (waiting_.size() >= max_batch_changes || waiting_bytes_ >= max_batch_bytes)
       commit_waiting();
     else
@@ -84,7 +106,17 @@ private:
     const auto same = [&](const commit_request& x) { return x.entity == request.entity; };
     if (std::any_of(waiting_.begin(), waiting_.end(), same))
       commit_waiting();
-    auto found = store_.load(request.entity);
+    auto found = request.revision ? store_->load_at(request.entity, *request.revision)
+                                  : store_->load(request.entity);
+    check_fatal();
+    if (!found)
+      return to_caf(std::move(found.error()));
+    return std::move(*found);
+  }
+
+  caf::result<listing> on_list_request(const list_request& request) {
+    commit_waiting();
+    auto found = store_->list(request);
     check_fatal();
     if (!found)
       return to_caf(std::move(found.error()));
@@ -94,7 +126,7 @@ private:
   caf::result<void> on_materialise_all() {
     commit_waiting();
     const auto promise = self_->make_response_promise<void>();
-    snapshots_wanted_.push_back({store_.stats().position, promise});
+    snapshots_wanted_.push_back({store_->stats().position, promise});
     tick();
     return promise;
   }
@@ -103,9 +135,9 @@ private:
   /// snapshots.
   void on_tick() {
     ticking_ = false;
-    const auto before = store_.stats().tail_bytes;
+    const auto before = store_->stats().tail_bytes;
     commit_waiting();
-    materialise_slices(store_.stats().tail_bytes - before);
+    materialise_slices(store_->stats().tail_bytes - before);
     compact_slice();
     if (!waiting_.empty() || wants_slice() || wants_compaction())
       tick();
@@ -121,26 +153,28 @@ private:
   void commit_waiting() {
     if (waiting_.empty())
       return;
-    auto results = store_.commit(waiting_);
+    auto results = store_->commit(waiting_);
     check_fatal();
     waiting_.clear();
     waiting_bytes_ = 0;
-    for (std::size_t i = 0; i < results.size(); ++i) {
-      if (results[i])
-        promises_[i].deliver(*results[i]);
+    auto result = results.begin();
+    for (auto& [promise, requests] : promises_) {  // those of a set are answered alike
+      if (*result)
+        promise.deliver(**result);
       else
-        promises_[i].deliver(to_caf(std::move(results[i].error())));
+        promise.deliver(to_caf(std::move(result->error())));
+      result += static_cast<std::ptrdiff_t>(requests);
     }
     promises_.clear();
   }
 
   [[nodiscard]] bool wants_slice() const {
-    return !snapshots_wanted_.empty() || store_.stats().tail_bytes > slices_from();
+    return !snapshots_wanted_.empty() || store_->stats().tail_bytes > slices_from();
   }
 
   /// After a slice that failed, the next is tried when another quarter of the tail has come.
   [[nodiscard]] std::uint64_t slices_from() const {
-    return std::max(store_.options().tail_bytes, failed_at_ + store_.options().tail_bytes / 4);
+    return std::max(store_->options().tail_bytes, failed_at_ + store_->options().tail_bytes / 4);
   }
 
   /// One slice between two batches. Beyond twice the bound writers wait until as much was folded as
@@ -148,21 +182,21 @@ private:
   void materialise_slices(std::uint64_t added) {
     if (!wants_slice())
       return;
-    const auto bound = 2 * store_.options().tail_bytes;
-    const auto before = store_.stats().tail_bytes;
+    const auto bound = 2 * store_->options().tail_bytes;
+    const auto before = store_->stats().tail_bytes;
     expected<bool> more = true;
     do {
-      more = store_.materialise();
-    } while (more && *more && store_.stats().tail_bytes > bound
-             && before - store_.stats().tail_bytes < added);
+      more = store_->materialise();
+    } while (more && *more && store_->stats().tail_bytes > bound
+             && before - store_->stats().tail_bytes < added);
     check_fatal();
-    failed_at_ = more ? 0 : store_.stats().tail_bytes;
+    failed_at_ = more ? 0 : store_->stats().tail_bytes;
     if (!more)
       spdlog::error("cannot write snapshots; the journal grows: {}", more.error().message);
     std::erase_if(snapshots_wanted_, [&](waiting_for_snapshots& one) {
       if (!more)
         one.promise.deliver(to_caf(more.error()));
-      else if (store_.stats().materialised >= one.position)
+      else if (store_->stats().materialised >= one.position)
         one.promise.deliver();
       else
         return false;
@@ -171,32 +205,32 @@ private:
   }
 
   [[nodiscard]] bool wants_compaction() const {
-    return store_.stats().covered_bytes > compacted_from_ + store_.options().covered_bytes;
+    return store_->stats().covered_bytes > compacted_from_ + store_->options().covered_bytes;
   }
 
   /// One slice between two batches; after one that failed, the next when another quarter has come.
   void compact_slice() {
     if (!wants_compaction())
       return;
-    const auto more = store_.compact();
+    const auto more = store_->compact();
     check_fatal();
     compacted_from_ = 0;
     if (!more) {
-      compacted_from_ = store_.stats().covered_bytes - store_.options().covered_bytes * 3 / 4;
+      compacted_from_ = store_->stats().covered_bytes - store_->options().covered_bytes * 3 / 4;
       spdlog::error("cannot free the journal's oldest records; it grows: {}", more.error().message);
     }
   }
 
   void check_fatal() {
-    if (store_.failed() != nullptr && !std::exchange(fatal_, true))
-      options_.on_fatal(*store_.failed());
+    if (store_->failed() != nullptr && !std::exchange(fatal_, true))
+      options_.on_fatal(*store_->failed());
   }
 
   store_impl::pointer self_;
-  journal_store store_;
+  std::unique_ptr<store> store_;
   store_options options_;
   std::vector<commit_request> waiting_;
-  std::vector<commit_promise> promises_;  // one for each of `waiting_`
+  std::vector<waiting_answer> promises_;
   std::size_t waiting_bytes_ = 0;
   std::vector<waiting_for_snapshots> snapshots_wanted_;
   std::uint64_t failed_at_ = 0;       // tail bytes when the last slice failed
@@ -207,11 +241,16 @@ private:
 
 }  // namespace
 
-store_actor spawn_store(caf::actor_system& system, journal_store store, store_options options) {
+store_actor spawn_store(caf::actor_system& system, std::unique_ptr<store> owned,
+                        store_options options) {
   using actor = caf::stateful_actor<store_behavior, store_impl::base>;
   if (options.detached)
-    return system.spawn<actor, caf::detached>(std::move(store), std::move(options));
-  return system.spawn<actor>(std::move(store), std::move(options));
+    return system.spawn<actor, caf::detached>(std::move(owned), std::move(options));
+  return system.spawn<actor>(std::move(owned), std::move(options));
+}
+
+store_actor spawn_store(caf::actor_system& system, journal_store owned, store_options options) {
+  return spawn_store(system, std::make_unique<journal_store>(std::move(owned)), std::move(options));
 }
 
 }  // namespace troupe

@@ -25,6 +25,8 @@ inline constexpr std::size_t max_batch_bytes = 1 << 20;  // of one transaction; 
 /// `journal_options::tail_bytes`, it is materialised in slices between the batches. The store is
 /// closed when the actor ends: end it explicitly, after the senders. A change it had read but not
 /// begun to write then is answered `outcome_unknown`.
-store_actor spawn_store(caf::actor_system& system, journal_store store, store_options options = {});
+store_actor spawn_store(caf::actor_system& system, std::unique_ptr<store> owned,
+                        store_options options = {});
+store_actor spawn_store(caf::actor_system& system, journal_store owned, store_options options = {});
 
 }  // namespace troupe

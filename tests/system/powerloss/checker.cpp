@@ -1,5 +1,7 @@
 #include "checker.hpp"
 
+#include "../../support/fold.hpp"
+
 #include <algorithm>
 
 namespace troupe::power {
@@ -22,7 +24,7 @@ std::vector<std::uint64_t> sequences_after(const expectation& expected, std::uin
 
 expected<std::uint64_t> checker::check(const std::filesystem::path& path, const bounds& within,
                                        bool also) {
-  auto store = journal_store::open(path, small_bounds(), fold);
+  auto store = journal_store::open(path, small_bounds(), testing::fold_texts(fold));
   if (!store)
     return fail(errc::damaged, "does not open: " + text_of(store.error()));
   const auto commits = commits_in(*store, within);
@@ -105,17 +107,17 @@ std::string checker::compare_entities(journal_store& store, std::uint64_t commit
 std::string checker::compare_entity(const stored_entity& stored, std::size_t entity,
                                     std::uint64_t sequence) {
   const auto& [ref, states, changes] = expected_.entities[entity];
-  if (stored.sequence != sequence || stored.changes.size() > sequence)
+  if (stored.sequence != sequence || stored.parts.changes.size() > sequence)
     return " has revision " + std::to_string(stored.sequence) + ", not " + std::to_string(sequence);
-  const auto covered = sequence - stored.changes.size();
+  const auto covered = sequence - stored.parts.changes.size();
   auto& snapshots = snapshots_[entity];
   snapshots.resize(states.size());
   if (covered != 0 && snapshots[covered].empty())
     snapshots[covered] = to_snapshot(ref.kind, states[covered]);
-  if (stored.snapshot != snapshots[covered])
+  if (stored.parts.body != snapshots[covered])
     return " has another snapshot at revision " + std::to_string(covered);
-  for (std::size_t i = 0; i < stored.changes.size(); ++i)
-    if (stored.changes[i] != changes[covered + i]->payload)
+  for (std::size_t i = 0; i < stored.parts.changes.size(); ++i)
+    if (stored.parts.changes[i] != changes[covered + i]->payload)
       return " has another change at revision " + std::to_string(covered + i + 1);
   return {};
 }

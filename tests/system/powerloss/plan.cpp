@@ -99,7 +99,10 @@ private:
       ++entity.sequence;
       const bool deleted = which_ == workload::lifecycle && entity.live && pick(random_, 3) == 0;
       entity.live = !deleted;
-      out.push_back({entity.ref, entity.sequence, payload(entity, deleted)});
+      auto& request = out.emplace_back();
+      request.entity = entity.ref;
+      request.sequence = entity.sequence;
+      request.payload = payload(entity, deleted);
     }
     return out;
   }

@@ -7,6 +7,8 @@
 
 #include "plan.hpp"
 
+#include "../../support/fold.hpp"
+
 #include <cstdio>
 #include <cstdlib>
 #include <span>
@@ -27,7 +29,7 @@ namespace {
 }
 
 journal_store open(const char* directory) {
-  auto out = journal_store::open(directory, small_bounds(), fold);
+  auto out = journal_store::open(directory, small_bounds(), testing::fold_texts(fold));
   if (!out)
     stop(out.error().message);
   return std::move(*out);

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <troupe/messages/messages.hpp>
+#include <troupe/persistence/internal/chunk_store.hpp>
 #include <troupe/persistence/internal/data_directory.hpp>
+#include <troupe/persistence/internal/entity_record.hpp>
 #include <troupe/persistence/internal/layout.hpp>
 #include <troupe/persistence/internal/lmdb.hpp>
 #include <troupe/persistence/internal/record.hpp>
@@ -19,9 +21,9 @@ namespace troupe {
 /// into an `error`.
 ///
 /// Invariants between calls: `position` is the newest position on disk; `watermark` <= `position`;
-/// records are kept from `first` <= `watermark` + 1 on, without gap;
-/// every record behind the watermark whose sequence its entity's snapshot does not cover has its
-/// position in `index`, and no other.
+/// records are kept from `first` <= `watermark` + 1 on, without gap; every record behind the
+/// watermark whose sequence its entity's snapshot does not cover has its position in `index`, and
+/// of one entity no other stands in front of those.
 class journal_store::impl {
 public:
   impl(internal::data_directory at, lmdb::environment opened, const journal_options& how,
@@ -32,13 +34,15 @@ public:
         fold{std::move(by)},
         index{how.clean_entries} {}
 
-  /// Reads meta and the journal behind the watermark (journal_read.cpp).
   expected<void> replay();
 
   std::vector<expected<commit_receipt>> commit(std::span<const commit_request> requests);
   expected<stored_entity> load(const entity_ref& entity);
+  expected<stored_entity> load_at(const entity_ref& entity, std::uint64_t revision);
   expected<bool> materialise();
-  expected<bool> compact();
+  expected<void> materialise(const entity_ref& entity);
+  expected<bool> compact(std::uint64_t keep_from);
+  expected<listing> list(const list_request& request);
   expected<void> for_each_entity(const std::function<bool(const entity_ref&, std::uint64_t)>& next);
   expected<void> for_each_record(std::uint64_t from, std::uint64_t to,
                                  const std::function<bool(const journal_record&)>& next);
@@ -59,22 +63,78 @@ public:
   std::uint64_t covered = 0;  // bytes of the records from there to the watermark
   std::uint64_t tail_bytes = 0;
   std::uint64_t epoch = 0;
-  std::uint64_t commits = 0;
-  std::uint64_t changes = 0;
+  std::uint64_t logs = 0;  // newest number of a log of chunks
+  std::uint64_t commits = 0;    // since the start
+  std::uint64_t committed = 0;  // changes, since the start
   std::optional<error> failure;
 
 private:
   struct batch;
   struct slice;
 
-  expected<commit_receipt> append(batch& to, const commit_request& request);
-  expected<slice> fold_slice();
-  expected<void> write_slice(slice& what);
-  expected<std::uint64_t> stored_sequence(lmdb::transaction& txn, std::string_view key,
-                                          internal::verify depth);
+  /// What is known of an entity beside its body.
+  struct known_entity {
+    std::uint64_t revision = 0;  ///< of the body; 0: there is none
+    internal::entity_head head;
+    std::string header;
+  };
+  /// A body as it stands on disk.
+  struct stored_body {
+    std::uint64_t revision = 0;
+    internal::chunk_list chunks;
+    std::string body;
+  };
+
+  // journal_commit.cpp
+  expected<void> append(batch& to, std::span<const commit_request> group,
+                        std::vector<expected<commit_receipt>>& results);
+  expected<void> begin_fork(batch& to, std::string_view key, const internal::namespace_hash& hash,
+                            const commit_request& request);
+
+  // journal_read.cpp
+  expected<internal::newest_change> newest_of(lmdb::transaction& txn, std::string_view key,
+                                              internal::verify depth);
+  expected<known_entity> read_known(lmdb::transaction& txn, std::string_view key,
+                                    internal::verify depth);
+  /// Nothing, where there is none.
+  expected<std::optional<stored_body>> read_body(lmdb::transaction& txn, lmdb::dbi from,
+                                                 std::string_view key);
+  expected<void> add_body(lmdb::transaction& txn, const stored_body& from, stored_entity& to);
   expected<stored_entity> read_entity(lmdb::transaction& txn, std::string_view key,
                                       const internal::tail_entry* tail);
-  expected<internal::record> read_change(std::uint64_t at, std::string_view bytes);
+  expected<std::vector<std::string>> read_answers(lmdb::transaction& txn, std::string_view key);
+  expected<std::vector<internal::record>> read_changes(std::uint64_t at, std::string_view bytes);
+  /// The entity's change in the record at a position.
+  expected<internal::record> find_change(lmdb::transaction& txn, std::uint64_t at,
+                                         std::string_view key);
+
+  // journal_versions.cpp
+  expected<stored_entity> read_at(lmdb::transaction& txn, std::string_view key,
+                                  std::uint64_t revision);
+  expected<std::vector<std::uint64_t>> versions_of(lmdb::transaction& txn, std::string_view key);
+
+  // journal_list.cpp
+  class entity_walk;
+  expected<entity_header> header_of(lmdb::transaction& txn, entity_kind kind, std::string_view key,
+                                    const internal::tail_entry* tail);
+
+  // journal_materialise.cpp
+  expected<slice> fold_slice();
+  expected<void> fold_one(lmdb::transaction& txn, internal::tail_index::node& entry, slice& out);
+  expected<void> write_slice(slice& what);
+  struct folded;
+  expected<void> write_folded(lmdb::transaction& txn, const folded& what);
+  /// `name` says whose they are.
+  expected<void> write_answers(lmdb::transaction& txn, std::string_view key,
+                               const internal::record& name,
+                               const std::vector<folded_entity::answered>& answers);
+  void forget_answers(lmdb::transaction& txn, timestamp now);
+
+  // internal/journal_write.cpp: the two records of an entity; `what` names it and the revision
+  static void write_body(lmdb::transaction& txn, lmdb::dbi to, std::string_view key,
+                         internal::record what, std::string_view chunks, std::string_view body);
+  void write_known(lmdb::transaction& txn, std::string_view key, internal::record what,
+                   const internal::entity_head& head, std::string_view header) const;
 
   /// Commits, or throws after it is decided what a failure means: `failure` is set unless nothing
   /// was written.

@@ -11,6 +11,19 @@ namespace {
 constexpr std::size_t number_bytes = 12;  // the number and its checksum
 constexpr std::size_t max_known = 4'096;  // then: all are forgotten, and read or hashed again
 
+struct named {
+  const char* name;
+  lmdb::dbi databases::*member;
+};
+constexpr std::array all_databases{
+    named{"meta", &databases::meta},           named{"namespaces", &databases::name_spaces},
+    named{"journal", &databases::journal},     named{"entities", &databases::entities},
+    named{"snapshots", &databases::snapshots}, named{"versions", &databases::versions},
+    named{"changes", &databases::changes},     named{"pins", &databases::pins},
+    named{"chunks", &databases::chunks},       named{"logs", &databases::logs},
+    named{"answers", &databases::answers},     named{"answer_times", &databases::answer_times}};
+static_assert(all_databases.size() <= lmdb::max_databases);
+
 unexpected damaged(std::string what) {
   return fail(errc::damaged, std::move(what));
 }
@@ -20,14 +33,16 @@ unexpected damaged(std::string what) {
 void create_layout(lmdb::environment& env) {
   env.reserve(0);
   auto txn = lmdb::transaction::write(env);
-  const auto meta = txn.create_database("meta");
-  for (const auto* name : {"journal", "snapshots", "namespaces"})
-    static_cast<void>(txn.create_database(name));
+  databases dbs;
+  for (const auto& [name, member] : all_databases)
+    dbs.*member = txn.create_database(name);
+  const auto meta = dbs.meta;
   write_number(txn, meta, meta_key::format, current_store_format);
   write_number(txn, meta, meta_key::watermark, 0);
   write_number(txn, meta, meta_key::first, 1);
   write_number(txn, meta, meta_key::covered, 0);
   write_number(txn, meta, meta_key::epoch, 1);
+  write_number(txn, meta, meta_key::logs, 0);
   txn.commit();
 }
 
@@ -46,22 +61,34 @@ expected<databases> find_layout(lmdb::environment& env) {
   if (*format < oldest_store_format)
     return damaged("the store has format " + std::to_string(*format)
                    + ", which this build does not read any more: start with a new directory");
-  const auto journal = txn.find_database("journal");
-  const auto snapshots = txn.find_database("snapshots");
-  const auto name_spaces = txn.find_database("namespaces");
-  if (!journal || !snapshots || !name_spaces)
-    return damaged("one of the databases journal, snapshots, namespaces is missing");
+  databases out;
+  for (const auto& [name, member] : all_databases) {
+    const auto found = txn.find_database(name);
+    if (!found)
+      return damaged("the database " + std::string{name} + " is missing");
+    out.*member = *found;
+  }
   txn.commit();  // an aborted transaction would close the handles
-  return databases{*meta, *journal, *snapshots, *name_spaces};
+  return out;
 }
 
 expected<std::uint64_t> read_number(lmdb::transaction& txn, lmdb::dbi meta, std::string_view key) {
-  const auto value = txn.get(meta, key);
+  const auto value = find_number(txn, meta, key);
   if (!value)
+    return damaged("the meta entry " + std::string{key} + " does not match its checksum");
+  if (!*value)
     return damaged("meta has no entry " + std::string{key});
+  return **value;
+}
+
+expected<std::optional<std::uint64_t>> find_number(lmdb::transaction& txn, lmdb::dbi db,
+                                                   std::string_view key) {
+  const auto value = txn.get(db, key);
+  if (!value)
+    return std::nullopt;
   if (value->size() != number_bytes
       || get_le<std::uint32_t>(value->data() + 8) != crc32c(value->substr(0, 8), crc32c(key)))
-    return damaged("the meta entry " + std::string{key} + " does not match its checksum");
+    return damaged("a number does not match its checksum");
   return get_le<std::uint64_t>(value->data());
 }
 

@@ -14,8 +14,8 @@
 /// namespaces.
 namespace troupe::internal {
 
-inline constexpr std::uint64_t oldest_store_format = 2;
-inline constexpr std::uint64_t current_store_format = 2;
+inline constexpr std::uint64_t oldest_store_format = 3;
+inline constexpr std::uint64_t current_store_format = 3;
 
 namespace meta_key {
 inline constexpr std::string_view format = "format";
@@ -24,13 +24,22 @@ inline constexpr std::string_view watermark =
 inline constexpr std::string_view first = "first";      ///< oldest position that is kept
 inline constexpr std::string_view covered = "covered";  ///< bytes of records up to the watermark
 inline constexpr std::string_view epoch = "epoch.0";    ///< of shard 0
+inline constexpr std::string_view logs = "logs";        ///< newest number of a log of chunks
 }  // namespace meta_key
 
 struct databases {
   lmdb::dbi meta = 0;
-  lmdb::dbi journal = 0;
-  lmdb::dbi snapshots = 0;
   lmdb::dbi name_spaces = 0;
+  lmdb::dbi journal = 0;       ///< by position
+  lmdb::dbi entities = 0;      ///< by entity
+  lmdb::dbi snapshots = 0;     ///< by entity: the newest body
+  lmdb::dbi versions = 0;      ///< by entity and revision: older bodies that are kept
+  lmdb::dbi changes = 0;       ///< by entity and revision: kept ones that the journal has freed
+  lmdb::dbi pins = 0;          ///< by entity: the revision that its parent merged last
+  lmdb::dbi chunks = 0;        ///< by log, number, checksum
+  lmdb::dbi logs = 0;          ///< by log: how many entities use it
+  lmdb::dbi answers = 0;       ///< by entity and key
+  lmdb::dbi answer_times = 0;  ///< by time, entity and key
 };
 
 /// Creates the databases and the first numbers of an empty store.
@@ -43,6 +52,10 @@ expected<databases> find_layout(lmdb::environment& env);
 /// A number of `meta`, with its checksum verified.
 /// Errors: `damaged`.
 expected<std::uint64_t> read_number(lmdb::transaction& txn, lmdb::dbi meta, std::string_view key);
+
+/// As `read_number`, where nothing stands too.
+expected<std::optional<std::uint64_t>> find_number(lmdb::transaction& txn, lmdb::dbi db,
+                                                   std::string_view key);
 
 void write_number(lmdb::transaction& txn, lmdb::dbi meta, std::string_view key,
                   std::uint64_t number);

@@ -14,7 +14,6 @@ namespace troupe::lmdb {
 namespace {
 
 constexpr unsigned safe_flags = MDB_NOTLS | MDB_NORDAHEAD;  // any other flag costs a promise
-constexpr unsigned max_databases = 16;
 constexpr std::uint64_t smallest_map = 1ULL << 20;
 
 void check(const char* call, int code) {
@@ -214,6 +213,15 @@ void transaction::put(dbi db, std::string_view key, std::string_view value) {
   check("mdb_put", mdb_put(txn_, db, &k, &v, 0));
 }
 
+bool transaction::erase(dbi db, std::string_view key) {
+  auto k = to_val(key);
+  const int code = mdb_del(txn_, db, &k, nullptr);
+  if (code == MDB_NOTFOUND)
+    return false;
+  check("mdb_del", code);
+  return true;
+}
+
 char* transaction::reserve(dbi db, std::string_view key, std::size_t size) {
   auto k = to_val(key);
   MDB_val v{size, nullptr};
@@ -250,6 +258,9 @@ std::optional<entry> cursor::last() {
 }
 std::optional<entry> cursor::next() {
   return move(MDB_NEXT);
+}
+std::optional<entry> cursor::previous() {
+  return move(MDB_PREV);
 }
 std::optional<entry> cursor::seek(std::string_view key) {
   return move(MDB_SET_RANGE, key);

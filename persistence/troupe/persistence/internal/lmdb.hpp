@@ -39,6 +39,8 @@ private:
 
 using dbi = unsigned int;
 
+inline constexpr unsigned max_databases = 16;  // of one environment
+
 /// Bytes inside the map: valid until the transaction ends or writes.
 struct entry {
   std::string_view key;
@@ -90,6 +92,8 @@ public:
   [[nodiscard]] dbi create_database(const char* name);
   [[nodiscard]] std::optional<std::string_view> get(dbi db, std::string_view key);
   void put(dbi db, std::string_view key, std::string_view value);
+  /// Whether there was one.
+  bool erase(dbi db, std::string_view key);
 
   /// Room for a value to be written in place before the next call.
   [[nodiscard]] char* reserve(dbi db, std::string_view key, std::size_t size);
@@ -113,6 +117,7 @@ public:
   [[nodiscard]] std::optional<entry> first();
   [[nodiscard]] std::optional<entry> last();
   [[nodiscard]] std::optional<entry> next();
+  [[nodiscard]] std::optional<entry> previous();
   /// The first entry whose key is not less.
   [[nodiscard]] std::optional<entry> seek(std::string_view key);
   /// Room for a value behind the last key, to be written in place before the next call.

@@ -28,7 +28,8 @@ constexpr std::size_t at_shard = 48;
 constexpr std::size_t at_id_bytes = 50;
 constexpr std::size_t at_kind = 52;
 constexpr std::size_t at_zero = 53;
-static_assert(at_zero + 3 == record_header_bytes);
+constexpr std::size_t at_previous = 56;
+static_assert(at_zero + 3 == at_previous && at_previous + 8 == record_header_bytes);
 
 std::uint32_t checksum(std::string_view key, std::string_view bytes) noexcept {
   constexpr std::string_view blank{"\0\0\0\0", 4};
@@ -74,7 +75,8 @@ void encode_record(char* out, std::string_view key, const record& what) noexcept
   put_le(out + at_shard, what.shard);
   put_le(out + at_id_bytes, static_cast<std::uint16_t>(what.id.size()));
   put_le(out + at_kind, static_cast<std::uint8_t>(what.kind));
-  std::memset(out + at_zero, 0, record_header_bytes - at_zero);
+  std::memset(out + at_zero, 0, at_previous - at_zero);
+  put_le(out + at_previous, what.previous);
   std::copy(what.id.begin(), what.id.end(), out + record_header_bytes);
   std::copy(what.payload.begin(), what.payload.end(), out + record_header_bytes + what.id.size());
   put_le(out + at_checksum, checksum(key, {out, encoded_size(what)}));
@@ -92,17 +94,18 @@ expected<record> decode_record(std::string_view key, std::string_view bytes, rec
                                         + "; this build reads up to "
                                         + std::to_string(current_record_version));
   else if (version < oldest_record_version)
-    return fail(errc::damaged, "its format version is 0");
+    return fail(errc::damaged, "its format version is not read any more");
 
   record out;
   out.flags = get_le<std::uint16_t>(in + at_flags);
   if ((out.flags & ~known_record_flags) != 0)
     return fail(errc::newer_format, "it has a flag that this build does not know");
-  out.type = static_cast<record_type>(get_le<std::uint8_t>(in + at_type));
+  out.type = type_of(bytes);
   if (out.type != type)
     return fail(errc::newer_format, "it is of a type that this build does not expect there");
   out.epoch = get_le<std::uint64_t>(in + at_epoch);
   out.sequence = get_le<std::uint64_t>(in + at_sequence);
+  out.previous = get_le<std::uint64_t>(in + at_previous);
   std::memcpy(out.name_space.data(), in + at_name_space, out.name_space.size());
   out.shard = get_le<std::uint16_t>(in + at_shard);
   const auto kind = get_le<std::uint8_t>(in + at_kind);
@@ -113,12 +116,32 @@ expected<record> decode_record(std::string_view key, std::string_view bytes, rec
   const std::size_t id_bytes = get_le<std::uint16_t>(in + at_id_bytes);
   const std::size_t payload_bytes = get_le<std::uint32_t>(in + at_payload_bytes);
   const bool zero =
-      std::all_of(in + at_zero, in + record_header_bytes, [](char byte) { return byte == 0; });
+      std::all_of(in + at_zero, in + at_previous, [](char byte) { return byte == 0; });
   if (id_bytes == 0 || id_bytes > max_id_bytes || !zero || out.sequence == 0
       || bytes.size() != record_header_bytes + id_bytes + payload_bytes)
     return fail(errc::damaged, "its lengths do not match");
   out.id = bytes.substr(record_header_bytes, id_bytes);
   out.payload = bytes.substr(record_header_bytes + id_bytes);
+  return out;
+}
+
+record_type type_of(std::string_view bytes) noexcept {
+  return bytes.size() > at_type ? static_cast<record_type>(bytes[at_type]) : record_type::change;
+}
+
+expected<std::vector<std::string_view>> split_set(std::string_view payload) {
+  std::vector<std::string_view> out;
+  while (!payload.empty()) {
+    if (payload.size() < record_header_bytes)
+      return fail(errc::damaged, "a set of changes is cut off");
+    const std::size_t size = record_header_bytes
+                             + get_le<std::uint16_t>(payload.data() + at_id_bytes)
+                             + get_le<std::uint32_t>(payload.data() + at_payload_bytes);
+    if (size > payload.size())
+      return fail(errc::damaged, "a set of changes is cut off");
+    out.push_back(payload.substr(0, size));
+    payload.remove_prefix(size);
+  }
   return out;
 }
 

@@ -11,9 +11,9 @@ tail_index::node* tail_index::find(std::string_view key) noexcept {
   return found == tails_.end() ? nullptr : &*found;
 }
 
-std::optional<std::uint64_t> tail_index::sequence(std::string_view key) const noexcept {
+std::optional<newest_change> tail_index::newest(std::string_view key) const noexcept {
   if (const auto found = tails_.find(key); found != tails_.end())
-    return found->second.sequence;
+    return found->second.newest();
   if (const auto found = young_.find(key); found != young_.end())
     return found->second;
   if (const auto found = old_.find(key); found != old_.end())
@@ -21,34 +21,33 @@ std::optional<std::uint64_t> tail_index::sequence(std::string_view key) const no
   return {};
 }
 
-tail_index::node& tail_index::append(node* known, std::string_view key, std::uint64_t sequence,
-                                     std::uint64_t position) {
+tail_index::node& tail_index::append(node* known, std::string_view key, const newest_change& what) {
   if (known == nullptr) {
-    known = &*tails_.try_emplace(std::string{key}, tail_entry{sequence - 1, {}}).first;
+    known = &*tails_.try_emplace(std::string{key}).first;
     for (auto* generation : {&young_, &old_})  // one truth for each entity
       if (const auto found = generation->find(key); found != generation->end())
         generation->erase(found);
   }
-  known->second.positions.push_back(position);
-  known->second.sequence = sequence;
+  known->second.positions.push_back(what.position);
+  known->second.sequence = what.sequence;
   return *known;
 }
 
-void tail_index::take_back(node& entry) {
+void tail_index::take_back(node& entry, const newest_change& before) {
   entry.second.positions.pop_back();
-  --entry.second.sequence;
+  entry.second.sequence = before.sequence;
   if (entry.second.positions.empty())
-    drop(entry);
+    drop(entry, before);
 }
 
 void tail_index::materialised(node& entry) {
-  drop(entry);
+  drop(entry, entry.second.newest());
 }
 
-void tail_index::remember(std::string_view key, std::uint64_t sequence) {
+void tail_index::remember(std::string_view key, const newest_change& newest) {
   if (const auto found = old_.find(key); found != old_.end())
     old_.erase(found);
-  young_.insert_or_assign(std::string{key}, sequence);
+  young_.insert_or_assign(std::string{key}, newest);
   if (young_.size() < generation_)
     return;
   old_ = std::move(young_);
@@ -65,8 +64,8 @@ std::vector<const tail_index::node*> tail_index::sorted() const {
   return out;
 }
 
-void tail_index::drop(node& entry) {
-  remember(entry.first, entry.second.sequence);
+void tail_index::drop(node& entry, const newest_change& newest) {
+  remember(entry.first, newest);
   tails_.erase(tails_.find(std::string_view{entry.first}));
 }
 

@@ -9,18 +9,27 @@
 
 namespace troupe::internal {
 
+/// An entity's newest change: its revision and where it stands in the journal.
+struct newest_change {
+  std::uint64_t sequence = 0;
+  std::uint64_t position = 0;
+  friend bool operator==(const newest_change&, const newest_change&) = default;
+};
+
 /// What the journal holds of one entity beyond its snapshot.
 struct tail_entry {
   std::uint64_t sequence = 0;  ///< of the newest change
   std::vector<std::uint64_t>
       positions;  ///< of the changes that no snapshot covers, ascending, never empty
+
+  [[nodiscard]] newest_change newest() const { return {sequence, positions.back()}; }
 };
 
 /// Where the un-materialised changes of each entity are, so that appending one costs no look-up on
 /// disk. Three tiers: an entity with a tail is always here; one without was loaded, written or
-/// materialised lately and its sequence is remembered in one of two generations of bounded size
-/// (when the young one is full it becomes the old one, and the old one goes); every other costs
-/// nothing, and its sequence stands in its snapshot. So memory is bounded by the tail and a
+/// materialised lately and its newest change is remembered in one of two generations of bounded
+/// size (when the young one is full it becomes the old one, and the old one goes); every other
+/// costs nothing, and its sequence stands in its snapshot. So memory is bounded by the tail and a
 /// constant, and the disk is asked for a sequence at most once after each start, materialisation or
 /// long silence of an entity. A forgotten sequence is never a wrong one: forgetting is only a miss.
 class tail_index {
@@ -33,20 +42,20 @@ public:
   /// `take_back`.
   [[nodiscard]] node* find(std::string_view key) noexcept;
 
-  /// The newest sequence of an entity, when it is known here.
-  [[nodiscard]] std::optional<std::uint64_t> sequence(std::string_view key) const noexcept;
+  /// The newest change of an entity, when it is known here.
+  [[nodiscard]] std::optional<newest_change> newest(std::string_view key) const noexcept;
 
-  /// Appends a change; `sequence` follows the entity's newest one.
-  node& append(node* known, std::string_view key, std::uint64_t sequence, std::uint64_t position);
+  /// Appends a change.
+  node& append(node* known, std::string_view key, const newest_change& what);
 
-  /// Undoes the newest `append` of the entity.
-  void take_back(node& entry);
+  /// Undoes the newest `append` of the entity, which was at `before` then.
+  void take_back(node& entry, const newest_change& before);
 
   /// A snapshot covers the whole tail.
   void materialised(node& entry);
 
-  /// Remembers the sequence of an entity without tail for a while.
-  void remember(std::string_view key, std::uint64_t sequence);
+  /// Remembers the newest change of an entity without tail for a while.
+  void remember(std::string_view key, const newest_change& newest);
 
   [[nodiscard]] std::size_t tails() const noexcept { return tails_.size(); }
   [[nodiscard]] std::size_t clean() const noexcept { return young_.size() + old_.size(); }
@@ -64,12 +73,12 @@ private:
   template <class T>
   using table = std::unordered_map<std::string, T, hash, std::equal_to<>>;
 
-  void drop(node& entry);
+  void drop(node& entry, const newest_change& newest);
 
   std::size_t generation_;
   table<tail_entry> tails_;
-  table<std::uint64_t> young_;
-  table<std::uint64_t> old_;
+  table<newest_change> young_;
+  table<newest_change> old_;
 };
 
 }  // namespace troupe::internal

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <troupe/persistence/internal/entity_record.hpp>
+#include <troupe/persistence/internal/layout.hpp>
+#include <troupe/persistence/internal/lmdb.hpp>
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// Complete chunks of histories: written once, shared by the versions of an entity and by its
+/// forks. A log is what one entity writes chunks to; it lives until no entity uses it.
+namespace troupe::internal {
+
+/// A chunk's bytes as they were given, with their checksum verified. Errors: `damaged`.
+expected<std::string> read_chunk(lmdb::transaction& txn, const databases& dbs, const chunk_ref& ref,
+                                 std::size_t number);
+
+/// Chunks that stand on disk: where, and the bytes where they were read.
+struct known_chunks {
+  chunk_list places;
+  std::vector<std::string> bytes;  ///< of all, or empty: to be read when they are asked for
+};
+
+/// Where each of `chunks` stands: where `known` says, as far as it stands there; the others are
+/// written to the entity's own log, of which `head` is told. `logs` is the newest number of a log.
+/// Errors: `damaged`.
+expected<chunk_list> place_chunks(lmdb::transaction& txn, const databases& dbs,
+                                  std::span<const std::string_view> chunks,
+                                  const known_chunks& known, entity_head& head,
+                                  std::uint64_t& logs);
+
+/// One more entity uses each of the logs. Errors: `damaged`.
+expected<void> hold_logs(lmdb::transaction& txn, const databases& dbs,
+                         std::span<const std::uint64_t> logs);
+
+/// One less; what nobody uses goes with its chunks. Errors: `damaged`.
+expected<void> release_logs(lmdb::transaction& txn, const databases& dbs,
+                            std::span<const std::uint64_t> logs);
+
+/// Deletes the chunks of `dropped` that are not in `left`, in logs that no other entity uses.
+/// Errors: `damaged`.
+expected<void> drop_chunks(lmdb::transaction& txn, const databases& dbs,
+                           std::span<const chunk_list> dropped, std::span<const chunk_list> left);
+
+}  // namespace troupe::internal

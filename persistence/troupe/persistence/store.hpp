@@ -1,0 +1,130 @@
+#pragma once
+
+#include <troupe/state/folding.hpp>
+#include <troupe/state/ids.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace troupe {
+
+// From <troupe/messages/messages.hpp>, which callers include themselves: this header knows no
+// actor.
+struct commit_receipt;
+struct commit_request;
+struct list_request;
+struct listing;
+struct store_stats;
+struct stored_entity;
+
+struct journal_options {
+  std::uint64_t map_bytes =
+      64ULL << 30;  ///< address space; halved while it does not fit; then: store_full
+  std::uint64_t tail_bytes = 64ULL
+                             << 20;  ///< journal without snapshots; then: the owner materialises
+  std::uint64_t slice_bytes =
+      1ULL << 20;  ///< read and written by one `materialise`; then: it stops there
+  std::uint64_t covered_bytes =
+      256ULL << 20;  ///< journal kept though snapshots cover it; then: `compact` frees the oldest
+  std::size_t clean_entries =
+      64 << 10;  ///< remembered sequences of entities without tail; then: the oldest go
+};
+
+/// What an entity's changes make of the parts they follow; see `fold_entity`. Pure and total for
+/// what was stored; an error leaves the entity's tail as it is.
+using fold_function =
+    std::function<expected<folded_entity>(entity_kind kind, const stored_parts& stored)>;
+
+/// `fold_entity`, for what the runtime stores.
+[[nodiscard]] inline fold_function fold_entities() {
+  return [](entity_kind, const stored_parts& stored) { return fold_entity(stored); };
+}
+
+/// One change as the journal holds it. The payload is valid during the call that hands it out.
+struct journal_record {
+  std::uint64_t position = 0;
+  std::uint64_t sequence = 0;
+  std::uint64_t epoch = 0;
+  std::uint16_t shard = 0;
+  entity_ref entity;
+  std::string_view payload;
+};
+
+/// The changes of all entities in commit order, and what they add up to. When `commit` returned a
+/// receipt, the change is as safe as the store makes it: `journal_store` survives `kill -9` and
+/// power loss, `memory_store` nothing. Payloads are opaque bytes.
+///
+/// Owner: one thread at a time. Errors of every call: `damaged` (names the record), `store_failed`.
+/// After an I/O error `failed()` is set and every call answers `store_failed`: close the store and
+/// let the next start read the truth.
+class store {
+public:
+  virtual ~store() = default;
+
+  /// Makes changes durable in one transaction with one sync: answers one result for each request,
+  /// in their order. Requests that are joined by `commit_request::together` are made all or none,
+  /// in one record. A request is refused alone (or its set) with `store_failed` when its sequence
+  /// does not follow the stored one (so what was pipelined behind a failed write fails too) and
+  /// with `bad_id` or `too_large`; the others are not affected. Errors of all others together:
+  /// `store_full`, `store_failed` (nothing was written), `outcome_unknown`.
+  virtual std::vector<expected<commit_receipt>> commit(
+      std::span<const commit_request> requests) = 0;
+
+  /// All that is stored of one entity; never written is an empty result.
+  virtual expected<stored_entity> load(const entity_ref& entity) = 0;
+
+  /// What the state of one entity right behind `revision` is built from. Errors: as `load`;
+  /// `revision_gone` (not kept, or not there yet).
+  virtual expected<stored_entity> load_at(const entity_ref& entity, std::uint64_t revision) = 0;
+
+  /// Folds the oldest part of the tail into snapshots and moves the watermark behind it, in one
+  /// transaction of about `slice_bytes`. Answers whether more is left.
+  /// Errors: as `load`, those of the fold; `store_full`. Nothing changed then.
+  virtual expected<bool> materialise() = 0;
+
+  /// Folds one entity's tail, wherever it stands in the journal. Errors: as `materialise`.
+  virtual expected<void> materialise(const entity_ref& entity) = 0;
+
+  /// Frees the oldest records that snapshots cover, beyond `covered_bytes` of them and before
+  /// `keep_from`, in one transaction of about `slice_bytes`; what an entity still promises moves to
+  /// its own place. Answers whether more is to be freed. The file does not shrink: what comes next
+  /// takes the room. Errors: as `load`, `store_full`. Nothing changed then.
+  virtual expected<bool> compact(
+      std::uint64_t keep_from = std::numeric_limits<std::uint64_t>::max()) = 0;
+
+  /// One page of the entities of a namespace, by kind and id, with their headers. Wakes nobody.
+  /// Errors: as `load`.
+  virtual expected<listing> list(const list_request& request) = 0;
+
+  /// Calls for every stored entity once, ordered by namespace hash, kind and id, until `next`
+  /// answers false. Payloads are verified by `load`.
+  virtual expected<void> for_each_entity(
+      const std::function<bool(const entity_ref& entity, std::uint64_t sequence)>& next) = 0;
+
+  /// Calls for the verified records at positions `from` to `to` (both included) in commit order,
+  /// until `next` answers false. Those before `stats().first` are gone.
+  virtual expected<void> for_each_record(
+      std::uint64_t from, std::uint64_t to,
+      const std::function<bool(const journal_record& record)>& next) = 0;
+
+  [[nodiscard]] virtual store_stats stats() const = 0;
+  [[nodiscard]] virtual const journal_options& options() const noexcept = 0;
+
+  /// The I/O error after which nothing is answered any more; null while there was none.
+  [[nodiscard]] virtual const error* failed() const noexcept = 0;
+
+protected:
+  store() = default;
+  store(const store&) = default;
+  store(store&&) = default;
+  store& operator=(const store&) = default;
+  store& operator=(store&&) = default;
+};
+
+}  // namespace troupe
