@@ -14,6 +14,8 @@ void published_state::publish(std::shared_ptr<const entity_state> state) {
 }
 
 std::shared_ptr<const entity_state> published_state::read() const {
+  if (!read_.load(relaxed))
+    read_.store(true, relaxed);
   const std::lock_guard lock{mutex_};
   return state_;
 }

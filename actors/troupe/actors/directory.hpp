@@ -3,6 +3,7 @@
 #include <troupe/messages/messages.hpp>
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
@@ -17,7 +18,13 @@ public:
   void publish(std::shared_ptr<const entity_state> state);
   [[nodiscard]] std::shared_ptr<const entity_state> read() const;
 
+  /// Whether it was read since this was asked last.
+  [[nodiscard]] bool read_lately() const { return read_.exchange(false, relaxed); }
+
 private:
+  static constexpr auto relaxed = std::memory_order_relaxed;
+
+  mutable std::atomic<bool> read_ = false;
   mutable std::mutex mutex_;
   std::shared_ptr<const entity_state> state_;
 };

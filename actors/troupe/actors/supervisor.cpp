@@ -2,6 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <atomic>
+#include <chrono>
+#include <list>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -24,10 +27,12 @@ public:
         options_{std::move(options)} {}
 
   supervisor_actor::behavior_type make_behavior() {
+    looked_ms_ = options_.now().ms;
+    look_later();
     return {[this](command& command) { return route<command_result>(std::move(command)); },
             [this](get_state& query) { return route<state_snapshot>(std::move(query)); },
             [this](const ready_to_retire& offer) { on_ready_to_retire(offer); },
-            [this](drain) { return on_drain(); }};
+            [this](look_for_idle) { on_look_for_idle(); }, [this](drain) { return on_drain(); }};
   }
 
 private:
@@ -42,7 +47,10 @@ private:
   /// A live entity. While it retires, requests wait here for its successor: at no time do two
   /// actors of one entity write.
   struct live_entity {
-    session_actor actor;
+    scope_actor actor;
+    std::list<entity_ref>::iterator use{};  // in `by_use_`, unless it retires
+    std::shared_ptr<const published_state> published{};
+    std::int64_t used_ms = 0;
     bool retiring = false;
     std::vector<deferred_request> waiting;
   };
@@ -54,7 +62,14 @@ private:
       promise.deliver(to_caf(draining()));
       return promise;
     }
+    if (is_quarantined(message.entity)) {
+      promise.deliver(
+          to_caf({errc::quarantined, to_string(message.entity)
+                                         + " crashed too often and is left alone for a minute"}));
+      return promise;
+    }
     auto& entity = find_or_activate(message.entity);
+    touch(entity);
     if (entity.retiring)
       entity.waiting.push_back(deferred<Answer, Message>{std::move(message), promise});
     else
@@ -67,15 +82,19 @@ private:
       return at->second;
     auto& entity = entities_[ref];
     activate(ref, entity);
+    if (by_use_.size() > options_.max_live)
+      retire_entity(entities_.at(by_use_.front()));
     return entity;
   }
 
   void activate(const entity_ref& ref, live_entity& entity) {
     auto published = std::make_shared<published_state>();
     entity.retiring = false;
-    entity.actor =
-        spawn_session(self_->home_system(),
-                      {ref, options_.store, supervisor_actor{self_}, published, options_.now});
+    entity.actor = spawn_scope(self_->home_system(), {ref, options_.store, supervisor_actor{self_},
+                                                      published, relaxed_bytes_, options_.now});
+    entity.published = published;
+    entity.used_ms = looked_ms_;
+    entity.use = by_use_.insert(by_use_.end(), ref);
     options_.live->insert(ref, published);
     monitors_.monitor(self_, entity.actor,
                       [this, ref](const caf::error& why) { on_down(ref, why); });
@@ -83,12 +102,13 @@ private:
 
   void on_down(const entity_ref& ref, const caf::error& why) {
     if (why != caf::error{} && why != caf::exit_reason::user_shutdown)
-      spdlog::error("session {} crashed and wakes from the store when it is asked for: {}",
-                    to_string(ref), caf::to_string(why));
+      on_crash(ref, why);
     options_.live->erase(ref);
     auto node = entities_.extract(ref);
     if (!node)
       return;
+    if (!node.mapped().retiring)
+      by_use_.erase(node.mapped().use);
     auto waiting = std::move(node.mapped().waiting);
     if (draining_) {
       for (auto& request : waiting)
@@ -102,6 +122,62 @@ private:
       std::visit([&](auto& d) { d.promise.delegate(entity.actor, std::move(d.message)); }, request);
   }
 
+  // Sleep -------------------------------------------------------------------------------------
+
+  void touch(live_entity& entity) {
+    entity.used_ms = looked_ms_;
+    if (!entity.retiring)
+      by_use_.splice(by_use_.end(), by_use_, entity.use);
+  }
+
+  void look_later() {
+    if (options_.look_every_ms > 0)
+      compat::delayed_send(self_, supervisor_actor{self_},
+                           std::chrono::milliseconds{options_.look_every_ms}, look_for_idle{});
+  }
+
+  /// From the one that was used least lately on; one that was read meanwhile goes to the end.
+  void on_look_for_idle() {
+    if (draining_)
+      return;
+    const auto now = looked_ms_ = options_.now().ms;
+    for (auto left = by_use_.size(); left > 0 && options_.idle_ms > 0; --left) {
+      auto& entity = entities_.at(by_use_.front());
+      if (now - entity.used_ms < options_.idle_ms)
+        break;
+      if (entity.published->read_lately())
+        touch(entity);
+      else
+        retire_entity(entity);
+    }
+    look_later();
+  }
+
+  // Crashes -----------------------------------------------------------------------------------
+
+  void on_crash(const entity_ref& ref, const caf::error& why) {
+    const auto now = options_.now().ms;
+    const auto over = [&](std::int64_t at) { return now - at >= quarantine_ms; };
+    std::erase_if(crashes_, [&](const auto& x) { return over(x.second.back()); });
+    auto& times = crashes_[ref];
+    std::erase_if(times, over);
+    times.push_back(now);
+    spdlog::error("{} crashed and {}: {}", to_string(ref),
+                  times.size() > max_crashes ? "is left alone for a minute"
+                                             : "wakes from the store when it is asked for",
+                  caf::to_string(why));
+  }
+
+  [[nodiscard]] bool is_quarantined(const entity_ref& ref) const {
+    if (crashes_.empty())
+      return false;
+    const auto found = crashes_.find(ref);
+    return found != crashes_.end() && found->second.size() > max_crashes
+           && options_.now().ms - found->second.back() < quarantine_ms;
+  }
+
+  // The end -----------------------------------------------------------------------------------
+
   void on_ready_to_retire(const ready_to_retire& offer) {
     if (const auto at = entities_.find(offer.entity); at != entities_.end())
       retire_entity(at->second);
@@ -110,6 +186,7 @@ private:
   void retire_entity(live_entity& entity) {
     if (std::exchange(entity.retiring, true))
       return;
+    by_use_.erase(entity.use);
     compat::send(self_, entity.actor, retire{});
   }
 
@@ -146,6 +223,11 @@ private:
   supervisor_actor::pointer self_;
   supervisor_options options_;
   std::unordered_map<entity_ref, live_entity> entities_;
+  std::list<entity_ref> by_use_;  // those that do not retire, the one used last at the end
+  std::unordered_map<entity_ref, std::vector<std::int64_t>> crashes_;  // when, in the last minute
+  std::shared_ptr<std::atomic<std::uint64_t>> relaxed_bytes_ =
+      std::make_shared<std::atomic<std::uint64_t>>(0);
+  std::int64_t looked_ms_ = 0;  // the last look's time, which is what uses until the next one get
   compat::monitors monitors_;
   std::vector<caf::typed_response_promise<void>> drained_;
   bool draining_ = false;

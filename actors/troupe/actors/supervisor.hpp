@@ -1,7 +1,7 @@
 #pragma once
 
 #include <troupe/actors/directory.hpp>
-#include <troupe/actors/session.hpp>
+#include <troupe/actors/scope.hpp>
 #include <troupe/messages/messages.hpp>
 
 #include <memory>
@@ -12,9 +12,16 @@ struct supervisor_options {
   store_actor store;
   std::shared_ptr<directory> live;  ///< shared with readers; the supervisor alone changes it
   clock_source now;
+  std::size_t max_live = 100'000;      ///< then: those used least lately hibernate
+  std::int64_t idle_ms = 600'000;      ///< without use; then: an entity hibernates; 0: never
+  std::int64_t look_every_ms = 1'000;  ///< for those that are idle; 0: never (tests look by hand)
 };
 
-/// Starts the one actor that wakes sessions, hands requests on to them and restarts what crashed.
+inline constexpr std::size_t max_crashes = 5;  // of one entity in a minute; then: quarantined
+inline constexpr std::int64_t quarantine_ms = 60'000;
+
+/// Starts the one actor that wakes entities, hands requests on to them, restarts what crashed and
+/// lets sleep what is not used.
 supervisor_actor spawn_supervisor(caf::actor_system& system, supervisor_options options);
 
 }  // namespace troupe

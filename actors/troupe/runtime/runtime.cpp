@@ -69,7 +69,8 @@ struct runtime::impl {
       : options{std::move(given)},
         system{config} {
     store = spawn_store(system, std::move(opened), {.on_fatal = options.on_fatal});
-    supervisor = spawn_supervisor(system, {store, live, options.now});
+    supervisor = spawn_supervisor(
+        system, {store, live, options.now, options.max_live, options.idle.count()});
     gateway = spawn_gateway(system, supervisor);
     watch(store, "store");
     watch(supervisor, "supervisor");

@@ -18,7 +18,9 @@ struct runtime_options {
   std::uint64_t journal_tail_bytes =
       64 << 20;  ///< replayed at the next start at most; then: folded into snapshots
   std::uint64_t journal_kept_bytes =
-      256 << 20;  ///< kept though snapshots cover it; then: the oldest is freed
+      256 << 20;                   ///< kept though snapshots cover it; then: the oldest is freed
+  std::size_t max_live = 100'000;  ///< entities in memory; then: the least lately used hibernate
+  std::chrono::milliseconds idle{600'000};  ///< unused so long, an entity hibernates; 0: never
   /// Called on a runtime thread when nothing can be acknowledged any more: an I/O error, or an
   /// actor that everything hangs on ended. Empty: logs it and ends the process with exit code 75.
   std::function<void(const error&)> on_fatal{};

@@ -13,6 +13,7 @@
 #include <caf/anon_mail.hpp>
 #endif
 
+#include <chrono>
 #include <functional>
 #include <unordered_map>
 #include <utility>
@@ -29,6 +30,11 @@ void send(const Self& self, const Dst& dst, Ts&&... xs) {
 template <class Dst, class... Ts>
 void anon_send(const Dst& dst, Ts&&... xs) {
   caf::anon_mail(std::forward<Ts>(xs)...).send(dst);
+}
+
+template <class Self, class Dst, class... Ts>
+void delayed_send(const Self& self, const Dst& dst, std::chrono::milliseconds delay, Ts&&... xs) {
+  self->mail(std::forward<Ts>(xs)...).delay(delay).send(dst);
 }
 
 /// Without a timeout: inside a node a CAF timer for each request costs more than the request.
@@ -56,6 +62,11 @@ void send(const Self& self, const Dst& dst, Ts&&... xs) {
 template <class Dst, class... Ts>
 void anon_send(const Dst& dst, Ts&&... xs) {
   caf::anon_send(dst, std::forward<Ts>(xs)...);
+}
+
+template <class Self, class Dst, class... Ts>
+void delayed_send(const Self& self, const Dst& dst, std::chrono::milliseconds delay, Ts&&... xs) {
+  self->delayed_send(dst, delay, std::forward<Ts>(xs)...);
 }
 
 /// Without a timeout: inside a node a CAF timer for each request costs more than the request.

@@ -24,9 +24,10 @@
 
 namespace troupe {
 
-/// Asks a session actor for its committed state, after every command that was sent before.
+/// Asks an entity's actor for its committed state, after every command that was sent before.
 struct get_state {
   entity_ref entity;
+  bool latest = false;  ///< with what is not on disk yet
 };
 
 /// Committed state; shared and immutable.
@@ -90,6 +91,11 @@ struct listing {
   std::optional<std::string> next;  ///< `after` of the next page; absent: there is none
 };
 
+/// Folds one entity's changes into its snapshot.
+struct materialise_one {
+  entity_ref entity;
+};
+
 /// Folds the journal's tail into snapshots now, so that the next start has nothing to replay.
 struct materialise_all {};
 
@@ -106,14 +112,17 @@ struct store_stats {
   std::uint64_t changes = 0;  ///< changes committed since the start
 };
 
-/// Supervisor to session: nothing more comes; finish what is in flight and end.
+/// Supervisor to a scope actor: nothing more comes; finish what is in flight and end.
 struct retire {};
 
-/// Session to supervisor: holds nothing worth its memory (an unknown id was asked for), may be
-/// retired.
+/// A scope actor to its supervisor: holds nothing worth its memory (an unknown id was asked for),
+/// may be retired.
 struct ready_to_retire {
   entity_ref entity;
 };
+
+/// A supervisor to itself: looks for what may hibernate.
+struct look_for_idle {};
 
 /// Ends new work, waits for what is in flight, answers when every actor below has ended.
 struct drain {};
@@ -181,6 +190,8 @@ TROUPE_LOCAL_MESSAGE(troupe::host_read)
 TROUPE_LOCAL_MESSAGE(troupe::commit_set)
 TROUPE_LOCAL_MESSAGE(troupe::list_request)
 TROUPE_LOCAL_MESSAGE(troupe::listing)
+TROUPE_LOCAL_MESSAGE(troupe::materialise_one)
+TROUPE_LOCAL_MESSAGE(troupe::look_for_idle)
 #undef TROUPE_LOCAL_MESSAGE
 
 // Ids are fixed by their order: append, never reorder.
@@ -206,6 +217,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(troupe, (troupe::commit_set))
   CAF_ADD_TYPE_ID(troupe, (troupe::list_request))
   CAF_ADD_TYPE_ID(troupe, (troupe::listing))
+  CAF_ADD_TYPE_ID(troupe, (troupe::materialise_one))
+  CAF_ADD_TYPE_ID(troupe, (troupe::look_for_idle))
 CAF_END_TYPE_ID_BLOCK(troupe)
 
 namespace troupe {
@@ -234,21 +247,23 @@ using store_actor =
     caf::typed_actor<caf::result<commit_receipt>(commit_request),
                      caf::result<commit_receipt>(commit_set),
                      caf::result<stored_entity>(load_request), caf::result<listing>(list_request),
-                     caf::result<void>(materialise_all), caf::result<store_stats>(get_store_stats)>;
+                     caf::result<void>(materialise_one), caf::result<void>(materialise_all),
+                     caf::result<store_stats>(get_store_stats)>;
 
-/// One live conversation; the only writer of its state. Answers a command after its change is
-/// durable, commands in the order they came, several in flight. A failed commit takes back
+/// One live entity; the only writer of its state. Answers a command after its change is as safe as
+/// the command asks, commands in the order they came, several in flight. A failed commit takes back
 /// everything that was not durable. Errors: those of `decide` and of the store.
-using session_actor =
+using scope_actor =
     caf::typed_actor<caf::result<command_result>(command), caf::result<state_snapshot>(get_state),
                      caf::result<void>(retire)>;
 
 /// The one that knows all entities: finds or wakes the actor and hands the request on to it,
-/// restarts what crashed. Errors: those of the session actor; `draining`, `busy`,
-/// `damaged`.
+/// restarts what crashed, and lets sleep what is not used. Errors: those of the scope actor;
+/// `draining`, `busy`, `damaged`, `quarantined`.
 using supervisor_actor =
     caf::typed_actor<caf::result<command_result>(command), caf::result<state_snapshot>(get_state),
-                     caf::result<void>(ready_to_retire), caf::result<void>(drain)>;
+                     caf::result<void>(ready_to_retire), caf::result<void>(look_for_idle),
+                     caf::result<void>(drain)>;
 
 /// The host threads' way in: asks the supervisor, calls back. Drained once every call was answered.
 using gateway_actor = caf::typed_actor<caf::result<void>(host_command),

@@ -121,13 +121,16 @@ struct restore {
 /// Begins this entity as a copy of another one: O(1), shares all of it.
 struct fork_from {
   entity_ref parent{};
-  std::shared_ptr<const entity_state> base{};  ///< the parent at the revision to fork at
+  /// The parent at the revision to fork at. The runtime finds it where it is null.
+  std::shared_ptr<const entity_state> base{};
+  std::uint64_t at = 0;  ///< where it is null: which revision; 0: the newest
 };
 enum class merge_strategy : std::uint8_t { refuse = 0, ours = 1, theirs = 2 };
 /// Brings back what a fork changed since it was forked or last merged: new items follow ours in
 /// their order, entries by key. Where both changed the same thing: `merge_conflict` with the list
 /// in `error::details` and nothing merged, unless a strategy says who wins. What the fork removes
 /// of items that an earlier merge brought over stays in the parent, where they have other numbers.
+/// The runtime finds the states that are null.
 struct merge_fork {
   entity_ref fork{};
   std::shared_ptr<const entity_state> base{};    ///< the fork at `merge_base(parent, fork)`

@@ -70,7 +70,9 @@ struct outcome {
 
 /// An outcome together with the state that it is the outcome of; shared and immutable.
 struct command_result : outcome {
-  std::shared_ptr<const entity_state> state{};  ///< committed, right behind this command
+  std::shared_ptr<const entity_state> state{};  ///< right behind this command
+  bool durable = true;                          ///< and on disk
+  bool repeated = false;                        ///< the answer to an earlier one of the same key
 };
 
 struct decision {

@@ -43,6 +43,7 @@ public:
         [this](commit_set& x) { return guarded([&] { return on_commit_set(x); }); },
         [this](const load_request& x) { return guarded([&] { return on_load_request(x); }); },
         [this](const list_request& x) { return guarded([&] { return on_list_request(x); }); },
+        [this](const materialise_one& x) { return guarded([&] { return on_materialise_one(x); }); },
         [this](const materialise_all&) { return guarded([&] { return on_materialise_all(); }); },
         [this](const get_store_stats&) { return store_->stats(); },
         [this](caf::tick_atom) { guarded([&] { on_tick(); }); }};
@@ -121,6 +122,15 @@ private:
     if (!found)
       return to_caf(std::move(found.error()));
     return std::move(*found);
+  }
+
+  caf::result<void> on_materialise_one(const materialise_one& request) {
+    commit_waiting();
+    const auto done = store_->materialise(request.entity);
+    check_fatal();
+    if (!done)
+      return to_caf(done.error());
+    return caf::unit;
   }
 
   caf::result<void> on_materialise_all() {

@@ -108,7 +108,7 @@ struct node {
   testing::deterministic_system world;
   store_actor store = testing::spawn_fake_store(world.system(), disk);
   supervisor_actor supervisor =
-      spawn_supervisor(world.system(), {store, live, [this] { return clock(); }});
+      spawn_supervisor(world.system(), {store, live, [this] { return clock(); }, 100, 0, 0});
   gateway_actor gateway = spawn_gateway(world.system(), supervisor);
 };
 
