@@ -1,17 +1,12 @@
 #include "peer.hpp"
 
+#include "turn_text.hpp"
 #include <sys/resource.h>
-
-#include <random>
 
 namespace troupe::bench {
 
 std::string payload_of(const workload& work) {
-  std::mt19937_64 random{work.payload_bytes};
-  std::string out(work.payload_bytes, '\0');
-  for (auto& byte : out)
-    byte = static_cast<char>('0' + random() % 64);  // printable: JSON and msgpack take as many
-  return out;
+  return turn_text(work.payload_bytes);
 }
 
 std::vector<std::string> session_ids(const workload& work) {
