@@ -5,12 +5,14 @@
 /// in one transaction, wakes them, and hands the lead to the first that came meanwhile.
 
 #include "peer.hpp"
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <deque>
 #include <mutex>
-#include <semaphore>
 #include <span>
 #include <thread>
 #include <vector>
@@ -21,6 +23,27 @@ namespace troupe::bench {
 struct waiting_turn {
   std::size_t session = 0;
   std::uint64_t sequence = 0;  ///< of the session: 1, 2, 3 ...
+};
+
+/// A thread that sleeps until it is woken, once. The library's semaphore spins first, which takes
+/// the cores from those that have work when many wait.
+class parking {
+public:
+  void wait() {
+    while (word_.load(std::memory_order_acquire) == 0)
+      ::syscall(SYS_futex, &word_, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
+    word_.store(0, std::memory_order_relaxed);
+  }
+  /// May be the last to touch this object, and touch it when it is gone: the kernel only looks the
+  /// address up.
+  void wake() {
+    auto* word = &word_;
+    word->store(1, std::memory_order_release);
+    ::syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+  }
+
+private:
+  std::atomic<std::uint32_t> word_ = 0;
 };
 
 class group_committer {
@@ -41,7 +64,7 @@ public:
       led_ = true;
     }
     if (!self.leads) {
-      self.woken.acquire();
+      self.parked.wait();
       if (!self.leads)
         return;
     }
@@ -53,7 +76,7 @@ public:
 private:
   struct waiter {
     waiting_turn turn;
-    std::binary_semaphore woken{0};
+    parking parked{};
     bool leads = true;
   };
 
@@ -83,11 +106,11 @@ private:
         next->leads = true;
     }
     if (next != nullptr)  // first, so that the disk is busy while the others wake
-      next->woken.release();
+      next->parked.wake();
     for (auto* one : batch)
       if (one != batch.front()) {
         one->leads = false;
-        one->woken.release();
+        one->parked.wake();
       }
   }
 
