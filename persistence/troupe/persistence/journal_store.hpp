@@ -20,6 +20,12 @@ struct commit_request;
 struct store_stats;
 struct stored_entity;
 
+// From <troupe/persistence/maintenance.hpp>, likewise.
+struct backup_options;
+struct backup_report;
+struct shrink_report;
+using progress_function = std::function<bool(std::uint64_t done, std::uint64_t total)>;
+
 struct journal_options {
   std::uint64_t map_bytes =
       64ULL << 30;  ///< address space; halved while it does not fit; then: store_full
@@ -46,6 +52,13 @@ struct journal_record {
   std::uint16_t shard = 0;
   entity_ref entity;
   std::string_view payload;
+};
+
+/// An entity from elsewhere, as its snapshot.
+struct adopted_entity {
+  entity_ref entity;
+  std::uint64_t sequence = 0;  ///< the revision that the snapshot holds, at least 1
+  std::string snapshot;        ///< `encode(state)`
 };
 
 /// The changes of all entities in commit order, and snapshots that catch up with them. When
@@ -98,6 +111,24 @@ public:
   /// until `next` answers false. Those before `stats().first` are gone.
   expected<void> for_each_record(std::uint64_t from, std::uint64_t to,
                                  const std::function<bool(const journal_record& record)>& next);
+
+  /// Writes entities that were never stored, each as a snapshot at its revision, all in one
+  /// transaction. Errors: `already_exists` (names the first that was), `bad_id`, `too_large`,
+  /// `store_full`, as `load`. Nothing changed then.
+  expected<void> adopt(std::span<const adopted_entity> entities);
+
+  /// Copies the store as of now to the new directory `to` (mode 0700), walks the copy and syncs it;
+  /// it appears complete or not at all. **Any thread** may call it while the owner goes on, as long
+  /// as the store is neither moved nor closed; one at a time. Until it ends, what is freed is not
+  /// used again, so the file grows by as much as is written. Errors: `busy` (another one runs),
+  /// `already_exists`, `damaged` (the copy does not read back), `store_full`, `store_failed`.
+  expected<backup_report> backup(const std::filesystem::path& to,
+                                 const backup_options& options) const;
+
+  /// Folds the whole tail, frees what `compact` may free, and replaces the data file by a copy
+  /// without free pages that was walked. Closes the store in any case. Errors: as `backup`;
+  /// nothing is lost then.
+  expected<shrink_report> shrink(const progress_function& progress) &&;
 
   [[nodiscard]] store_stats stats() const;
   [[nodiscard]] const journal_options& options() const noexcept;

@@ -8,6 +8,7 @@
 #include <troupe/persistence/internal/tail_index.hpp>
 #include <troupe/persistence/journal_store.hpp>
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +40,7 @@ public:
   expected<stored_entity> load(const entity_ref& entity);
   expected<bool> materialise();
   expected<bool> compact();
+  expected<void> adopt(std::span<const adopted_entity> entities);
   expected<void> for_each_entity(const std::function<bool(const entity_ref&, std::uint64_t)>& next);
   expected<void> for_each_record(std::uint64_t from, std::uint64_t to,
                                  const std::function<bool(const journal_record&)>& next);
@@ -62,6 +64,7 @@ public:
   std::uint64_t commits = 0;
   std::uint64_t changes = 0;
   std::optional<error> failure;
+  std::atomic<bool> backing_up = false;
 
 private:
   struct batch;

@@ -64,6 +64,13 @@ public:
   /// still `before`.
   [[nodiscard]] bool still_at(std::uint64_t before) noexcept;
 
+  /// Writes a consistent copy as of now to `fd`, from a read transaction of its own: any thread may
+  /// call it while another one writes. Pages that are freed meanwhile are used again only after it.
+  void copy_to(int fd, bool compacting) const;
+
+  /// Bytes of the pages that are in use or were: what a copy that does not compact has.
+  [[nodiscard]] std::uint64_t used_bytes() const;
+
   [[nodiscard]] MDB_env* get() const noexcept { return env_; }
 
 private:
