@@ -208,6 +208,16 @@ dbi transaction::create_database(const char* name) {
   return out;
 }
 
+std::vector<std::string> transaction::database_names() {
+  dbi names = 0;
+  check("mdb_dbi_open", mdb_dbi_open(txn_, nullptr, 0, &names));
+  std::vector<std::string> out;
+  cursor at{*this, names};
+  for (auto name = at.first(); name; name = at.next())
+    out.emplace_back(name->key);
+  return out;
+}
+
 std::optional<std::string_view> transaction::get(dbi db, std::string_view key) {
   auto k = to_val(key);
   MDB_val v{};

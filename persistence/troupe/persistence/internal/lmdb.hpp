@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 struct MDB_cursor;
 struct MDB_env;
@@ -95,6 +96,7 @@ public:
   [[nodiscard]] std::uint64_t id() const noexcept;
   [[nodiscard]] std::optional<dbi> find_database(const char* name);
   [[nodiscard]] dbi create_database(const char* name);
+  [[nodiscard]] std::vector<std::string> database_names();
   [[nodiscard]] std::optional<std::string_view> get(dbi db, std::string_view key);
   void put(dbi db, std::string_view key, std::string_view value);
 

@@ -21,6 +21,7 @@ public:
   staging& operator=(staging&&) = delete;
   ~staging();  ///< removes all of it unless it was published
 
+  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
   [[nodiscard]] std::filesystem::path data_file() const { return path_ / "data.mdb"; }
 
   /// The data file as a copy of an environment, which goes on meanwhile. Answers its bytes.
