@@ -79,8 +79,8 @@ TEST_CASE("inspect lists unless it is told otherwise and takes its options in an
   const auto show = options_of<inspect_options>({"inspect", "show", "x", "--data", "d", "--json"});
   CHECK(show.json);
   REQUIRE(std::holds_alternative<inspect_show>(show.what));
-  CHECK(std::get<inspect_show>(show.what).id == "x");
-  CHECK(std::get<inspect_show>(show.what).name_space == "default");
+  CHECK(std::get<inspect_show>(show.what).entity.id == "x");
+  CHECK(std::get<inspect_show>(show.what).entity.name_space == "default");
   const auto journal = options_of<inspect_options>(
       {"inspect", "--data", "d", "journal", "--from", "3", "--to", "9"});
   REQUIRE(std::holds_alternative<inspect_journal>(journal.what));
