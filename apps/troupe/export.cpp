@@ -7,6 +7,7 @@
 #include "troupe/store_tool.hpp"
 #include "troupe/store_tools.hpp"
 #include "troupe/text.hpp"
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -38,7 +39,9 @@ public:
     output out;
     if (path.empty())
       return out;
-    out.owned_.reset(std::fopen(path.c_str(), "wbxe"));
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd >= 0)
+      out.owned_.reset(::fdopen(fd, "wb"));
     if (!out.owned_)
       return fail(errno == EEXIST ? errc::already_exists : errc::store_failed,
                   "cannot create " + path.string() + ": " + std::strerror(errno));
