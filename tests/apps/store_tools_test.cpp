@@ -1,6 +1,7 @@
 #include "troupe/store_tools.hpp"
 
 #include <troupe/messages/messages.hpp>
+#include <troupe/persistence/internal/lmdb.hpp>
 #include <troupe/runtime/runtime.hpp>
 #include <troupe/state/json.hpp>
 #include <troupe/state/transfer.hpp>
@@ -263,6 +264,32 @@ TEST_CASE_FIXTURE(fixture, "an export to a file is private and never replaces on
   missing.output = at("b.md");
   CHECK(run([&] { return export_entities(missing); }).status == exit_status::failed);
   CHECK_FALSE(fs::exists(at("b.md")));
+}
+
+TEST_CASE_FIXTURE(fixture, "an export of a damaged store fails and leaves no file") {
+  const auto store = make_store();
+  {
+    auto env = lmdb::environment::open(store, 64 << 20);
+    auto txn = lmdb::transaction::write(env);
+    const auto snapshots = txn.create_database("snapshots");
+    std::string key, value;
+    {
+      lmdb::cursor at{txn, snapshots};
+      const auto last = at.last();
+      REQUIRE(last);
+      key = last->key;
+      value = last->value;
+    }
+    value.back() = static_cast<char>(value.back() ^ 1);
+    txn.put(snapshots, key, value);
+    txn.commit();
+  }
+  const auto refused = run([&] {
+    return export_entities({.data = store, .session = {}, .kind = {}, .output = at("file")});
+  });
+  CHECK(refused.status == exit_status::damaged_store);
+  CHECK(has(refused.err, "checksum"));
+  CHECK_FALSE(fs::exists(at("file")));
 }
 
 TEST_CASE_FIXTURE(fixture, "a backup that is restored exports as the store it was made of") {

@@ -16,3 +16,16 @@ PATH=$work/bin:$PATH sh -eux commands
 bin/troupe export lib/other --all | cmp - all.jsonl
 bin/troupe export lib/broken --all | cmp - all.jsonl
 bin/troupe export lib/troupe --all | cmp - all.jsonl
+
+# A store of some MiB.
+for id in a b c d e f g h; do
+  printf '{"id":"%s","messages":[{"content":"%s"},{"content":"%s"}]}\n' $id \
+    "$(head -c 120000 /dev/urandom | base64 -w0)" "$(head -c 120000 /dev/urandom | base64 -w0)"
+done >long.jsonl
+# Ctrl-C during a copy that takes a second: exit code 130, and nothing is left.
+bin/troupe replay "$work/long.jsonl" --data lib/long >/dev/null
+status=0
+timeout --preserve-status -s INT 0.3 bin/troupe backup lib/long backup/stopped --rate 1 2>errors || status=$?
+[ "$status" = 130 ]
+grep -q "interrupted; nothing has changed" errors
+[ ! -e backup/stopped ] && [ ! -e backup/stopped.incomplete ]
