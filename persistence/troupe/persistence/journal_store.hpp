@@ -24,6 +24,9 @@ struct stored_entity;
 struct backup_options;
 struct backup_report;
 struct shrink_report;
+
+/// Called now and then with how much is done, in bytes or entities; `total` is an estimate. False
+/// gives up: the work fails with `store_failed` and nothing has changed.
 using progress_function = std::function<bool(std::uint64_t done, std::uint64_t total)>;
 
 struct journal_options {

@@ -4,16 +4,11 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 
 /// What an operator does with whole stores: walk, back up, restore, shrink. Each leaves either what
 /// was there or the complete new thing, whenever the process is killed; what it was making then has
 /// the suffix `.incomplete` (or is `replacing/` in the store) and is removed by the next attempt.
 namespace troupe {
-
-/// Called now and then with how much is done, in bytes or entities; `total` is an estimate. False
-/// gives up: the work fails with `store_failed` and nothing has changed.
-using progress_function = std::function<bool(std::uint64_t done, std::uint64_t total)>;
 
 /// What a walk over a store has read.
 struct store_summary {
