@@ -6,29 +6,21 @@
 #include <troupe/state/json.hpp>
 
 #include "troupe/exit_status.hpp"
+#include "troupe/history_view.hpp"
 #include "troupe/inspect_text.hpp"
-#include "troupe/serve.hpp"
-#include "troupe/store_directory.hpp"
+#include "troupe/store_tool.hpp"
 #include "troupe/table.hpp"
 #include "troupe/text.hpp"
 
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <map>
 #include <utility>
 
 namespace troupe::cli {
 
 namespace {
-
-int report(const std::string& what, int status) {
-  std::fprintf(stderr, "error: %s\n", escape_controls(what).c_str());
-  return status;
-}
-
-int report(const error& why) {
-  return report(why.message, exit_status::of_request(why.code));
-}
 
 void print(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
@@ -58,9 +50,11 @@ struct inspection {
   journal_store& store;
   const inspect_options& options;
 
-  int operator()(const inspect_list&) {
+  int operator()(const inspect_list& what) {
     std::uint64_t count = 0;
     const auto done = store.for_each_entity([&](const entity_ref& entity, std::uint64_t revision) {
+      if (what.kind && entity.kind != *what.kind)
+        return true;
       ++count;
       if (options.json) {
         print(json_line({{"namespace", json_string(entity.name_space)},
@@ -78,32 +72,50 @@ struct inspection {
     if (!done)
       return report(done.error());
     if (count == 0 && !options.json)
-      std::puts("the store is empty");
+      std::puts(what.kind ? "none" : "the store is empty");
     return exit_status::ok;
   }
 
   int operator()(const inspect_show& what) {
-    const entity_ref entity{what.name_space, entity_kind::session, what.id};
-    const auto stored = store.load(entity);
-    if (!stored)
-      return report(stored.error());
-    if (stored->sequence == 0)
-      return report("no session " + what.id + " in the namespace " + what.name_space
-                        + "; `troupe inspect --data " + options.data.string()
-                        + " list` shows what is there",
-                    exit_status::failed);
-    const auto session = join_entity(stored->parts);
-    if (!session)
-      return report(session.error());
-    print(session_json(entity, *session, options.json ? json_layout::compact : json_layout::lines)
+    const auto state = find(what.entity);
+    if (!state)
+      return report(state.error());
+    print(entity_json(what.entity, *state, options.json ? json_layout::compact : json_layout::lines)
           + '\n');
+    return exit_status::ok;
+  }
+
+  int operator()(const inspect_history& what) {
+    const auto state = find(what.entity);
+    if (!state)
+      return report(state.error());
+    auto shown = *state;
+    const auto size = shown.items.size();
+    if (what.last != 0 && what.last < size) {
+      shown.items = history{};
+      for (auto i = size - what.last; i < size; ++i)
+        shown.items.append(state->items[i].seq, state->items[i].at, state->items[i].fields);
+    }
+    if (!options.json) {
+      const auto out = terminal_of(stdout);
+      print(render_history(shown, {.columns = out.columns,
+                                   .colours = out.colours,
+                                   .max_lines = std::numeric_limits<std::size_t>::max()}));
+      return exit_status::ok;
+    }
+    for (const auto& item : shown.items)
+      print(escape_json_controls(item_json(item)) + '\n');
     return exit_status::ok;
   }
 
   int operator()(const inspect_journal& what) {
     std::uint64_t count = 0;
     int status = exit_status::ok;
-    const auto done = store.for_each_record(what.from, what.to, [&](const journal_record& record) {
+    auto from = what.from;
+    if (const auto newest = std::min(store.stats().position, what.to);
+        what.last != 0 && newest >= what.last)
+      from = std::max(from, newest - what.last + 1);
+    const auto done = store.for_each_record(from, what.to, [&](const journal_record& record) {
       if (count++ == 0 && !options.json)
         std::printf("%10s  %-24s  %8s  %8s  entity: events\n", "position", "at", "revision",
                     "bytes");
@@ -150,6 +162,19 @@ struct inspection {
     return exit_status::ok;
   }
 
+  /// Errors: `not_found`, as `load` and `join_entity`.
+  expected<entity_state> find(const entity_ref& entity) {
+    const auto stored = store.load(entity);
+    if (!stored)
+      return unexpected{stored.error()};
+    if (stored->sequence == 0)
+      return fail(errc::not_found, "no " + std::string{to_string(entity.kind)} + ' ' + entity.id
+                                       + " in the namespace " + entity.name_space
+                                       + "; `troupe inspect --data " + options.data.string()
+                                       + " list` shows what is there");
+    return join_entity(stored->parts);
+  }
+
   void print_record(const journal_record& record, const change& what) const {
     if (options.json)
       return print(json_line({{"position", std::to_string(record.position)},
@@ -188,11 +213,9 @@ struct inspection {
 }  // namespace
 
 int inspect(const inspect_options& options) {
-  if (!holds_store(options.data))
-    return report(options.data.string() + " holds no store of Troupe", exit_status::damaged_store);
-  auto store = journal_store::open(options.data, journal_options{}, fold_entities());
+  auto store = open_existing(options.data);
   if (!store)
-    return report(store.error().message, exit_status::of_open(store.error().code));
+    return report_opening(store.error());
   return std::visit(inspection{*store, options}, options.what);
 }
 

@@ -77,44 +77,51 @@ private:
   bool first_ = true;
 };
 
-void append_item(std::string& out, const item_view& item) {
-  out += "{\"seq\":" + std::to_string(item.seq) + ",\"at\":\"" + to_rfc3339(item.at) + '"';
+/// Sections that have no place of their own in the JSON.
+bool shown_as_map(section which) {
+  return which != section::metadata && which != section::state;
+}
+
+}  // namespace
+
+std::string item_json(const item_view& item) {
+  auto out = "{\"seq\":" + std::to_string(item.seq) + ",\"at\":\"" + to_rfc3339(item.at) + '"';
   for (auto field = item.fields.children(); field.next();) {
     out += ',';
     append_json_string(out, field.key());
     out += ':';
     append_json(out, field.item());
   }
-  out += '}';
+  return out + '}';
 }
 
-}  // namespace
-
-std::string session_json(const entity_ref& entity, const entity_state& session,
-                         json_layout layout) {
+std::string entity_json(const entity_ref& entity, const entity_state& state, json_layout layout) {
   json_text text{layout};
   text.open('{');
   text.member("namespace", entity.name_space);
   text.member("kind", to_string(entity.kind));
   text.member("id", entity.id);
-  text.member("status", name_of(session.status));
-  text.member("revision", session.revision);
-  text.member("created", to_rfc3339(session.created));
-  text.member("last_activity", to_rfc3339(session.last_activity));
-  text.member("user", user_of(session));
-  text.member("metadata", section_as_map(session, section::metadata, {}));
-  text.member("item_count", session.items.size());
-  text.member("bytes", session.bytes());
+  text.member("status", name_of(state.status));
+  text.member("revision", state.revision);
+  text.member("created", to_rfc3339(state.created));
+  text.member("last_activity", to_rfc3339(state.last_activity));
+  text.member("user", user_of(state));
+  text.member("metadata", section_as_map(state, section::metadata, {}));
+  text.member("item_count", state.items.size());
+  text.member("bytes", state.bytes());
+  for (const auto& rules : all_sections)
+    if (shown_as_map(rules.id) && count_entries(state, rules.id, {}) > 0)
+      text.member(rules.name, section_as_map(state, rules.id, {}));
   text.key("state");
   text.open('{');
-  for_each_entry(session, section::state, {},
+  for_each_entry(state, section::state, {},
                  [&](std::string_view key, const entry& held) { text.member(key, held.data); });
   text.close('}');
   text.key("items");
   text.open('[');
-  for (const auto& item : session.items) {
+  for (const auto& item : state.items) {
     text.element();
-    append_item(text.out(), item);
+    text.out() += item_json(item);
   }
   text.close(']');
   text.close('}');

@@ -18,6 +18,12 @@ struct runner {
   int operator()(const cli::replay_options& options) const { return cli::replay(options); }
   int operator()(const cli::demo_options& options) const { return cli::demo(options); }
   int operator()(const cli::inspect_options& options) const { return cli::inspect(options); }
+  int operator()(const cli::backup_command& options) const { return cli::backup(options); }
+  int operator()(const cli::restore_command& options) const { return cli::restore(options); }
+  int operator()(const cli::compact_command& options) const { return cli::compact(options); }
+  int operator()(const cli::migrate_command& options) const { return cli::migrate(options); }
+  int operator()(const cli::export_command& options) const { return cli::export_entities(options); }
+  int operator()(const cli::import_command& options) const { return cli::import_entities(options); }
   int operator()(const cli::demo_writer_options& options) const {
     return cli::demo_writer(options);
   }

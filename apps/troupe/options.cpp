@@ -2,6 +2,7 @@
 
 #include "troupe/exit_status.hpp"
 #include "troupe/text.hpp"
+#include "troupe/tool_options.hpp"
 #include "troupe/versions.hpp"
 #include <CLI/CLI.hpp>
 
@@ -30,9 +31,13 @@ constexpr const char* exit_codes =
     R"(Exit codes: 0 done, 1 failed or not equal, 2 command line, 65 damaged or foreign store,
 73 data directory in use, 75 disk, network or not now, 130 interrupted)";
 
+}  // namespace
+
 std::string footer(const char* examples) {
   return "Examples:\n" + std::string{examples} + '\n' + exit_codes;
 }
+
+namespace {
 
 /// The command line as CLI11 fills it: strings first, what they mean afterwards.
 class parser {
@@ -52,6 +57,9 @@ public:
     add_serve();
     add_replay();
     add_inspect();
+    tools_.add_to([this](const char* name, const char* what, std::function<command()> make) {
+      return add_command(name, what, std::move(make));
+    });
     add_version();
     add_demo_writer();
   }
@@ -208,28 +216,40 @@ private:
     sub->fallthrough();
     sub->footer(
         footer("  troupe inspect --data state\n  troupe inspect --data state show demo-hello\n"
-               "  troupe inspect --data state journal --from 100 --to 120 --json\n"));
+               "  troupe inspect --data state history demo-hello --last 5\n"
+               "  troupe inspect --data state journal --last 20 --json\n"));
     const auto add = [&](const char* name, const char* what, auto make) {
       auto* inner = sub->add_subcommand(name, what);
       inner->parse_complete_callback([this, make] { inspected_ = make(); });
       return inner;
     };
-    add("list", "Every entity with its revision, deleted ones too", [] { return inspect_list{}; });
-    auto* show = add("show", "One session as JSON: what it is, its state, its history", [this] {
-      return inspect_show{shown_, name_space_};
+    auto* list = add("list", "Every entity with its revision, deleted ones too",
+                     [this] { return inspect_list{optional_kind(kind_)}; });
+    add_kind(list, "Only entities of this kind");
+    const auto add_one = [&](const char* name, const char* what, auto make) {
+      auto* inner = add(name, what, make);
+      inner->add_option("ID", shown_, "The entity's id")->required()->type_name(" ");
+      inner->add_option("--namespace", name_space_, "The namespace it is in")
+          ->type_name("NAME")
+          ->capture_default_str();
+      add_kind(inner, "What it is")->default_str("session");
+      return inner;
+    };
+    add_one("show", "One entity as JSON: what it is, its state, its history",
+            [this] { return inspect_show{shown_entity()}; });
+    auto* history = add_one("history", "The items of one entity, oldest first", [this] {
+      return inspect_history{shown_entity(), last_};
     });
-    show->add_option("ID", shown_, "The session's id")->required()->type_name(" ");
-    show->add_option("--namespace", name_space_, "The namespace it is in")
-        ->type_name("NAME")
-        ->capture_default_str();
+    history->add_option("--last", last_, "Only the newest N")->type_name("N");
     auto* journal =
         add("journal",
             "Every change in the order of commits: position, time, revision, bytes, what it did",
             [this] {
-              return inspect_journal{from_, to_};
+              return inspect_journal{from_, to_, last_};
             });
     journal->add_option("--from", from_, "First position")->type_name("N");
     journal->add_option("--to", to_, "Last position")->type_name("N");
+    journal->add_option("--last", last_, "Only the newest N of them")->type_name("N");
     add("stats", "Counts and sizes", [] { return inspect_stats{}; });
   }
 
@@ -245,6 +265,16 @@ private:
     sub->group("");  // hidden
     add_data(sub, "")->required();
     sub->add_option("--parent", parent_)->required();
+  }
+
+  CLI::Option* add_kind(CLI::App* sub, const char* what) {
+    return sub->add_option("--kind", kind_, what)
+        ->type_name("KIND")
+        ->check(CLI::IsMember(kind_names()));
+  }
+
+  [[nodiscard]] entity_ref shown_entity() const {
+    return {name_space_, optional_kind(kind_).value_or(entity_kind::session), shown_};
   }
 
   [[nodiscard]] std::optional<std::filesystem::path> optional_data() const {
@@ -284,7 +314,10 @@ private:
   std::uint64_t from_ = 1;
   std::uint64_t to_ = inspect_journal{}.to;
   pid_t parent_ = 0;
-  std::variant<inspect_list, inspect_show, inspect_journal, inspect_stats> inspected_;
+  std::string kind_;
+  std::size_t last_ = 0;
+  decltype(inspect_options::what) inspected_;
+  tool_options tools_;
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "troupe/inspect.hpp"
 #include "troupe/replay.hpp"
 #include "troupe/serve.hpp"
+#include "troupe/store_tools.hpp"
 
 #include <cstdint>
 #include <string>
@@ -18,7 +19,8 @@ namespace troupe::cli {
 struct version_options {};
 
 using command = std::variant<serve_options, replay_options, demo_options, inspect_options,
-                             demo_writer_options, version_options>;
+                             backup_command, restore_command, compact_command, migrate_command,
+                             export_command, import_command, demo_writer_options, version_options>;
 
 struct command_line {
   command what;

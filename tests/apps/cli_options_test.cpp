@@ -79,13 +79,57 @@ TEST_CASE("inspect lists unless it is told otherwise and takes its options in an
   const auto show = options_of<inspect_options>({"inspect", "show", "x", "--data", "d", "--json"});
   CHECK(show.json);
   REQUIRE(std::holds_alternative<inspect_show>(show.what));
-  CHECK(std::get<inspect_show>(show.what).id == "x");
-  CHECK(std::get<inspect_show>(show.what).name_space == "default");
+  CHECK(std::get<inspect_show>(show.what).entity.id == "x");
+  CHECK(std::get<inspect_show>(show.what).entity.name_space == "default");
+  const auto history =
+      options_of<inspect_options>({"inspect", "--data", "d", "history", "x", "--kind", "team",
+                                   "--namespace", "n", "--last", "5"});
+  REQUIRE(std::holds_alternative<inspect_history>(history.what));
+  CHECK(std::get<inspect_history>(history.what).entity == entity_ref{"n", entity_kind::team, "x"});
+  CHECK(std::get<inspect_history>(history.what).last == 5);
   const auto journal = options_of<inspect_options>(
       {"inspect", "--data", "d", "journal", "--from", "3", "--to", "9"});
   REQUIRE(std::holds_alternative<inspect_journal>(journal.what));
   CHECK(std::get<inspect_journal>(journal.what).from == 3);
   CHECK(std::get<inspect_journal>(journal.what).to == 9);
+}
+
+TEST_CASE("the tools of a store take their directories in the order of the help") {
+  const auto plain = options_of<backup_command>({"backup", "d", "to"});
+  CHECK(plain.data == "d");
+  CHECK(plain.to == "to");
+  CHECK_FALSE(plain.compacting);
+  CHECK(plain.bytes_per_second == 0);
+  const auto full = options_of<backup_command>({"backup", "d", "to", "--compact", "--rate", "2"});
+  CHECK(full.compacting);
+  CHECK(full.bytes_per_second == 2 << 20);
+  CHECK(options_of<restore_command>({"restore", "b", "d"}).from == "b");
+  CHECK(options_of<restore_command>({"restore", "b", "d"}).data == "d");
+  CHECK(options_of<compact_command>({"compact", "d"}).journal_kept_bytes == 256 << 20);
+  CHECK(options_of<compact_command>({"compact", "d", "--journal-kept", "0"}).journal_kept_bytes
+        == 0);
+  CHECK(options_of<migrate_command>({"migrate", "d", "--dry-run"}).dry_run);
+  CHECK_FALSE(options_of<migrate_command>({"migrate", "d"}).dry_run);
+  CHECK(options_of<import_command>({"import", "d", "f"}).data == "d");
+  CHECK(options_of<import_command>({"import", "d", "f"}).file == "f");
+}
+
+TEST_CASE("an export says what it is of and in which format") {
+  const auto all = options_of<export_command>({"export", "d", "--all"});
+  CHECK_FALSE(all.session);
+  CHECK_FALSE(all.kind);
+  CHECK(all.format == export_format::jsonl);
+  CHECK(all.output.empty());
+  const auto one = options_of<export_command>(
+      {"export", "d", "--session", "s", "--namespace", "n", "--format", "markdown", "-o", "f"});
+  CHECK(one.session == "s");
+  CHECK(one.name_space == "n");
+  CHECK(one.format == export_format::markdown);
+  CHECK(one.output == "f");
+  const auto kind =
+      options_of<export_command>({"export", "d", "--kind", "team", "--format", "msgpack"});
+  CHECK(kind.kind == entity_kind::team);
+  CHECK(kind.format == export_format::msgpack);
 }
 
 TEST_CASE("a fault of the command line has status 2 and names the help") {
@@ -104,6 +148,19 @@ TEST_CASE("a fault of the command line has status 2 and names the help") {
       {"inspect", "list"},
       {"inspect", "--data", "d", "show"},
       {"inspect", "--data", "d", "journal", "--from", "x"},
+      {"backup", "d"},
+      {"backup", "d", ""},
+      {"restore", "b"},
+      {"compact"},
+      {"compact", "d", "--journal-kept", "-1"},
+      {"migrate", "d", "e"},
+      {"export", "d"},
+      {"export", "d", "--all", "--session", "s"},
+      {"export", "d", "--all", "--format", "xml"},
+      {"export", "d", "--kind", "thing"},
+      {"export", "d", "--all", "--namespace", "n"},
+      {"import", "d"},
+      {"inspect", "--data", "d", "list", "--kind", "x"},
       {"version", "x"},
       {"--log-level", "loud", "version"}};
   for (const auto& words : faults) {
@@ -117,7 +174,8 @@ TEST_CASE("a fault of the command line has status 2 and names the help") {
 }
 
 TEST_CASE("every command has help with its exit codes") {
-  for (const char* command : {"demo", "serve", "replay", "inspect"}) {
+  for (const char* command : {"demo", "serve", "replay", "inspect", "backup", "restore", "compact",
+                              "migrate", "export", "import"}) {
     const auto help = refusal({command, "--help"});
     CHECK(help.status == exit_status::ok);
     CHECK_MESSAGE(help.text.find("Exit codes:") != std::string::npos, help.text);

@@ -62,8 +62,8 @@ TEST_CASE("a session as JSON is the same in both layouts and reads back") {
   auto session = session_of({R"({"role":"user","content":"\u009b"})"});
   session.entries.set(entry_key{section::state, "k"}.str(), {value{1.0}, 3});
   const auto entity = session_ref("a\"b");
-  const auto compact = session_json(entity, session, json_layout::compact);
-  const auto lines = session_json(entity, session, json_layout::lines);
+  const auto compact = entity_json(entity, session, json_layout::compact);
+  const auto lines = entity_json(entity, session, json_layout::lines);
   CHECK(compact.find('\n') == std::string::npos);
   CHECK(compact.find("\xc2\x9b") == std::string::npos);
   const auto read = value_from_json(compact).value();

@@ -294,7 +294,7 @@ TEST_CASE("every code of LMDB and the system that means no room or a broken file
 }
 
 TEST_CASE("no source of persistence names an LMDB flag that costs a promise") {
-  const auto sources = fs::path{__FILE__}.parent_path().parent_path().parent_path() / "persistence";
+  const auto sources = fs::path{TROUPE_TEST_DIR}.parent_path() / "persistence";
   int files = 0;
   for (const auto& file : fs::recursive_directory_iterator{sources}) {
     if (file.path().extension() != ".cpp" && file.path().extension() != ".hpp")

@@ -35,6 +35,8 @@ expected<std::unique_ptr<journal_store::impl>> open_store(data_directory directo
       return unexpected{done.error()};
   if (auto done = directory.prepare_to_open(); !done)
     return unexpected{done.error()};
+  std::error_code ec;
+  std::filesystem::remove_all(directory.replacing(), ec);  // of a tool that was killed
   auto env = lmdb::environment::open(directory.path(), options.map_bytes);
   auto out = std::make_unique<journal_store::impl>(std::move(directory), std::move(env), options,
                                                    std::move(fold));
@@ -123,6 +125,10 @@ expected<bool> journal_store::compact(std::uint64_t keep_from) {
 
 expected<listing> journal_store::list(const list_request& request) {
   return guarded(*impl_, [&] { return impl_->list(request); });
+}
+
+expected<void> journal_store::adopt(std::span<const adopted_entity> entities) {
+  return guarded(*impl_, [&] { return impl_->adopt(entities); });
 }
 
 expected<bool> journal_store::materialise() {

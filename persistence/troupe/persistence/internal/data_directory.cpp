@@ -18,12 +18,12 @@ namespace troupe::internal {
 
 namespace fs = std::filesystem;
 
-namespace {
-
 unexpected system_failure(const std::string& what, int code) {
   return fail(code == ENOSPC || code == EDQUOT ? errc::store_full : errc::store_failed,
               what + ": " + std::generic_category().message(code));
 }
+
+namespace {
 
 /// Opens a plain file of ours; a symbolic link or anything else in its place is refused.
 expected<unique_fd> open_file(const fs::path& path, int flags) {
@@ -157,6 +157,12 @@ expected<void> data_directory::adopt_created() {
   std::error_code ec;
   fs::remove_all(creating(), ec);  // a left-over is removed before the next attempt
   return {};
+}
+
+expected<void> data_directory::replace_data(const fs::path& with) const {
+  if (::rename(with.c_str(), data_file().c_str()) != 0)
+    return system_failure("cannot move " + with.string() + " to " + data_file().string(), errno);
+  return sync();
 }
 
 expected<void> data_directory::prepare_to_open() const {

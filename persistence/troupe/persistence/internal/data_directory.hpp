@@ -3,6 +3,7 @@
 #include <troupe/state/expected.hpp>
 
 #include <filesystem>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -27,6 +28,9 @@ private:
   int fd_ = -1;
 };
 
+/// "cannot open x: Permission denied", with `store_full` where the disk has no room.
+[[nodiscard]] unexpected system_failure(const std::string& what, int code);
+
 /// The store's directory, owned by this process until the object ends: mode 0700, no symbolic link
 /// in it, `owner.lock` locked and holding our pid.
 class data_directory {
@@ -40,10 +44,17 @@ public:
   [[nodiscard]] std::filesystem::path data_file() const { return path_ / "data.mdb"; }
   [[nodiscard]] std::filesystem::path creating() const { return path_ / "creating"; }
 
+  /// Where what is to replace `data.mdb` is made.
+  [[nodiscard]] std::filesystem::path replacing() const { return path_ / "replacing"; }
+
   [[nodiscard]] bool has_store() const;
 
   /// Moves the complete store from `creating()` to its place: `data.mdb` is never seen half made.
   expected<void> adopt_created();
+
+  /// Puts a complete data file in the place of the one that is there, and makes that durable.
+  /// REQUIRES: no environment is open on it.
+  expected<void> replace_data(const std::filesystem::path& with) const;
 
   /// Refuses what LMDB would die of: a file shorter than its meta pages say, or none of LMDB's.
   /// Allocates the lock file, whose mapping would else be the first to meet a full disk, as SIGBUS.

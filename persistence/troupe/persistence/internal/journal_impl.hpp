@@ -10,6 +10,7 @@
 #include <troupe/persistence/internal/tail_index.hpp>
 #include <troupe/persistence/journal_store.hpp>
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,7 @@ public:
   expected<void> materialise(const entity_ref& entity);
   expected<bool> compact(std::uint64_t keep_from);
   expected<listing> list(const list_request& request);
+  expected<void> adopt(std::span<const adopted_entity> entities);
   expected<void> for_each_entity(const std::function<bool(const entity_ref&, std::uint64_t)>& next);
   expected<void> for_each_record(std::uint64_t from, std::uint64_t to,
                                  const std::function<bool(const journal_record&)>& next);
@@ -67,6 +69,7 @@ public:
   std::uint64_t commits = 0;    // since the start
   std::uint64_t committed = 0;  // changes, since the start
   std::optional<error> failure;
+  std::atomic<bool> backing_up = false;
 
 private:
   struct batch;

@@ -119,10 +119,8 @@ environment::~environment() {
 void environment::reserve(std::uint64_t bytes) {
   constexpr std::uint64_t mib = 1ULL << 20;
   MDB_envinfo info{};
-  MDB_stat stat{};
   check("mdb_env_info", mdb_env_info(env_, &info));
-  check("mdb_env_stat", mdb_env_stat(env_, &stat));
-  const std::uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
+  const auto used = used_bytes();
   // A value can take twice its size (whole pages); one more MiB holds the pages of the trees and of
   // the free list.
   const auto need = std::min<std::uint64_t>(used + 2 * bytes + mib, info.me_mapsize);
@@ -147,6 +145,18 @@ void environment::reserve(std::uint64_t bytes) {
   check("fallocate data.mdb", code);
   check("fsync data.mdb", ::fsync(fd) == 0 ? 0 : errno);
   file_bytes_ = size;
+}
+
+void environment::copy_to(int fd, bool compacting) const {
+  check("mdb_env_copyfd2", mdb_env_copyfd2(env_, fd, compacting ? MDB_CP_COMPACT : 0));
+}
+
+std::uint64_t environment::used_bytes() const {
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  check("mdb_env_info", mdb_env_info(env_, &info));
+  check("mdb_env_stat", mdb_env_stat(env_, &stat));
+  return (info.me_last_pgno + 1) * stat.ms_psize;
 }
 
 bool environment::still_at(std::uint64_t before) noexcept {
@@ -194,6 +204,16 @@ std::optional<dbi> transaction::find_database(const char* name) {
 dbi transaction::create_database(const char* name) {
   dbi out = 0;
   check("mdb_dbi_open", mdb_dbi_open(txn_, name, MDB_CREATE, &out));
+  return out;
+}
+
+std::vector<std::string> transaction::database_names() {
+  dbi names = 0;
+  check("mdb_dbi_open", mdb_dbi_open(txn_, nullptr, 0, &names));
+  std::vector<std::string> out;
+  cursor at{*this, names};
+  for (auto name = at.first(); name; name = at.next())
+    out.emplace_back(name->key);
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 struct MDB_cursor;
 struct MDB_env;
@@ -66,6 +67,13 @@ public:
   /// still `before`.
   [[nodiscard]] bool still_at(std::uint64_t before) noexcept;
 
+  /// Writes a consistent copy as of now to `fd`, from a read transaction of its own: any thread may
+  /// call it while another one writes. Pages that are freed meanwhile are used again only after it.
+  void copy_to(int fd, bool compacting) const;
+
+  /// Bytes of the pages that are in use or were: what a copy that does not compact has.
+  [[nodiscard]] std::uint64_t used_bytes() const;
+
   [[nodiscard]] MDB_env* get() const noexcept { return env_; }
 
 private:
@@ -90,6 +98,7 @@ public:
   [[nodiscard]] std::uint64_t id() const noexcept;
   [[nodiscard]] std::optional<dbi> find_database(const char* name);
   [[nodiscard]] dbi create_database(const char* name);
+  [[nodiscard]] std::vector<std::string> database_names();
   [[nodiscard]] std::optional<std::string_view> get(dbi db, std::string_view key);
   void put(dbi db, std::string_view key, std::string_view value);
   /// Whether there was one.
