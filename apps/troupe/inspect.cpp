@@ -194,7 +194,9 @@ int inspect(const inspect_options& options) {
                        const std::vector<std::string>& changes) {
     return fold_entity(snapshot, changes);
   };
-  auto store = journal_store::open(options.data, journal_options{}, fold);
+  journal_options journal;
+  journal.allow_remote_fs = options.allow_remote_fs;
+  auto store = journal_store::open(options.data, journal, fold);
   if (!store)
     return report(store.error().message, exit_status::of_open(store.error().code));
   return std::visit(inspection{*store, options}, options.what);

@@ -18,6 +18,7 @@ struct runner {
   int operator()(const cli::replay_options& options) const { return cli::replay(options); }
   int operator()(const cli::demo_options& options) const { return cli::demo(options); }
   int operator()(const cli::inspect_options& options) const { return cli::inspect(options); }
+  int operator()(const cli::verify_options& options) const { return cli::verify(options); }
   int operator()(const cli::demo_writer_options& options) const {
     return cli::demo_writer(options);
   }

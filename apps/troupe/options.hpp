@@ -7,6 +7,7 @@
 #include "troupe/inspect.hpp"
 #include "troupe/replay.hpp"
 #include "troupe/serve.hpp"
+#include "troupe/verify.hpp"
 
 #include <cstdint>
 #include <string>
@@ -18,7 +19,7 @@ namespace troupe::cli {
 struct version_options {};
 
 using command = std::variant<serve_options, replay_options, demo_options, inspect_options,
-                             demo_writer_options, version_options>;
+                             verify_options, demo_writer_options, version_options>;
 
 struct command_line {
   command what;

@@ -3,6 +3,7 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -19,6 +20,14 @@ expected<void> check_supported(const command& request) {
       return fail(errc::not_supported, "this version does not keep earlier revisions yet");
   }
   return {};
+}
+
+/// What leaves less than there was goes on when the store is full.
+bool only_removes(const change& what) {
+  return std::ranges::all_of(what.events, [](const event& x) {
+    return std::holds_alternative<entity_deleted>(x) || std::holds_alternative<items_removed>(x)
+           || std::holds_alternative<entry_erased>(x) || std::holds_alternative<section_cleared>(x);
+  });
 }
 
 /// Decide, journal, become, publish, answer: in this order.
@@ -153,7 +162,8 @@ private:
                         .answer = decided->answer,
                         .written = std::move(promise)});
     compat::request(self_, options_.store,
-                    commit_request{options_.entity, decided->what.revision, encode(decided->what)})
+                    commit_request{options_.entity, decided->what.revision, encode(decided->what),
+                                   only_removes(decided->what)})
         .then([this, generation = generation_](const commit_receipt&) { on_committed(generation); },
               [this, generation = generation_](const caf::error& why) {
                 on_commit_failed(generation, from_caf(why));

@@ -37,6 +37,7 @@ struct commit_request {
   entity_ref entity;
   std::uint64_t sequence = 0;  ///< the entity's next revision
   std::string payload;         ///< `encode(change)`
+  bool frees = false;          ///< it only removes: goes on when the store is full
 };
 
 /// Sent only after the transaction that holds the change returned from its sync.

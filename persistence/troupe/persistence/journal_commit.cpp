@@ -52,14 +52,34 @@ expected<void> check_request(const commit_request& request) {
   return {};
 }
 
-std::uint64_t bytes_of(std::span<const commit_request> requests) {
+std::uint64_t bytes_of(std::span<const commit_request> requests, bool all) {
   std::uint64_t sum = 0;
   for (const auto& request : requests)
-    sum += internal::record_header_bytes + request.entity.id.size() + request.payload.size();
+    if (all || !request.frees)
+      sum += internal::record_header_bytes + request.entity.id.size() + request.payload.size();
   return sum;
 }
 
+expected<commit_receipt> no_room() {
+  return fail(
+      errc::store_full,
+      "the store is full but for the reserve that deletions need; delete something, or give "
+      "it a greater quota or disk");
+}
+
 }  // namespace
+
+/// A damaged page on the way to an entity is no fault of the others in its batch.
+expected<commit_receipt> journal_store::impl::append_alone(batch& to,
+                                                           const commit_request& request) {
+  try {
+    return append(to, request);
+  } catch (const lmdb::failure& what) {
+    if (what.kind() != lmdb::failure_kind::damaged)
+      throw;
+    return fail(errc::damaged, to_string(request.entity) + ": " + what.what());
+  }
+}
 
 /// The hot path: one append at the journal's end. Only an entity that nothing in memory knows is
 /// looked up on disk.
@@ -112,12 +132,15 @@ std::vector<expected<commit_receipt>> journal_store::impl::commit(
   results.reserve(requests.size());
   error why;
   try {
-    env.reserve(bytes_of(requests));
+    env.reserve(bytes_of(requests, true));
+    const bool room = env.has_room(bytes_of(requests, false));
     batch current{*this};
     for (const auto& request : requests)
-      results.push_back(append(current, request));
-    if (!current.appended.empty())
+      results.push_back(room || request.frees ? append_alone(current, request) : no_room());
+    if (!current.appended.empty()) {
       current.commit();
+      mark_in_time();
+    }
     return results;
   } catch (const lmdb::failure& what) {
     if (failure)
@@ -125,8 +148,7 @@ std::vector<expected<commit_receipt>> journal_store::impl::commit(
     else if (what.kind() == lmdb::failure_kind::fatal)
       why = stop(errc::store_failed, what.what());  // before the commit: nothing was written
     else
-      why = {what.kind() == lmdb::failure_kind::full ? errc::store_full : errc::store_failed,
-             what.what()};
+      why = {code_of(what), what.what()};
   }
   for (auto& result : results)
     if (result)

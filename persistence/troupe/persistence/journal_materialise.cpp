@@ -115,15 +115,16 @@ expected<bool> journal_store::impl::materialise() {
 
 /// Records and the two numbers that tell of them go in one transaction.
 expected<bool> journal_store::impl::compact() {
-  if (covered <= options.covered_bytes)
+  const auto kept = env.short_of_room() ? 0 : options.covered_bytes;
+  if (covered <= kept)
     return false;
   env.reserve(options.slice_bytes);  // for the pages of the trees and of the free list
   auto txn = lmdb::transaction::write(env);
   std::uint64_t freed = 0, next = first;
   {
     lmdb::cursor journal{txn, dbs.journal};
-    for (auto at = journal.first(); at && next <= watermark && freed < options.slice_bytes
-                                    && covered - freed > options.covered_bytes;
+    for (auto at = journal.first();
+         at && next <= watermark && freed < options.slice_bytes && covered - freed > kept;
          at = journal.next()) {
       if (internal::get_be64(at->key) != next)
         return fail(errc::damaged, "journal record " + std::to_string(next) + " is missing");
@@ -139,7 +140,7 @@ expected<bool> journal_store::impl::compact() {
   finish(txn);
   first = next;
   covered -= freed;
-  return covered > options.covered_bytes && first <= watermark;
+  return covered > kept && first <= watermark;
 }
 
 }  // namespace troupe

@@ -89,12 +89,34 @@ expected<void> journal_store::impl::replay() {
   return {};
 }
 
+/// A snapshot whose key was damaged stands where it stood: one of the two neighbours of its true
+/// key is then stored under a key that is not its own.
+expected<void> journal_store::impl::check_absent(lmdb::transaction& txn, std::string_view key) {
+  lmdb::cursor snapshots{txn, dbs.snapshots};
+  const auto fine = [](const lmdb::entry& neighbour) -> expected<void> {
+    const auto snapshot = decode_record(neighbour.key, neighbour.value, record_type::snapshot,
+                                        internal::verify::header);
+    if (snapshot && key_of(*snapshot) == neighbour.key)
+      return {};
+    return fail(errc::damaged, "a snapshot beside its place is damaged, and may be its own");
+  };
+  const auto behind = snapshots.seek(key);
+  if (behind)
+    if (auto done = fine(*behind); !done)
+      return done;
+  const auto before = behind ? snapshots.prior() : snapshots.last();
+  return before ? fine(*before) : expected<void>{};
+}
+
 expected<std::uint64_t> journal_store::impl::stored_sequence(lmdb::transaction& txn,
                                                              std::string_view key,
                                                              internal::verify depth) {
   const auto bytes = txn.get(dbs.snapshots, key);
-  if (!bytes)
+  if (!bytes) {
+    if (auto absent = check_absent(txn, key); !absent)
+      return unexpected{absent.error()};
     return 0;
+  }
   const auto snapshot = decode_record(key, *bytes, record_type::snapshot, depth);
   if (!snapshot)
     return at_snapshot(key, snapshot.error());
@@ -111,6 +133,8 @@ expected<stored_entity> journal_store::impl::read_entity(lmdb::transaction& txn,
       return at_snapshot(key, snapshot.error());
     out.snapshot = snapshot->payload;
     out.sequence = snapshot->sequence;
+  } else if (auto absent = check_absent(txn, key); !absent) {
+    return unexpected{absent.error()};
   }
   if (tail == nullptr)
     return out;
@@ -191,10 +215,12 @@ expected<void> journal_store::impl::for_each_record(
     std::uint64_t from, std::uint64_t to, const std::function<bool(const journal_record&)>& next) {
   auto txn = lmdb::transaction::read(env);
   lmdb::cursor journal{txn, dbs.journal};
-  for (auto at = journal.seek(internal::be64(from)); at; at = journal.next()) {
+  auto expected_here = std::max(from, first);
+  for (auto at = journal.seek(internal::be64(from)); at && expected_here <= to;
+       at = journal.next(), ++expected_here) {
     const auto here = internal::get_be64(at->key);
-    if (here > to)
-      break;
+    if (here != expected_here)
+      return at_record(expected_here, {errc::damaged, "it is missing"});
     const auto change = read_change(here, at->value);
     if (!change)
       return unexpected{change.error()};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <troupe/messages/messages.hpp>
+#include <troupe/persistence/internal/commit_mark.hpp>
 #include <troupe/persistence/internal/data_directory.hpp>
 #include <troupe/persistence/internal/layout.hpp>
 #include <troupe/persistence/internal/lmdb.hpp>
@@ -14,6 +15,17 @@
 #include <vector>
 
 namespace troupe {
+
+/// What a failure that is not fatal means to the caller.
+[[nodiscard]] inline errc code_of(const lmdb::failure& what) noexcept {
+  switch (what.kind()) {
+    case lmdb::failure_kind::full: return errc::store_full;
+    case lmdb::failure_kind::damaged: return errc::damaged;
+    case lmdb::failure_kind::fatal:
+    case lmdb::failure_kind::other: break;
+  }
+  return errc::store_failed;
+}
 
 /// What stands behind `journal_store`. Its functions throw `lmdb::failure`; the border turns that
 /// into an `error`.
@@ -31,6 +43,9 @@ public:
         options{how},
         fold{std::move(by)},
         index{how.clean_entries} {}
+  impl(const impl&) = delete;
+  impl& operator=(const impl&) = delete;
+  ~impl() { end_mark(); }
 
   /// Reads meta and the journal behind the watermark (journal_read.cpp).
   expected<void> replay();
@@ -42,6 +57,13 @@ public:
   expected<void> for_each_entity(const std::function<bool(const entity_ref&, std::uint64_t)>& next);
   expected<void> for_each_record(std::uint64_t from, std::uint64_t to,
                                  const std::function<bool(const journal_record&)>& next);
+
+  /// How far the store has come, kept in the mark's file (journal_mark.cpp): what it says of this
+  /// store, from the start on, when it is time, and at the end.
+  expected<void> begin_mark(internal::mark_file file,
+                            const std::optional<internal::commit_mark>& before);
+  void mark_in_time();
+  void end_mark() noexcept;
 
   /// Remembers that nothing may be answered any more.
   error stop(errc code, std::string message);
@@ -62,16 +84,19 @@ public:
   std::uint64_t commits = 0;
   std::uint64_t changes = 0;
   std::optional<error> failure;
+  start_report started;
 
 private:
   struct batch;
   struct slice;
 
   expected<commit_receipt> append(batch& to, const commit_request& request);
+  expected<commit_receipt> append_alone(batch& to, const commit_request& request);
   expected<slice> fold_slice();
   expected<void> write_slice(slice& what);
   expected<std::uint64_t> stored_sequence(lmdb::transaction& txn, std::string_view key,
                                           internal::verify depth);
+  expected<void> check_absent(lmdb::transaction& txn, std::string_view key);
   expected<stored_entity> read_entity(lmdb::transaction& txn, std::string_view key,
                                       const internal::tail_entry* tail);
   expected<internal::record> read_change(std::uint64_t at, std::string_view bytes);
@@ -79,6 +104,12 @@ private:
   /// Commits, or throws after it is decided what a failure means: `failure` is set unless nothing
   /// was written.
   void finish(lmdb::transaction& txn);
+
+  /// CRC32C of a record, key and value; 0 when it is not kept.
+  std::uint32_t digest_of(std::uint64_t at);
+
+  std::optional<internal::mark_file> mark_;
+  std::chrono::steady_clock::time_point marked_{};
 };
 
 }  // namespace troupe

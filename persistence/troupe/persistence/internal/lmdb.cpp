@@ -1,4 +1,6 @@
+#include <troupe/persistence/internal/data_directory.hpp>
 #include <troupe/persistence/internal/lmdb.hpp>
+#include <troupe/persistence/internal/pages.hpp>
 
 #include <fcntl.h>
 #include <lmdb.h>
@@ -8,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <vector>
 
 namespace troupe::lmdb {
 
@@ -30,6 +33,8 @@ std::string_view to_view(const MDB_val& bytes) noexcept {
   return {static_cast<const char*>(bytes.mv_data), bytes.mv_size};
 }
 
+constexpr std::size_t max_run = 256;  // entries checked at once in front of a cursor
+
 struct close_env {
   void operator()(MDB_env* env) const noexcept { mdb_env_close(env); }
 };
@@ -40,10 +45,23 @@ int file_of(MDB_env* env) {
   return fd;
 }
 
-std::uint64_t bytes_of_file(int fd) {
+internal::unique_fd open_to_read(const std::filesystem::path& file) {
+  internal::unique_fd out{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
+  check("open data.mdb", out ? 0 : errno);
+  return out;
+}
+
+struct file_size {
+  std::uint64_t bytes;
+  std::uint64_t allocated;  // all, or 0 when there are holes
+};
+
+file_size size_of(int fd) {
   struct stat info {};
   check("fstat data.mdb", ::fstat(fd, &info) == 0 ? 0 : errno);
-  return static_cast<std::uint64_t>(info.st_size);
+  const auto bytes = static_cast<std::uint64_t>(info.st_size);
+  const bool whole = static_cast<std::uint64_t>(info.st_blocks) * 512 >= bytes;
+  return {bytes, whole ? bytes : 0};
 }
 
 MDB_txn* begin(environment& env, unsigned flags) {
@@ -53,6 +71,26 @@ MDB_txn* begin(environment& env, unsigned flags) {
 }
 
 }  // namespace
+
+/// Stands before the look-ups of one environment: pages first, then LMDB.
+class guard {
+public:
+  explicit guard(internal::unique_fd fd) : fd_{std::move(fd)}, pages{fd_.get()} {}
+
+  void name(dbi db, const char* name) {
+    if (names_.size() <= db)
+      names_.resize(db + 1);
+    names_[db] = name;
+  }
+  [[nodiscard]] std::string_view name_of(dbi db) const { return names_[db]; }
+
+private:
+  internal::unique_fd fd_;
+  std::vector<std::string> names_;
+
+public:
+  page_file pages;
+};
 
 failure_kind classify(int code) noexcept {
   switch (code) {
@@ -78,12 +116,14 @@ failure_kind classify(int code) noexcept {
 
 failure::failure(std::string_view call, int code)
     : std::runtime_error{std::string{call} + ": " + mdb_strerror(code)},
+      kind_{classify(code)},
       code_{code} {}
 
 // environment
 // ---------------------------------------------------------------------------------------------------------
 
-environment environment::open(const std::filesystem::path& directory, std::uint64_t map_bytes) {
+environment environment::open(const std::filesystem::path& directory, std::uint64_t map_bytes,
+                              std::uint64_t reserve_bytes) {
   for (;; map_bytes /= 2) {
     MDB_env* raw = nullptr;
     check("mdb_env_create", mdb_env_create(&raw));
@@ -96,19 +136,49 @@ environment environment::open(const std::filesystem::path& directory, std::uint6
     check("mdb_env_open", code);
     int dead = 0;
     check("mdb_reader_check", mdb_reader_check(raw, &dead));
-    environment out{env.release()};
-    out.file_bytes_ = bytes_of_file(file_of(raw));
+    environment out{raw, directory, reserve_bytes};
+    static_cast<void>(env.release());
     return out;
   }
 }
 
+environment::environment(MDB_env* env, const std::filesystem::path& directory,
+                         std::uint64_t reserve_bytes)
+    : guard_{std::make_unique<guard>(open_to_read(directory / "data.mdb"))} {
+  const auto size = size_of(file_of(env));
+  file_bytes_ = size.bytes;
+  allocated_ = size.allocated;
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  check("mdb_env_info", mdb_env_info(env, &info));
+  check("mdb_env_stat", mdb_env_stat(env, &stat));
+  reserve_bytes_ = std::min<std::uint64_t>(reserve_bytes, info.me_mapsize / 8);
+  // A store that is beyond its quota, as that was lowered, can still free.
+  if (const auto least = (info.me_last_pgno + 1) * stat.ms_psize + reserve_bytes_;
+      least > info.me_mapsize)
+    check("mdb_env_set_mapsize", mdb_env_set_mapsize(env, least));
+  env_ = env;
+}
+
 environment::environment(environment&& other) noexcept
     : env_{std::exchange(other.env_, nullptr)},
-      file_bytes_{other.file_bytes_} {}
+      guard_{std::move(other.guard_)},
+      file_bytes_{other.file_bytes_},
+      allocated_{other.allocated_},
+      reserve_bytes_{other.reserve_bytes_},
+      bound_{other.bound_},
+      disk_full_{other.disk_full_},
+      short_of_room_{other.short_of_room_} {}
 
 environment& environment::operator=(environment&& other) noexcept {
   std::swap(env_, other.env_);
+  std::swap(guard_, other.guard_);
   std::swap(file_bytes_, other.file_bytes_);
+  std::swap(allocated_, other.allocated_);
+  std::swap(reserve_bytes_, other.reserve_bytes_);
+  std::swap(bound_, other.bound_);
+  std::swap(disk_full_, other.disk_full_);
+  std::swap(short_of_room_, other.short_of_room_);
   return *this;
 }
 
@@ -117,37 +187,93 @@ environment::~environment() {
     mdb_env_close(env_);
 }
 
+/// Gives the file `size` bytes that have a place on the disk. Answers the system's code.
+int environment::grow(std::uint64_t size) {
+  const int fd = file_of(env_);
+  const auto from = std::min(allocated_, size);
+  if (::fallocate(fd, 0, static_cast<off_t>(from), static_cast<off_t>(size - from)) != 0) {
+    if (errno != EOPNOTSUPP || size <= file_bytes_)
+      return errno == EOPNOTSUPP ? 0 : errno;
+    if (::ftruncate(fd, static_cast<off_t>(size)) != 0)
+      return errno;
+  }
+  allocated_ = size;
+  if (size <= file_bytes_)
+    return 0;
+  if (::fsync(fd) != 0)
+    return errno;
+  file_bytes_ = size;
+  return 0;
+}
+
 void environment::reserve(std::uint64_t bytes) {
   constexpr std::uint64_t mib = 1ULL << 20;
   MDB_envinfo info{};
   MDB_stat stat{};
   check("mdb_env_info", mdb_env_info(env_, &info));
   check("mdb_env_stat", mdb_env_stat(env_, &stat));
+  const std::uint64_t map = info.me_mapsize;
   const std::uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
   // A value can take twice its size (whole pages); one more MiB holds the pages of the trees and of
   // the free list.
-  const auto need = std::min<std::uint64_t>(used + 2 * bytes + mib, info.me_mapsize);
-  if (need <= file_bytes_)
-    return;
-  const int fd = file_of(env_);
-  const auto grow_to = [&](std::uint64_t size) {
-    if (::fallocate(fd, 0, static_cast<off_t>(file_bytes_), static_cast<off_t>(size - file_bytes_))
-        == 0)
-      return 0;
-    if (errno == EOPNOTSUPP && ::ftruncate(fd, static_cast<off_t>(size)) == 0)
-      return 0;
-    return errno;
-  };
-  // In steps of an eighth: a file that grows with each transaction makes each sync write the inode
-  // too.
-  const auto step = std::clamp(used / 8, 4 * mib, 64 * mib);
-  auto size = std::min<std::uint64_t>(std::max(need, used + step), info.me_mapsize);
-  int code = grow_to(size);
-  if (code == ENOSPC && size > need)
-    code = grow_to(size = need);
-  check("fallocate data.mdb", code);
-  check("fsync data.mdb", ::fsync(fd) == 0 ? 0 : errno);
-  file_bytes_ = size;
+  const auto need = std::min(used + 2 * bytes + mib, map);
+  const auto wanted = std::min(need + reserve_bytes_, map);
+  const auto full = [](int code) { return classify(code) == failure_kind::full; };
+  if (wanted > allocated_ || disk_full_) {
+    // In steps of an eighth: a file that grows with each transaction makes each sync write the
+    // inode too.
+    const auto step = std::clamp(used / 8, 4 * mib, 64 * mib);
+    int code = grow(std::min(wanted + step, map));
+    if (full(code))
+      code = grow(wanted);
+    disk_full_ = full(code);
+    if (disk_full_ && allocated_ < file_bytes_)  // after a start on a full disk
+      code = grow(file_bytes_);
+    if (!full(code))
+      check("fallocate data.mdb", code);
+  }
+  if (need > file_bytes_) {  // pages without a place: a write to one is refused, and no harm done
+    const int fd = file_of(env_);
+    check("ftruncate data.mdb", ::ftruncate(fd, static_cast<off_t>(need)) == 0 ? 0 : errno);
+    check("fsync data.mdb", ::fsync(fd) == 0 ? 0 : errno);
+    file_bytes_ = need;
+  }
+  bound_ = disk_full_ ? std::min(allocated_, map) : map;
+  short_of_room_ = !fits(2 * bytes + mib + reserve_bytes_);
+}
+
+bool environment::has_room(std::uint64_t bytes) {
+  return fits(2 * bytes);
+}
+
+/// What was freed can be taken again, so only what is in use counts; it is measured when that
+/// decides.
+bool environment::fits(std::uint64_t bytes) {
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  check("mdb_env_info", mdb_env_info(env_, &info));
+  check("mdb_env_stat", mdb_env_stat(env_, &stat));
+  const auto for_all = bound_ - std::min(bound_, reserve_bytes_);
+  return (info.me_last_pgno + 1) * stat.ms_psize + bytes <= for_all
+         || live_bytes() + bytes <= for_all;
+}
+
+std::uint64_t environment::live_bytes() {
+  auto txn = transaction::read(*this);
+  std::uint64_t pages = 2;  // the meta pages
+  MDB_stat stat{};
+  // The free list, the names, the databases that are open: their trees say how many pages they
+  // have.
+  for (MDB_dbi db = 0; db < max_databases + 2; ++db)
+    if (mdb_stat(txn.get(), db, &stat) == MDB_SUCCESS)
+      pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+  return pages * stat.ms_psize;
+}
+
+std::uint64_t environment::newest() {
+  MDB_envinfo info{};
+  check("mdb_env_info", mdb_env_info(env_, &info));
+  return info.me_last_txnid;
 }
 
 bool environment::still_at(std::uint64_t before) noexcept {
@@ -163,11 +289,11 @@ bool environment::still_at(std::uint64_t before) noexcept {
 // ---------------------------------------------------------------------------------------------------------
 
 transaction transaction::read(environment& env) {
-  return transaction{begin(env, MDB_RDONLY)};
+  return {begin(env, MDB_RDONLY), env.pages()};
 }
 
 transaction transaction::write(environment& env) {
-  return transaction{begin(env, 0)};
+  return {begin(env, 0), env.pages()};
 }
 
 transaction::~transaction() {
@@ -176,6 +302,7 @@ transaction::~transaction() {
 }
 
 void transaction::commit() {
+  guard_->pages.changed();
   check("mdb_txn_commit", mdb_txn_commit(std::exchange(txn_, nullptr)));
 }
 
@@ -184,21 +311,26 @@ std::uint64_t transaction::id() const noexcept {
 }
 
 std::optional<dbi> transaction::find_database(const char* name) {
+  static_cast<void>(guard_->pages.find_tree(name));
   dbi out = 0;
   const int code = mdb_dbi_open(txn_, name, 0, &out);
   if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE)
     return {};
   check("mdb_dbi_open", code);
+  guard_->name(out, name);
   return out;
 }
 
 dbi transaction::create_database(const char* name) {
+  static_cast<void>(guard_->pages.find_tree(name));
   dbi out = 0;
   check("mdb_dbi_open", mdb_dbi_open(txn_, name, MDB_CREATE, &out));
+  guard_->name(out, name);
   return out;
 }
 
 std::optional<std::string_view> transaction::get(dbi db, std::string_view key) {
+  guard_->pages.check_key(guard_->name_of(db), key);
   auto k = to_val(key);
   MDB_val v{};
   const int code = mdb_get(txn_, db, &k, &v);
@@ -209,12 +341,14 @@ std::optional<std::string_view> transaction::get(dbi db, std::string_view key) {
 }
 
 void transaction::put(dbi db, std::string_view key, std::string_view value) {
+  guard_->pages.check_key(guard_->name_of(db), key);
   auto k = to_val(key);
   auto v = to_val(value);
   check("mdb_put", mdb_put(txn_, db, &k, &v, 0));
 }
 
 char* transaction::reserve(dbi db, std::string_view key, std::size_t size) {
+  guard_->pages.check_key(guard_->name_of(db), key);
   auto k = to_val(key);
   MDB_val v{size, nullptr};
   check("mdb_put", mdb_put(txn_, db, &k, &v, MDB_RESERVE));
@@ -224,7 +358,7 @@ char* transaction::reserve(dbi db, std::string_view key, std::size_t size) {
 // cursor
 // --------------------------------------------------------------------------------------------------------------
 
-cursor::cursor(transaction& txn, dbi db) {
+cursor::cursor(transaction& txn, dbi db) : guard_{txn.pages()}, db_{db} {
   check("mdb_cursor_open", mdb_cursor_open(txn.get(), db, &cursor_));
 }
 
@@ -242,17 +376,40 @@ std::optional<entry> cursor::move(int operation, std::string_view key) {
   return entry{to_view(k), to_view(v)};
 }
 
+void cursor::check_from(std::string_view key) {
+  checked_ = guard_->pages.check_run(guard_->name_of(db_), key, run_);
+  run_ = std::min(2 * run_, max_run);
+}
+
 std::optional<entry> cursor::first() {
-  return move(MDB_FIRST);
+  check_from({});
+  return remember(move(MDB_FIRST));
 }
 std::optional<entry> cursor::last() {
-  return move(MDB_LAST);
-}
-std::optional<entry> cursor::next() {
-  return move(MDB_NEXT);
+  guard_->pages.check_last(guard_->name_of(db_));
+  checked_ = 1;
+  return remember(move(MDB_LAST));
 }
 std::optional<entry> cursor::seek(std::string_view key) {
-  return move(MDB_SET_RANGE, key);
+  check_from(key);
+  return remember(move(MDB_SET_RANGE, key));
+}
+std::optional<entry> cursor::next() {
+  if (checked_ <= 1 && !at_.empty())
+    check_from(at_);
+  if (checked_ > 0)
+    --checked_;
+  return remember(move(MDB_NEXT));
+}
+
+std::optional<entry> cursor::remember(std::optional<entry> found) {
+  if (found && checked_ <= 1)
+    at_ = found->key;
+  return found;
+}
+
+std::optional<entry> cursor::prior() {
+  return move(MDB_PREV);
 }
 
 void cursor::erase() {

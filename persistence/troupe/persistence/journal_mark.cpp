@@ -1,0 +1,65 @@
+#include <troupe/persistence/internal/bytes.hpp>
+#include <troupe/persistence/internal/crc32c.hpp>
+#include <troupe/persistence/internal/journal_impl.hpp>
+
+#include <spdlog/spdlog.h>
+
+namespace troupe {
+
+using internal::commit_mark;
+
+std::uint32_t journal_store::impl::digest_of(std::uint64_t at) {
+  if (at < first || at == 0)
+    return 0;
+  auto txn = lmdb::transaction::read(env);
+  const auto key = internal::be64(at);
+  const auto value = txn.get(dbs.journal, key);
+  return value ? internal::crc32c(*value, internal::crc32c(key)) : 0;
+}
+
+expected<void> journal_store::impl::begin_mark(internal::mark_file file,
+                                               const std::optional<commit_mark>& before) {
+  started.clean = before && before->clean;
+  if (before && before->position > position) {
+    started.warnings.push_back(
+        "the store ends at change " + std::to_string(position) + ", and change "
+        + std::to_string(before->position)
+        + " was on disk: this is an older copy, or the disk lost what it had acknowledged");
+  } else if (before && before->digest != 0) {
+    const auto now = digest_of(before->position);
+    if (now != 0 && now != before->digest)
+      started.warnings.push_back("change " + std::to_string(before->position)
+                                 + " is not the one that was acknowledged: this is another store, "
+                                   "or an older copy that went on");
+  }
+  mark_ = std::move(file);
+  marked_ = std::chrono::steady_clock::now();
+  return mark_->write({position, digest_of(position), false});
+}
+
+void journal_store::impl::mark_in_time() {
+  const auto now = std::chrono::steady_clock::now();
+  if (!mark_ || now - marked_ < options.mark_interval)
+    return;
+  marked_ = now;
+  const auto done = mark_->write({position, digest_of(position), false});
+  if (done)
+    return;
+  if (done.error().code != errc::store_full)
+    stop(errc::store_failed, done.error().message);  // a disk that fails; the commit itself is safe
+  else
+    spdlog::warn("{}; the next is tried later", done.error().message);
+}
+
+void journal_store::impl::end_mark() noexcept {
+  if (!mark_ || failure)
+    return;
+  try {
+    if (const auto done = mark_->write({position, digest_of(position), true}); !done)
+      spdlog::warn("the next start takes this end for an unclean one: {}", done.error().message);
+  } catch (const std::exception& what) {
+    spdlog::warn("the next start takes this end for an unclean one: {}", what.what());
+  }
+}
+
+}  // namespace troupe
