@@ -34,32 +34,38 @@ expected<void> journal_store::impl::begin_mark(internal::mark_file file,
   }
   mark_ = std::move(file);
   marked_ = std::chrono::steady_clock::now();
-  return mark_->write({position, digest_of(position), false});
+  return write_mark(false);
 }
 
+/// Writes the mark as it stands. Errors: as `mark_file::write`, and those of a read.
+expected<void> journal_store::impl::write_mark(bool clean) {
+  try {
+    return mark_->write({position, digest_of(position), clean});
+  } catch (const lmdb::failure& what) {
+    return fail(code_of(what), what.what());
+  }
+}
+
+/// After a commit, which is on disk whatever becomes of the mark.
 void journal_store::impl::mark_in_time() {
   const auto now = std::chrono::steady_clock::now();
   if (!mark_ || now - marked_ < options.mark_interval)
     return;
   marked_ = now;
-  const auto done = mark_->write({position, digest_of(position), false});
+  const auto done = write_mark(false);
   if (done)
     return;
-  if (done.error().code != errc::store_full)
-    stop(errc::store_failed, done.error().message);  // a disk that fails; the commit itself is safe
+  if (done.error().code == errc::store_failed)
+    stop(errc::store_failed, done.error().message);  // a disk that fails
   else
-    spdlog::warn("{}; the next is tried later", done.error().message);
+    spdlog::warn("{}; the next mark is tried later", done.error().message);
 }
 
 void journal_store::impl::end_mark() noexcept {
   if (!mark_ || failure)
     return;
-  try {
-    if (const auto done = mark_->write({position, digest_of(position), true}); !done)
-      spdlog::warn("the next start takes this end for an unclean one: {}", done.error().message);
-  } catch (const std::exception& what) {
-    spdlog::warn("the next start takes this end for an unclean one: {}", what.what());
-  }
+  if (const auto done = write_mark(true); !done)
+    spdlog::warn("the next start takes this end for an unclean one: {}", done.error().message);
 }
 
 }  // namespace troupe

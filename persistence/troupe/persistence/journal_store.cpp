@@ -14,6 +14,12 @@ namespace {
 
 using internal::data_directory;
 
+/// LMDB's own codes say that the file is none of its making, or broken.
+errc code_of_open(const lmdb::failure& what) {
+  const bool broken = what.kind() == lmdb::failure_kind::fatal && what.code() < 0;
+  return broken ? errc::damaged : code_of(what);
+}
+
 std::uint64_t map_of(const journal_options& options) {
   return options.quota_bytes == 0 ? options.map_bytes
                                   : std::min(options.map_bytes, options.quota_bytes);
@@ -78,8 +84,12 @@ expected<std::unique_ptr<journal_store::impl>> open_store(data_directory directo
   const bool unclean = !*before || !(*before)->clean;
   if (unclean && options.check_in_child) {
     const auto fine = internal::run_in_child([&]() -> expected<std::string> {
-      auto replayed = open_environment(std::move(directory), options, fold);
-      return replayed ? expected<std::string>{std::string{}} : unexpected{replayed.error()};
+      try {
+        auto replayed = open_environment(std::move(directory), options, fold);
+        return replayed ? expected<std::string>{std::string{}} : unexpected{replayed.error()};
+      } catch (const lmdb::failure& what) {
+        return fail(code_of_open(what), what.what());
+      }
     });
     if (!fine)
       return unexpected{fine.error()};
@@ -113,10 +123,7 @@ expected<journal_store> journal_store::open(const std::filesystem::path& directo
       return unexpected{error{opened.error().code, name + opened.error().message}};
     return journal_store{std::move(*opened)};
   } catch (const lmdb::failure& what) {
-    const bool broken =
-        what.kind() == lmdb::failure_kind::damaged
-        || (what.kind() == lmdb::failure_kind::fatal && what.code() < 0);  // LMDB's own codes
-    return fail(broken ? errc::damaged : code_of(what), name + what.what());
+    return fail(code_of_open(what), name + what.what());
   }
 }
 

@@ -47,14 +47,10 @@ expected<mark_file> mark_file::open(const data_directory& directory, mode how) {
 }
 
 expected<std::optional<commit_mark>> mark_file::read() const {
-  std::string raw(commit_mark::bytes, '\0');
-  ssize_t size = 0;
-  do {
-    size = ::pread(fd_.get(), raw.data(), raw.size(), 0);
-  } while (size < 0 && errno == EINTR);
-  if (size < 0)
-    return system_failure("cannot read " + name_, errno);
-  return decode_mark(std::string_view{raw}.substr(0, static_cast<std::size_t>(size)));
+  std::string raw;
+  if (const int code = read_at(fd_.get(), raw, commit_mark::bytes, 0); code != 0)
+    return system_failure("cannot read " + name_, code);
+  return decode_mark(raw);
 }
 
 expected<void> mark_file::write(const commit_mark& mark) const {

@@ -18,6 +18,24 @@ namespace troupe::internal {
 
 namespace fs = std::filesystem;
 
+int read_at(int fd, std::string& out, std::size_t bytes, std::uint64_t offset) {
+  out.resize(bytes);
+  std::size_t done = 0;
+  while (done < bytes) {
+    const auto size =
+        ::pread(fd, out.data() + done, bytes - done, static_cast<off_t>(offset + done));
+    if (size < 0 && errno == EINTR)
+      continue;
+    if (size < 0)
+      return errno;
+    if (size == 0)
+      break;
+    done += static_cast<std::size_t>(size);
+  }
+  out.resize(done);
+  return 0;
+}
+
 unexpected system_failure(const std::string& what, int code) {
   return fail(code == ENOSPC || code == EDQUOT ? errc::store_full : errc::store_failed,
               what + ": " + std::generic_category().message(code));
@@ -90,11 +108,10 @@ struct meta_page {
 };
 
 expected<meta_page> read_meta(int fd, off_t at, const std::string& name) {
-  std::array<char, meta_page::bytes> raw{};
-  const auto size = ::pread(fd, raw.data(), raw.size(), at);
-  if (size < 0)
-    return system_failure("cannot read " + name, errno);
-  if (size != static_cast<ssize_t>(raw.size()))
+  std::string raw;
+  if (const int code = read_at(fd, raw, meta_page::bytes, static_cast<std::uint64_t>(at)); code != 0)
+    return system_failure("cannot read " + name, code);
+  if (raw.size() != meta_page::bytes)
     return fail(errc::damaged, name + " is truncated: it ends within its first two pages");
   if (get_le<std::uint32_t>(raw.data() + 16) != meta_page::magic
       || (get_le<std::uint16_t>(raw.data() + 10) & meta_page::page_flag) == 0)

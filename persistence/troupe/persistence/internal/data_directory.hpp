@@ -30,6 +30,10 @@ private:
   int fd_ = -1;
 };
 
+/// As many bytes as there are at `offset`, at most `bytes`, however many calls that takes. Answers the
+/// system's code.
+[[nodiscard]] int read_at(int fd, std::string& out, std::size_t bytes, std::uint64_t offset);
+
 /// An error of the system with its words: `store_full` when there is no room, else `store_failed`.
 [[nodiscard]] unexpected system_failure(const std::string& what, int code);
 

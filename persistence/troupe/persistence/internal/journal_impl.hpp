@@ -105,6 +105,8 @@ private:
   /// was written.
   void finish(lmdb::transaction& txn);
 
+  expected<void> write_mark(bool clean);
+
   /// CRC32C of a record, key and value; 0 when it is not kept.
   std::uint32_t digest_of(std::uint64_t at);
 

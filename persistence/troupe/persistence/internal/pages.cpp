@@ -1,10 +1,8 @@
+#include <troupe/persistence/internal/data_directory.hpp>
 #include <troupe/persistence/internal/lmdb.hpp>
 #include <troupe/persistence/internal/pages.hpp>
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 namespace troupe::lmdb {
@@ -78,14 +76,10 @@ void page_file::damaged(const std::string& what) {
 }
 
 std::string page_file::bytes_at(page_number number, std::size_t bytes, std::uint64_t offset) {
-  std::string out(bytes, '\0');
-  ssize_t size = 0;
-  do {
-    size = ::pread(fd_, out.data(), bytes, static_cast<off_t>(offset));
-  } while (size < 0 && errno == EINTR);
-  if (size < 0)
-    throw failure{"read " + name_of(number) + " of data.mdb", errno};
-  if (size != static_cast<ssize_t>(bytes))
+  std::string out;
+  if (const int code = internal::read_at(fd_, out, bytes, offset); code != 0)
+    throw failure{"read " + name_of(number) + " of data.mdb", code};
+  if (out.size() != bytes)
     damaged(name_of(number) + " is behind the end of the file");
   return out;
 }
