@@ -1,6 +1,7 @@
 #include <troupe/persistence/internal/bytes.hpp>
 #include <troupe/persistence/internal/journal_impl.hpp>
 
+#include <algorithm>
 #include <ranges>
 
 namespace troupe {
@@ -128,12 +129,24 @@ expected<commit_receipt> journal_store::impl::append(batch& to, const commit_req
 
 std::vector<expected<commit_receipt>> journal_store::impl::commit(
     std::span<const commit_request> requests) {
+  auto results = attempt(requests, lmdb::purpose::add);
+  const bool full = std::ranges::all_of(
+      results, [](const auto& x) { return !x && x.error().code == errc::store_full; });
+  // What adds found no room in one piece, though there is enough: what frees goes on without it.
+  const bool frees = std::ranges::any_of(requests, [](const auto& x) { return x.frees; });
+  return full && frees && !failure ? attempt(requests, lmdb::purpose::free) : results;
+}
+
+std::vector<expected<commit_receipt>> journal_store::impl::attempt(
+    std::span<const commit_request> requests, lmdb::purpose what_for) {
   std::vector<expected<commit_receipt>> results;
   results.reserve(requests.size());
   error why;
   try {
-    env.reserve(bytes_of(requests, true));
-    const bool room = env.has_room(bytes_of(requests, false));
+    env.reserve(bytes_of(requests, true), what_for);
+    const bool room = what_for == lmdb::purpose::add && env.has_room(bytes_of(requests, false));
+    if (what_for == lmdb::purpose::add && !room)
+      env.reserve(bytes_of(requests, true));
     batch current{*this};
     for (const auto& request : requests)
       results.push_back(room || request.frees ? append_alone(current, request) : no_room());

@@ -77,7 +77,8 @@ private:
     if (stored->sequence > with_.begun[i])
       return silent(name + " has revision " + std::to_string(stored->sequence)
                     + ", which was refused or never written");
-    const auto covered = stored->sequence - std::min(stored->sequence, std::uint64_t{stored->changes.size()});
+    const auto covered =
+        stored->sequence - std::min(stored->sequence, std::uint64_t{stored->changes.size()});
     const auto kind = entity_of(i).kind;
     const auto snapshot =
         covered == 0 ? std::string{} : power::to_snapshot(kind, state_at(i, covered));

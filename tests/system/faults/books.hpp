@@ -9,8 +9,8 @@
 #include <vector>
 
 /// What the campaigns of faults write, and what must be there afterwards. What an entity holds is a
-/// function of its revision alone, whatever was refused on the way, so that a store is compared with
-/// nothing but the revisions that were acknowledged.
+/// function of its revision alone, whatever was refused on the way, so that a store is compared
+/// with nothing but the revisions that were acknowledged.
 namespace troupe::faults {
 
 inline constexpr std::size_t entity_count = 30;
@@ -18,7 +18,8 @@ inline constexpr std::size_t entity_count = 30;
 /// Plain numbers, so that they can stand in memory that two processes share.
 struct books {
   std::array<std::uint64_t, entity_count> acked{};  ///< newest revision that was acknowledged
-  std::array<std::uint64_t, entity_count> begun{};  ///< newest that may be there: an unknown outcome
+  std::array<std::uint64_t, entity_count>
+      begun{};  ///< newest that may be there: an unknown outcome
 };
 
 [[nodiscard]] entity_ref entity_of(std::size_t entity);

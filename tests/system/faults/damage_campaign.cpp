@@ -1,14 +1,15 @@
 // damage_campaign [--stores N] [--seed S] [--plant LIE] [--keep DIR]
 //
 // Damages copies of a store's data file: a flipped bit, a sector or a page that is zero or garbage,
-// two that changed places, a file that is cut, an older copy. Each is opened, read whole, written to
-// and opened again, in a child process. It must be refused with words, or answer `damaged` for what
-// is damaged and the truth for all else, or warn that it is older; the process must not die. What is
-// not the truth, `verify_store` must find, too. Prints the seed, and one JSON object at the end.
+// two that changed places, a file that is cut, an older copy. Each is opened, read whole, written
+// to and opened again, in a child process. It must be refused with words, or answer `damaged` for
+// what is damaged and the truth for all else, or warn that it is older; the process must not die.
+// What is not the truth, `verify_store` must find, too. Prints the seed, and one JSON object at the
+// end.
 //
-// Plants: `recrc` (a changed payload gets the checksum that fits, as if none were checked), `nomark`
-// (older copies come without the mark), `blindverify` (the campaign takes every verified store for
-// sound).
+// Plants: `recrc` (a changed payload gets the checksum that fits, as if none were checked),
+// `nomark` (older copies come without the mark), `blindverify` (the campaign takes every verified
+// store for sound).
 
 #include <troupe/persistence/internal/lmdb.hpp>
 #include <troupe/persistence/internal/record.hpp>
@@ -16,12 +17,12 @@
 
 #include "books.hpp"
 #include "support/temp_directory.hpp"
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <fcntl.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -60,8 +61,8 @@ struct original {
 /// What the child that opened a damaged copy says of it, in memory it shares with us.
 struct outcome {
   enum class end { none, refused, isolated, warned, equal } is = end::none;
-  char words[300];   // of the refusal, the first `damaged`, or the warning
-  char wrong[300];   // what is silently wrong; empty: nothing
+  char words[300];     // of the refusal, the first `damaged`, or the warning
+  char wrong[300];     // what is silently wrong; empty: nothing
   bool sound = false;  // says verify_store
 };
 
@@ -162,7 +163,9 @@ std::string damage(std::string& data, const original& of, std::mt19937_64& rando
     }
     case 5:
     case 6:
-    case 7: std::fill_n(data.begin() + static_cast<std::ptrdiff_t>(at), unit, '\0'); return named("zero");
+    case 7:
+      std::fill_n(data.begin() + static_cast<std::ptrdiff_t>(at), unit, '\0');
+      return named("zero");
     case 8:
     case 9:
       for (std::size_t i = 0; i < unit; ++i)
@@ -220,8 +223,7 @@ void use(const fs::path& path, books told, outcome& out) {
   reread(*store, told, out);
   // Going on must not make it worse: what is answered is there when it is opened again.
   for (std::size_t i = 0; i < entity_count; ++i) {
-    const commit_request request{entity_of(i), told.acked[i] + 1,
-                                 payload_of(i, told.acked[i] + 1)};
+    const commit_request request{entity_of(i), told.acked[i] + 1, payload_of(i, told.acked[i] + 1)};
     const auto done = store->commit({&request, 1}).front();
     told.begun[i] = told.acked[i] + 1;
     if (done)
@@ -356,7 +358,8 @@ private:
     std::string payload{record->payload};
     payload.back() = static_cast<char>(payload.back() ^ 1);
     record->payload = payload;
-    internal::encode_record(txn.reserve(journal, key, internal::encoded_size(*record)), key, *record);
+    internal::encode_record(txn.reserve(journal, key, internal::encoded_size(*record)), key,
+                            *record);
     txn.commit();
   }
 

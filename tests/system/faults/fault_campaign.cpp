@@ -3,8 +3,8 @@
 // Runs the store in a process of its own, once for each point: the n-th open, read, write, sync or
 // change of size fails, once or from there on, as the code says. Afterwards, without faults:
 // nothing that was acknowledged is lost, nothing that was refused is there, no page or checksum is
-// damaged, and the store reacted as docs/testing.md says. Prints the seed, and one JSON object at the
-// end.
+// damaged, and the store reacted as docs/testing.md says. Prints the seed, and one JSON object at
+// the end.
 //
 // Plants: `swallowsync` (a sync that fails answers success), `swallowwrite` (likewise a write),
 // `ackrefused` (the run counts a refused batch as acknowledged), `goon` (the run does not stop when
@@ -53,11 +53,11 @@ struct outcome {
   std::array<std::uint64_t, std::size(all_calls)> calls{};
   bool struck = false;
   bool refused_to_open = false;
-  int open_code = 0;         // of the error that refused
-  bool at_close = false;     // the fault came while the store was closed
-  bool failed = false;       // the store stopped
-  bool unknown = false;      // and somebody was answered `outcome_unknown`
-  std::uint64_t refused = 0;  // batches
+  int open_code = 0;              // of the error that refused
+  bool at_close = false;          // the fault came while the store was closed
+  bool failed = false;            // the store stopped
+  bool unknown = false;           // and somebody was answered `outcome_unknown`
+  std::uint64_t refused = 0;      // batches
   std::uint64_t acked_after = 0;  // batches that were acknowledged after the fault
   char wrong[300];
 };

@@ -71,7 +71,10 @@ void read_environment() noexcept {
     return;
   for (const auto which : all_calls)
     if (to_string(which) == name.data())
-      arm({.which = which, .nth = nth, .code = code, .sticky = std::strcmp(how.data(), "sticky") == 0});
+      arm({.which = which,
+           .nth = nth,
+           .code = code,
+           .sticky = std::strcmp(how.data(), "sticky") == 0});
 }
 
 std::uint64_t file_system() noexcept {

@@ -88,6 +88,8 @@ public:
 
 private:
   struct batch;
+  std::vector<expected<commit_receipt>> attempt(std::span<const commit_request> requests,
+                                                lmdb::purpose what_for);
   struct slice;
 
   expected<commit_receipt> append(batch& to, const commit_request& request);

@@ -154,9 +154,10 @@ environment::environment(MDB_env* env, const std::filesystem::path& directory,
   check("mdb_env_stat", mdb_env_stat(env, &stat));
   reserve_bytes_ = std::min<std::uint64_t>(reserve_bytes, info.me_mapsize / 8);
   // A store that is beyond its quota, as that was lowered, can still free.
-  if (const auto least = (info.me_last_pgno + 1) * stat.ms_psize + reserve_bytes_;
-      least > info.me_mapsize)
-    check("mdb_env_set_mapsize", mdb_env_set_mapsize(env, least));
+  // LMDB maps no less than what is used.
+  const std::uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
+  limit_ = (used >= info.me_mapsize ? used + reserve_bytes_ : info.me_mapsize) / stat.ms_psize
+           * stat.ms_psize;
   env_ = env;
 }
 
@@ -166,6 +167,7 @@ environment::environment(environment&& other) noexcept
       file_bytes_{other.file_bytes_},
       allocated_{other.allocated_},
       reserve_bytes_{other.reserve_bytes_},
+      limit_{other.limit_},
       bound_{other.bound_},
       disk_full_{other.disk_full_},
       short_of_room_{other.short_of_room_} {}
@@ -176,6 +178,7 @@ environment& environment::operator=(environment&& other) noexcept {
   std::swap(file_bytes_, other.file_bytes_);
   std::swap(allocated_, other.allocated_);
   std::swap(reserve_bytes_, other.reserve_bytes_);
+  std::swap(limit_, other.limit_);
   std::swap(bound_, other.bound_);
   std::swap(disk_full_, other.disk_full_);
   std::swap(short_of_room_, other.short_of_room_);
@@ -189,9 +192,11 @@ environment::~environment() {
 
 /// Gives the file `size` bytes that have a place on the disk. Answers the system's code.
 int environment::grow(std::uint64_t size) {
+  if (size <= allocated_)
+    return 0;
   const int fd = file_of(env_);
-  const auto from = std::min(allocated_, size);
-  if (::fallocate(fd, 0, static_cast<off_t>(from), static_cast<off_t>(size - from)) != 0) {
+  if (::fallocate(fd, 0, static_cast<off_t>(allocated_), static_cast<off_t>(size - allocated_))
+      != 0) {
     if (errno != EOPNOTSUPP || size <= file_bytes_)
       return errno == EOPNOTSUPP ? 0 : errno;
     if (::ftruncate(fd, static_cast<off_t>(size)) != 0)
@@ -206,40 +211,41 @@ int environment::grow(std::uint64_t size) {
   return 0;
 }
 
-void environment::reserve(std::uint64_t bytes) {
+void environment::reserve(std::uint64_t bytes, purpose what_for) {
   constexpr std::uint64_t mib = 1ULL << 20;
   MDB_envinfo info{};
   MDB_stat stat{};
   check("mdb_env_info", mdb_env_info(env_, &info));
   check("mdb_env_stat", mdb_env_stat(env_, &stat));
-  const std::uint64_t map = info.me_mapsize;
   const std::uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
   // A value can take twice its size (whole pages); one more MiB holds the pages of the trees and of
   // the free list.
-  const auto need = std::min(used + 2 * bytes + mib, map);
-  const auto wanted = std::min(need + reserve_bytes_, map);
+  const auto work = 2 * bytes + mib;
+  const auto wanted = std::min(used + work + reserve_bytes_, limit_);
   const auto full = [](int code) { return classify(code) == failure_kind::full; };
-  if (wanted > allocated_ || disk_full_) {
+  if (wanted > allocated_) {
     // In steps of an eighth: a file that grows with each transaction makes each sync write the
     // inode too.
     const auto step = std::clamp(used / 8, 4 * mib, 64 * mib);
-    int code = grow(std::min(wanted + step, map));
+    int code = grow(std::min(wanted + step, limit_));
     if (full(code))
       code = grow(wanted);
     disk_full_ = full(code);
-    if (disk_full_ && allocated_ < file_bytes_)  // after a start on a full disk
-      code = grow(file_bytes_);
-    if (!full(code))
+    if (!disk_full_)
       check("fallocate data.mdb", code);
+  } else {
+    disk_full_ = false;
   }
-  if (need > file_bytes_) {  // pages without a place: a write to one is refused, and no harm done
-    const int fd = file_of(env_);
-    check("ftruncate data.mdb", ::ftruncate(fd, static_cast<off_t>(need)) == 0 ? 0 : errno);
-    check("fsync data.mdb", ::fsync(fd) == 0 ? 0 : errno);
-    file_bytes_ = need;
-  }
-  bound_ = disk_full_ ? std::min(allocated_, map) : map;
-  short_of_room_ = !fits(2 * bytes + mib + reserve_bytes_);
+  // On a full disk the map ends where the file does: what is behind it cannot be had, and LMDB says
+  // so before it writes.
+  const auto end = std::max(allocated_ == 0 ? file_bytes_ : allocated_, used);
+  bound_ = disk_full_ ? std::min(end / stat.ms_psize * stat.ms_psize, limit_) : limit_;
+  // The reserve is the end of the file, in one piece.
+  const auto for_all = (bound_ - std::min(bound_, reserve_bytes_)) / stat.ms_psize * stat.ms_psize;
+  const bool near = what_for == purpose::add && used + work > for_all;
+  if (const auto map = near ? std::max(for_all, used) : bound_; info.me_mapsize != map)
+    check("mdb_env_set_mapsize", mdb_env_set_mapsize(env_, map));
+  short_of_room_ = !fits(work + reserve_bytes_);
 }
 
 bool environment::has_room(std::uint64_t bytes) {
@@ -254,8 +260,13 @@ bool environment::fits(std::uint64_t bytes) {
   check("mdb_env_info", mdb_env_info(env_, &info));
   check("mdb_env_stat", mdb_env_stat(env_, &stat));
   const auto for_all = bound_ - std::min(bound_, reserve_bytes_);
-  return (info.me_last_pgno + 1) * stat.ms_psize + bytes <= for_all
-         || live_bytes() + bytes <= for_all;
+  const auto used = (info.me_last_pgno + 1) * stat.ms_psize;
+  if (used + bytes <= for_all)
+    return true;
+  // Once the reserve is no piece any more but pages here and there, twice as many are kept: a large
+  // value needs neighbours.
+  const auto scattered = used > for_all ? std::min(for_all, reserve_bytes_) : 0;
+  return live_bytes() + bytes <= for_all - scattered;
 }
 
 std::uint64_t environment::live_bytes() {

@@ -52,6 +52,9 @@ struct entry {
   std::string_view value;
 };
 
+/// What a transaction is for: one that adds leaves the reserve alone, one that frees may take it.
+enum class purpose { add, free };
+
 class environment {
 public:
   /// Opens the directory with the safe flags only (a map that is read, writes by system calls, both
@@ -66,8 +69,9 @@ public:
 
   /// Reserves disk space for a transaction that writes about `bytes`, and behind it the reserve, so
   /// that the file is never shorter than its meta pages say: only then is a shorter file certainly
-  /// a truncated one. A full disk is not an error yet: what was freed may do.
-  void reserve(std::uint64_t bytes);
+  /// a truncated one. A full disk is not an error yet: what was freed may do. Moves the map's
+  /// end when there is little room, so that LMDB goes no further. REQUIRES: no transaction is open.
+  void reserve(std::uint64_t bytes, purpose what_for = purpose::free);
 
   /// Whether a transaction that adds about `bytes` leaves the reserve to those that free. Freed
   /// pages count as room. REQUIRES: `reserve` was called for it.
@@ -100,6 +104,7 @@ private:
   std::uint64_t file_bytes_ = 0;
   std::uint64_t allocated_ = 0;  // bytes of the file that certainly have a place on the disk
   std::uint64_t reserve_bytes_ = 0;
+  std::uint64_t limit_ = 0;  // of the map
   std::uint64_t bound_ = 0;  // of the map, or of the file while the disk is full
   bool disk_full_ = false;
   bool short_of_room_ = false;

@@ -273,10 +273,11 @@ std::size_t page_file::run(page_number number, const tree& of, std::size_t depth
   }
   for (auto i = child_for(here, of, key); i < here.nodes.size(); ++i) {
     const bool enough = out >= entries;
-    out += run(here.nodes[i].child, of, depth + 1, range_of(here, i, range), key,
-               enough ? 0 : entries - out);
+    const auto found = run(here.nodes[i].child, of, depth + 1, range_of(here, i, range), key,
+                           enough ? 0 : entries - out);
     if (enough)
-      break;
+      break;  // one more, which a deletion before it may merge with, does not count
+    out += found;
   }
   return out;
 }

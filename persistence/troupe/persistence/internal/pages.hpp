@@ -105,8 +105,9 @@ public:
   /// of its leaf and absent, also the leaf beside it: a wrong separator would hide it there.
   void check_key(std::string_view database, std::string_view key);
 
-  /// The pages of at least `entries` entries from `key` on and one leaf more. Answers how many
-  /// entries from `key` on are on checked pages.
+  /// The pages of at least `entries` entries from `key` on, and on every level the page behind
+  /// them, which LMDB may merge them with. Answers how many entries from `key` on that are, without
+  /// it.
   std::size_t check_run(std::string_view database, std::string_view key, std::size_t entries);
 
   /// The pages on the way to the newest entry.
