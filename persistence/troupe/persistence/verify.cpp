@@ -42,18 +42,12 @@ public:
     report_.pages = census.pages;
     report_.free_pages = census.free;
 
-    constexpr std::uint64_t map_bytes = 64ULL << 30;  // or as much as the file has
-    auto env = lmdb::environment::open(directory_.path(), map_bytes);
-    auto found = internal::find_layout(env);
-    if (!found)
-      return unexpected{found.error()};
-    dbs_ = *found;
-    auto txn = lmdb::transaction::read(env);
-    read_numbers(txn);
-    part("namespaces", [&] { read_name_spaces(txn); });
-    part("snapshots", [&] { read_snapshots(txn); });
-    part("journal", [&] { read_journal(txn); });
-    read_mark(txn);
+    expected<void> readable;
+    part("databases", [&] { readable = read_records(); });
+    if (!readable && readable.error().code != errc::damaged)
+      return unexpected{readable.error()};
+    if (!readable)
+      fault(readable.error().message);
     return std::move(report_);
   }
 
@@ -79,6 +73,22 @@ private:
         throw;
       fault(std::string{"the "} + name + " cannot be read to the end: " + what.what());
     }
+  }
+
+  expected<void> read_records() {
+    constexpr std::uint64_t map_bytes = 64ULL << 30;  // or as much as the file has
+    auto env = lmdb::environment::open(directory_.path(), map_bytes);
+    auto found = internal::find_layout(env);
+    if (!found)
+      return unexpected{found.error()};
+    dbs_ = *found;
+    auto txn = lmdb::transaction::read(env);
+    read_numbers(txn);
+    part("namespaces", [&] { read_name_spaces(txn); });
+    part("snapshots", [&] { read_snapshots(txn); });
+    part("journal", [&] { read_journal(txn); });
+    read_mark(txn);
+    return {};
   }
 
   void read_numbers(lmdb::transaction& txn) {
