@@ -45,6 +45,7 @@ int http_status(errc code) noexcept {
     case errc::store_full: return 507;
     case errc::store_failed: return 503;
     case errc::quarantined: return 503;
+    case errc::remote_file_system: return 503;
     case errc::outcome_unknown: return 504;
     case errc::damaged: return 500;
     case errc::newer_format: return 500;

@@ -213,7 +213,9 @@ struct inspection {
 }  // namespace
 
 int inspect(const inspect_options& options) {
-  auto store = open_existing(options.data);
+  journal_options journal;
+  journal.allow_remote_fs = options.allow_remote_fs;
+  auto store = open_existing(options.data, journal);
   if (!store)
     return report_opening(store.error());
   return std::visit(inspection{*store, options}, options.what);

@@ -33,6 +33,7 @@ struct inspect_options {
   std::filesystem::path data;
   std::variant<inspect_list, inspect_show, inspect_history, inspect_journal, inspect_stats> what;
   bool json = false;  ///< one object, or one a line
+  bool allow_remote_fs = false;
 };
 
 /// `troupe inspect`: a look into a store that no process has open; changes nothing that is stored.

@@ -29,7 +29,7 @@ std::string unknown_word(const std::string& word) {
 
 constexpr const char* exit_codes =
     R"(Exit codes: 0 done, 1 failed or not equal, 2 command line, 65 damaged or foreign store,
-73 data directory in use, 75 disk, network or not now, 130 interrupted)";
+73 data directory in use, 75 disk, network or not now, 78 refused file system, 130 interrupted)";
 
 }  // namespace
 
@@ -60,6 +60,7 @@ public:
     tools_.add_to([this](const char* name, const char* what, std::function<command()> make) {
       return add_command(name, what, std::move(make));
     });
+    add_verify();
     add_version();
     add_demo_writer();
   }
@@ -126,6 +127,13 @@ private:
         });
   }
 
+  void add_remote_fs(CLI::App* sub) {
+    sub->add_flag(
+        "--allow-remote-fs", allow_remote_fs_,
+        "Open the store on NFS, SMB, 9p, FUSE and the like, which is refused otherwise: a "
+        "lock and a sync may not hold there what they hold on a local disk");
+  }
+
   void add_demo() {
     auto* sub = add_command(
         "demo",
@@ -151,7 +159,10 @@ private:
                                .host = at.host,
                                .port = at.port,
                                .journal_tail_bytes = journal_tail_,
-                               .journal_kept_bytes = journal_kept_};
+                               .journal_kept_bytes = journal_kept_,
+                               .quota_bytes = quota_,
+                               .reserve_bytes = reserve_,
+                               .allow_remote_fs = allow_remote_fs_};
         });
     add_data(sub, "Directory of the store; made when it is not there")->required();
     add_listen(sub);
@@ -166,6 +177,21 @@ private:
         ->type_name("BYTES")
         ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 50))
         ->default_str("268435456");
+    sub->add_option("--quota", quota_,
+                    "Bytes the store may take; beyond: 507 to what adds, while reads and deletions "
+                    "go on. 0: as many as the disk has")
+        ->type_name("BYTES")
+        ->check([](const std::string& text) {
+          return text == "0" ? std::string{}
+                             : CLI::Range(std::uint64_t{8} << 20, std::uint64_t{1} << 40)(text);
+        })
+        ->default_str("0");
+    sub->add_option("--reserve", reserve_,
+                    "Bytes of quota and disk that are kept for deletions, at most an eighth")
+        ->type_name("BYTES")
+        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 40))
+        ->default_str("16777216");
+    add_remote_fs(sub);
     sub->footer(
         footer("  troupe serve --data /var/lib/troupe\n"
                "  troupe serve --data state --listen [::1]:0     # prints the port it picked\n"));
@@ -209,8 +235,14 @@ private:
         "inspect",
         "Look into a store that no process has open; no record is written. Without a further word: "
         "list",
-        [this] { return inspect_options{.data = data_, .what = inspected_, .json = json_}; });
+        [this] {
+          return inspect_options{.data = data_,
+                                 .what = inspected_,
+                                 .json = json_,
+                                 .allow_remote_fs = allow_remote_fs_};
+        });
     add_data(sub, "Directory of the store")->required();
+    add_remote_fs(sub);
     sub->add_flag("--json", json_, "For programs: one JSON object a line");
     sub->require_subcommand(0, 1);
     sub->fallthrough();
@@ -251,6 +283,22 @@ private:
     journal->add_option("--to", to_, "Last position")->type_name("N");
     journal->add_option("--last", last_, "Only the newest N of them")->type_name("N");
     add("stats", "Counts and sizes", [] { return inspect_stats{}; });
+  }
+
+  void add_verify() {
+    auto* sub = add_command(
+        "verify",
+        "Check all of a store that no process has open: every page, record, checksum and "
+        "invariant.\n"
+        "Names what is damaged. Reads in a process of its own, which nothing in a file can take "
+        "along;\nchanges nothing",
+        [this] {
+          return verify_options{.data = data_, .json = json_, .allow_remote_fs = allow_remote_fs_};
+        });
+    add_data(sub, "Directory of the store")->required();
+    sub->add_flag("--json", json_, "For programs: one JSON object");
+    add_remote_fs(sub);
+    sub->footer(footer("  troupe verify --data /var/lib/troupe\n"));
   }
 
   void add_version() {
@@ -301,6 +349,9 @@ private:
   std::string data_;
   std::uint64_t journal_tail_ = 64 << 20;
   std::uint64_t journal_kept_ = 256 << 20;
+  std::uint64_t quota_ = 0;
+  std::uint64_t reserve_ = 16 << 20;
+  bool allow_remote_fs_ = false;
   std::string listen_ = default_listen;
   std::string file_;
   std::string url_;

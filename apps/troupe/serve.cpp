@@ -66,11 +66,15 @@ int serve(const serve_options& options) {
   sigaddset(&stop_signals, SIGTERM);
   sigaddset(&stop_signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
+  std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the process's limit is an error of its write
 
   auto backend = runtime::open({.data = options.data,
                                 .now = {},
                                 .journal_tail_bytes = options.journal_tail_bytes,
-                                .journal_kept_bytes = options.journal_kept_bytes});
+                                .journal_kept_bytes = options.journal_kept_bytes,
+                                .quota_bytes = options.quota_bytes,
+                                .reserve_bytes = options.reserve_bytes,
+                                .allow_remote_fs = options.allow_remote_fs});
   if (!backend)
     return report("cannot open " + options.data.string(), backend.error(),
                   cli::exit_status::of_open(backend.error().code));

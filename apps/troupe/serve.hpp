@@ -12,6 +12,9 @@ struct serve_options {
   std::uint16_t port = 7717;                     ///< 0 picks a free one
   std::uint64_t journal_tail_bytes = 64 << 20;   ///< then: folded into snapshots
   std::uint64_t journal_kept_bytes = 256 << 20;  ///< then: the oldest is freed
+  std::uint64_t quota_bytes = 0;                 ///< then: 507 to what adds; 0: the disk
+  std::uint64_t reserve_bytes = 16 << 20;        ///< of quota and disk, kept for what frees
+  bool allow_remote_fs = false;
 };
 
 /// Runs a node until SIGTERM or SIGINT: prints `listening on http://HOST:PORT` on standard output,

@@ -125,6 +125,7 @@ TEST_CASE("the names and numbers of errors never change") {
       {errc::busy, 100, "busy"},
       {errc::draining, 101, "draining"},
       {errc::store_full, 102, "store_full"},
+      {errc::remote_file_system, 105, "remote_file_system"},
       {errc::store_failed, 103, "store_failed"},
       {errc::quarantined, 104, "quarantined"},
       {errc::outcome_unknown, 200, "outcome_unknown"},

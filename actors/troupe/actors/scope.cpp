@@ -15,6 +15,14 @@ namespace troupe {
 
 namespace {
 
+/// What leaves less than there was goes on when the store is full.
+bool only_removes(const change& what) {
+  return std::ranges::all_of(what.events, [](const event& x) {
+    return std::holds_alternative<entity_deleted>(x) || std::holds_alternative<items_removed>(x)
+           || std::holds_alternative<entry_erased>(x) || std::holds_alternative<section_cleared>(x);
+  });
+}
+
 /// Decide, journal, become, publish, answer: in this order.
 ///
 /// Writes are pipelined: a command is decided against `latest_`, which runs ahead of the disk, and
@@ -280,6 +288,7 @@ private:
     change.entity = options_.entity;
     change.sequence = decided.what.revision;
     change.payload = encode(decided.what);
+    change.frees = only_removes(decided.what);
     internal::add_what_the_store_needs(change, request);
     latest_ = std::make_shared<const entity_state>(std::move(decided.next));
     ++unfolded_;

@@ -143,6 +143,9 @@ expected<std::unique_ptr<runtime>> runtime::open(runtime_options options) {
   journal_options journal;
   journal.tail_bytes = options.journal_tail_bytes;
   journal.covered_bytes = options.journal_kept_bytes;
+  journal.quota_bytes = options.quota_bytes;
+  journal.reserve_bytes = options.reserve_bytes;
+  journal.allow_remote_fs = options.allow_remote_fs;
   auto store = journal_store::open(options.data, journal, fold_entities());
   if (!store)
     return tl::unexpected(std::move(store.error()));

@@ -18,7 +18,10 @@ struct runtime_options {
   std::uint64_t journal_tail_bytes =
       64 << 20;  ///< replayed at the next start at most; then: folded into snapshots
   std::uint64_t journal_kept_bytes =
-      256 << 20;                   ///< kept though snapshots cover it; then: the oldest is freed
+      256 << 20;                  ///< kept though snapshots cover it; then: the oldest is freed
+  std::uint64_t quota_bytes = 0;  ///< of the store; then: what adds is `store_full`. 0: the disk
+  std::uint64_t reserve_bytes = 16 << 20;  ///< of quota and disk, kept for what frees
+  bool allow_remote_fs = false;            ///< store on a network file system all the same
   std::size_t max_live = 100'000;  ///< entities in memory; then: the least lately used hibernate
   std::chrono::milliseconds idle{600'000};  ///< unused so long, an entity hibernates; 0: never
   /// Called on a runtime thread when nothing can be acknowledged any more: an I/O error, or an
@@ -47,7 +50,7 @@ public:
   using snapshot = std::shared_ptr<const entity_state>;
 
   /// Errors: `busy` (another process has the directory, which is named), `damaged`, `newer_format`,
-  /// `store_full`, `store_failed`.
+  /// `remote_file_system`, `store_full`, `store_failed`.
   static expected<std::unique_ptr<runtime>> open(runtime_options options);
 
   /// Closes, waiting for what is in flight.

@@ -40,6 +40,7 @@ struct commit_request {
   entity_ref entity;
   std::uint64_t sequence = 0;  ///< the entity's next revision
   std::string payload;         ///< `encode(change)`
+  bool frees = false;          ///< it only removes: goes on when the store is full
   /// Of a fork's first change, what it is made of: its parent at the revision it forked at. The
   /// fork's sequence may then be any later one.
   std::shared_ptr<const entity_parts> base{};

@@ -40,6 +40,7 @@ std::string_view to_string(errc code) noexcept {
     case errc::store_full: return "store_full";
     case errc::store_failed: return "store_failed";
     case errc::quarantined: return "quarantined";
+    case errc::remote_file_system: return "remote_file_system";
     case errc::outcome_unknown: return "outcome_unknown";
     case errc::damaged: return "damaged";
     case errc::newer_format: return "newer_format";

@@ -50,6 +50,8 @@ enum class errc : std::uint16_t {
   store_full = 102,    ///< no room on disk; reads and deletes go on
   store_failed = 103,  ///< the write failed and is certainly not there
   quarantined = 104,   ///< this entity crashed too often; others are not touched
+  remote_file_system =
+      105,  ///< the data directory is where another machine or program decides what a sync means
 
   // Ours.
   outcome_unknown =

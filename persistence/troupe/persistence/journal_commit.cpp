@@ -24,6 +24,7 @@ struct journal_store::impl::batch {
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
   std::uint64_t logs;
+  bool writing = false;         // beyond what a refusal may leave behind
   std::optional<error> spoilt;  // half of a request is written: nothing may be committed
 
   explicit batch(impl& owner)
@@ -69,9 +70,11 @@ expected<void> check_request(const commit_request& request) {
   return {};
 }
 
-std::uint64_t bytes_of(std::span<const commit_request> requests) {
+std::uint64_t bytes_of(std::span<const commit_request> requests, bool all) {
   std::uint64_t sum = 0;
   for (const auto& request : requests) {
+    if (!all && request.frees)
+      continue;
     sum += internal::record_header_bytes + request.entity.id.size() + request.payload.size();
     if (request.base) {
       sum += request.base->header.size() + request.base->body.size();
@@ -95,7 +98,25 @@ expected<void> check_follows(const commit_request& request, std::uint64_t stored
                           stored}};
 }
 
+error no_room() {
+  return {errc::store_full,
+          "the store is full but for the reserve that deletions need; delete something, or give "
+          "it a greater quota or disk"};
+}
+
 }  // namespace
+
+/// A damaged page on the way to an entity is no fault of the others in its batch.
+expected<void> journal_store::impl::append_alone(batch& to, std::span<const commit_request> group,
+                                                 std::vector<expected<commit_receipt>>& results) {
+  try {
+    return append(to, group, results);
+  } catch (const lmdb::failure& what) {
+    if (what.kind() != lmdb::failure_kind::damaged || to.writing)
+      throw;
+    return fail(errc::damaged, to_string(group.front().entity) + ": " + what.what());
+  }
+}
 
 /// The hot path: one append at the journal's end. Only an entity that nothing in memory knows is
 /// looked up on disk. A group is written only when nothing of it is refused.
@@ -141,6 +162,7 @@ expected<void> journal_store::impl::append(batch& to, std::span<const commit_req
     inner_bytes += internal::encoded_size(what);
     out.push_back({std::move(key), known, before, what});
   }
+  to.writing = true;
   for (std::size_t i = 0; i < group.size(); ++i) {
     if (group[i].base)
       if (auto done = begin_fork(to, out[i].key, out[i].what.name_space, group[i]); !done) {
@@ -182,6 +204,7 @@ expected<void> journal_store::impl::append(batch& to, std::span<const commit_req
   }
   ++to.records;
   to.bytes += size;
+  to.writing = false;
   return {};
 }
 
@@ -239,22 +262,39 @@ expected<void> journal_store::impl::begin_fork(batch& to, std::string_view key,
 
 std::vector<expected<commit_receipt>> journal_store::impl::commit(
     std::span<const commit_request> requests) {
+  auto results = attempt(requests, lmdb::purpose::add);
+  const bool full = std::ranges::all_of(
+      results, [](const auto& x) { return !x && x.error().code == errc::store_full; });
+  // What adds found no room in one piece, though there is enough: what frees goes on without it.
+  const bool frees = std::ranges::any_of(requests, [](const auto& x) { return x.frees; });
+  return full && frees && !failure ? attempt(requests, lmdb::purpose::free) : results;
+}
+
+std::vector<expected<commit_receipt>> journal_store::impl::attempt(
+    std::span<const commit_request> requests, lmdb::purpose what_for) {
   std::vector<expected<commit_receipt>> results;
   results.reserve(requests.size());
   error why;
   try {
-    env.reserve(bytes_of(requests));
+    env.reserve(bytes_of(requests, true), what_for);
+    const bool room = what_for == lmdb::purpose::add && env.has_room(bytes_of(requests, false));
+    if (what_for == lmdb::purpose::add && !room)
+      env.reserve(bytes_of(requests, true));
     batch current{*this};
     for (auto rest = requests; !rest.empty();) {
       const auto group =
           rest.first(std::min<std::size_t>(rest.size(), std::size_t{1} + rest.front().together));
-      if (auto done = append(current, group, results); !done)
+      const bool goes = room || std::ranges::all_of(group, &commit_request::frees);
+      auto done = goes ? append_alone(current, group, results) : unexpected{no_room()};
+      if (!done)
         results.resize(results.size() + group.size(), unexpected{done.error()});
       rest = rest.subspan(group.size());
     }
     if (!current.spoilt) {
-      if (!current.appended.empty())
+      if (!current.appended.empty()) {
         current.commit();
+        mark_in_time();
+      }
       return results;
     }
     why = *current.spoilt;
@@ -264,8 +304,7 @@ std::vector<expected<commit_receipt>> journal_store::impl::commit(
     else if (what.kind() == lmdb::failure_kind::fatal)
       why = stop(errc::store_failed, what.what());  // before the commit: nothing was written
     else
-      why = {what.kind() == lmdb::failure_kind::full ? errc::store_full : errc::store_failed,
-             what.what()};
+      why = {code_of(what), what.what()};
   }
   for (auto& result : results)
     if (result)

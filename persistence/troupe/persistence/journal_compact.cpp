@@ -9,8 +9,9 @@ namespace troupe {
 /// entity promises still of its earlier revisions comes to stand by itself.
 expected<bool> journal_store::impl::compact(std::uint64_t keep_from) {
   const auto end = std::min(keep_from, watermark + 1);
+  const auto kept = env.short_of_room() ? 0 : options.covered_bytes;
   const auto wanted = [&](std::uint64_t at, std::uint64_t freed) {
-    return covered - freed > options.covered_bytes && at < end;
+    return covered - freed > kept && at < end;
   };
   if (!wanted(first, 0))
     return false;

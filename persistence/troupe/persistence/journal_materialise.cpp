@@ -82,12 +82,15 @@ expected<void> journal_store::impl::fold_one(lmdb::transaction& txn,
 expected<journal_store::impl::slice> journal_store::impl::fold_slice() {
   slice out{.entities = {}, .to = watermark};
   std::unordered_set<const void*> seen;
+  // What a slice replaces is free two transactions later, so a small one finds room where a large
+  // one does not.
+  const auto slice_bytes = env.short_of_room() ? options.slice_bytes / 16 : options.slice_bytes;
   auto txn = lmdb::transaction::read(env);
   lmdb::cursor journal{txn, dbs.journal};
   for (auto at = journal.seek(internal::be64(watermark + 1)); at; at = journal.next()) {
     const auto here = out.to + 1;
     const auto work = out.journal_bytes + out.written_bytes + at->value.size();
-    if (out.to != watermark && work > options.slice_bytes)
+    if (out.to != watermark && work > slice_bytes)
       break;
     // An entity that cannot be folded stops the watermark in front of its record, after what can be
     // done before it.

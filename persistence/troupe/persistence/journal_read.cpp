@@ -73,10 +73,12 @@ expected<void> journal_store::impl::for_each_record(
     std::uint64_t from, std::uint64_t to, const std::function<bool(const journal_record&)>& next) {
   auto txn = lmdb::transaction::read(env);
   lmdb::cursor journal{txn, dbs.journal};
-  for (auto at = journal.seek(internal::be64(from)); at; at = journal.next()) {
+  auto expected_here = std::max(from, first);
+  for (auto at = journal.seek(internal::be64(from)); at && expected_here <= to;
+       at = journal.next(), ++expected_here) {
     const auto here = internal::get_be64(at->key);
-    if (here > to)
-      break;
+    if (here != expected_here)
+      return at_record(expected_here, {errc::damaged, "it is missing"});
     const auto changes = read_changes(here, at->value);
     if (!changes)
       return unexpected{changes.error()};
@@ -165,11 +167,33 @@ expected<newest_change> journal_store::impl::newest_of(lmdb::transaction& txn, s
 
 // Entities ---------------------------------------------------------------------------------------
 
+/// A record whose key was damaged stands where it stood: one of the two neighbours of its true key
+/// is then stored under a key that is not its own.
+expected<void> journal_store::impl::check_absent(lmdb::transaction& txn, std::string_view key) {
+  lmdb::cursor entities{txn, dbs.entities};
+  const auto fine = [](const lmdb::entry& neighbour) -> expected<void> {
+    const auto stored = decode_record(neighbour.key, neighbour.value, record_type::entity,
+                                      internal::verify::header);
+    if (stored && key_of(*stored) == neighbour.key)
+      return {};
+    return fail(errc::damaged, "a record beside its place is damaged, and may be its own");
+  };
+  const auto behind = entities.seek(key);
+  if (behind)
+    if (auto done = fine(*behind); !done)
+      return done;
+  const auto before = behind ? entities.prior() : entities.last();
+  return before ? fine(*before) : expected<void>{};
+}
+
 expected<journal_store::impl::known_entity> journal_store::impl::read_known(
     lmdb::transaction& txn, std::string_view key, internal::verify depth) {
   const auto bytes = txn.get(dbs.entities, key);
-  if (!bytes)
+  if (!bytes) {
+    if (auto absent = check_absent(txn, key); !absent)
+      return unexpected{absent.error()};
     return known_entity{};
+  }
   const auto stored = decode_record(key, *bytes, record_type::entity, depth);
   if (!stored)
     return at_entity("the record", key, stored.error());

@@ -1,5 +1,10 @@
+#include <troupe/persistence/internal/census.hpp>
+#include <troupe/persistence/internal/child.hpp>
 #include <troupe/persistence/internal/journal_impl.hpp>
 #include <troupe/persistence/journal_store.hpp>
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
 
 #include <utility>
 
@@ -9,41 +14,100 @@ namespace {
 
 using internal::data_directory;
 
-errc code_of(const lmdb::failure& what) {
-  return what.kind() == lmdb::failure_kind::full ? errc::store_full : errc::store_failed;
+/// LMDB's own codes say that the file is none of its making, or broken.
+errc code_of_open(const lmdb::failure& what) {
+  const bool broken = what.kind() == lmdb::failure_kind::fatal && what.code() < 0;
+  return broken ? errc::damaged : code_of(what);
+}
+
+std::uint64_t map_of(const journal_options& options) {
+  return options.quota_bytes == 0 ? options.map_bytes
+                                  : std::min(options.map_bytes, options.quota_bytes);
 }
 
 /// Makes a complete store beside its final place and moves it there.
-expected<void> create_store(data_directory& directory) {
+expected<void> create_store(data_directory& directory, const journal_options& options) {
   std::error_code ec;
   std::filesystem::remove_all(directory.creating(), ec);
   if (!std::filesystem::create_directory(directory.creating(), ec))
     return fail(errc::store_failed,
                 "cannot create " + directory.creating().string() + ": " + ec.message());
   {
-    auto env = lmdb::environment::open(directory.creating(), 16ULL << 20);
+    auto env =
+        lmdb::environment::open(directory.creating(), map_of(options), options.reserve_bytes);
     internal::create_layout(env);
   }
   return directory.adopt_created();
 }
 
+/// What LMDB relies on when it writes, before it sees the file.
+expected<void> check_pages(const data_directory& directory) {
+  const auto data = directory.open_file("data.mdb", O_RDONLY);
+  if (!data)
+    return unexpected{data.error()};
+  lmdb::page_file pages{data->get()};
+  lmdb::check_start(pages);
+  return {};
+}
+
+/// Opens the environment and replays the journal.
+expected<std::unique_ptr<journal_store::impl>> open_environment(data_directory directory,
+                                                                const journal_options& options,
+                                                                fold_function fold) {
+  auto env = lmdb::environment::open(directory.path(), map_of(options), options.reserve_bytes);
+  auto out = std::make_unique<journal_store::impl>(std::move(directory), std::move(env), options,
+                                                   std::move(fold));
+  if (auto done = out->replay(); !done)
+    return unexpected{done.error()};
+  return out;
+}
+
 expected<std::unique_ptr<journal_store::impl>> open_store(data_directory directory,
                                                           const journal_options& options,
                                                           fold_function fold) {
-  if (!directory.has_store())
-    if (auto done = create_store(directory); !done)
+  const bool made = !directory.has_store();
+  if (made)
+    if (auto done = create_store(directory, options); !done)
       return unexpected{done.error()};
   if (auto done = directory.prepare_to_open(); !done)
     return unexpected{done.error()};
   std::error_code ec;
   std::filesystem::remove_all(directory.replacing(), ec);  // of a tool that was killed
-  auto env = lmdb::environment::open(directory.path(), options.map_bytes);
-  auto out = std::make_unique<journal_store::impl>(std::move(directory), std::move(env), options,
-                                                   std::move(fold));
-  if (auto done = out->directory.sync(); !done)
+  if (auto done = check_pages(directory); !done)
     return unexpected{done.error()};
-  if (auto done = out->replay(); !done)
+  auto marks = internal::mark_file::open(directory);
+  if (!marks)
+    return unexpected{marks.error()};
+  auto before = marks->read();
+  if (!before)
+    return unexpected{before.error()};
+  if (made)
+    *before = internal::commit_mark{.clean = true};
+  const bool unclean = !*before || !(*before)->clean;
+  if (unclean && options.check_in_child) {
+    const auto fine = internal::run_in_child([&]() -> expected<std::string> {
+      try {
+        auto replayed = open_environment(std::move(directory), options, fold);
+        return replayed ? expected<std::string>{std::string{}} : unexpected{replayed.error()};
+      } catch (const lmdb::failure& what) {
+        return fail(code_of_open(what), what.what());
+      }
+    });
+    if (!fine)
+      return unexpected{fine.error()};
+  }
+  auto out = open_environment(std::move(directory), options, std::move(fold));
+  if (!out)
+    return out;
+  if (auto done = (*out)->directory.sync(); !done)
     return unexpected{done.error()};
+  if (auto done = (*out)->begin_mark(std::move(*marks), *before); !done)
+    return unexpected{done.error()};
+  if (unclean)
+    spdlog::warn("{} was not closed by its last owner; it is whole",
+                 (*out)->directory.path().string());
+  for (const auto& warning : (*out)->started.warnings)
+    spdlog::warn("{}: {}", (*out)->directory.path().string(), warning);
   return out;
 }
 
@@ -51,7 +115,7 @@ expected<std::unique_ptr<journal_store::impl>> open_store(data_directory directo
 
 expected<journal_store> journal_store::open(const std::filesystem::path& directory,
                                             const journal_options& options, fold_function fold) {
-  auto owned = data_directory::acquire(directory);
+  auto owned = data_directory::acquire(directory, options.allow_remote_fs);
   if (!owned)
     return unexpected{owned.error()};
   const auto name = owned->path().string() + ": ";
@@ -61,9 +125,7 @@ expected<journal_store> journal_store::open(const std::filesystem::path& directo
       return unexpected{error{opened.error().code, name + opened.error().message}};
     return journal_store{std::move(*opened)};
   } catch (const lmdb::failure& what) {
-    const bool broken =
-        what.kind() == lmdb::failure_kind::fatal && what.code() < 0;  // LMDB's own codes
-    return fail(broken ? errc::damaged : code_of(what), name + what.what());
+    return fail(code_of_open(what), name + what.what());
   }
 }
 
@@ -163,6 +225,18 @@ store_stats journal_store::stats() const {
           .tail_bytes = impl_->tail_bytes,
           .commits = impl_->commits,
           .changes = impl_->committed};
+}
+
+const start_report& journal_store::started() const noexcept {
+  return impl_->started;
+}
+
+bool journal_store::short_of_room() const noexcept {
+  return impl_->env.short_of_room();
+}
+
+expected<std::uint64_t> journal_store::live_bytes() {
+  return guarded(*impl_, [&]() -> expected<std::uint64_t> { return impl_->env.live_bytes(); });
 }
 
 const journal_options& journal_store::options() const noexcept {

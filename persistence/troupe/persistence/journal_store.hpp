@@ -2,6 +2,8 @@
 
 #include <troupe/persistence/store.hpp>
 
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 
@@ -11,6 +13,14 @@ namespace troupe {
 struct backup_options;
 struct backup_report;
 struct shrink_report;
+
+/// What a start found.
+struct start_report {
+  bool clean = true;  ///< the last owner closed the store; else: its process was killed, or worse
+  /// The store is whole, and not what was acknowledged: an older copy, another history, a lost
+  /// write. In words, for the operator.
+  std::vector<std::string> warnings{};
+};
 
 /// Called now and then with how much is done, in bytes or entities; `total` is an estimate. False
 /// gives up: the work fails with `store_failed` and nothing has changed.
@@ -29,8 +39,10 @@ class journal_store final : public store {
 public:
   /// Opens the store in `directory`, or creates both (mode 0700), and replays the journal behind
   /// the snapshots. Errors: `busy` (in use by another process, which is named), `damaged` (also: no
-  /// Troupe store, truncated), `newer_format`, `store_full`, `store_failed` (the directory cannot
-  /// be used; the message says why).
+  /// Troupe store, truncated), `newer_format`, `remote_file_system`, `store_full`, `store_failed`
+  /// (the directory cannot be used; the message says why). No page of the file is given to LMDB
+  /// before it was checked, and after an unclean stop a child process replays the journal first: a
+  /// damaged file is an error with words here, not the end of the process.
   static expected<journal_store> open(const std::filesystem::path& directory,
                                       const journal_options& options, fold_function fold);
 
@@ -53,6 +65,7 @@ public:
       const std::function<bool(const journal_record& record)>& next) override;
   [[nodiscard]] store_stats stats() const override;
   [[nodiscard]] const journal_options& options() const noexcept override;
+  [[nodiscard]] bool short_of_room() const noexcept override;
   [[nodiscard]] const error* failed() const noexcept override;
 
   /// Writes entities that were never stored, each as a snapshot at its revision, all in one
@@ -67,6 +80,11 @@ public:
   /// `already_exists`, `damaged` (the copy does not read back), `store_full`, `store_failed`.
   expected<backup_report> backup(const std::filesystem::path& to,
                                  const backup_options& options) const;
+
+  [[nodiscard]] const start_report& started() const noexcept;
+
+  /// Bytes in use, without those that were freed and wait to be taken again.
+  [[nodiscard]] expected<std::uint64_t> live_bytes();
 
   /// Folds the whole tail, frees what `compact` may free, and replaces the data file by a copy
   /// without free pages that was walked. Closes the store in any case. Errors: as `backup`;

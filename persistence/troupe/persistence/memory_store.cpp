@@ -196,6 +196,10 @@ const journal_options& memory_store::options() const noexcept {
   return impl_->options;
 }
 
+bool memory_store::short_of_room() const noexcept {
+  return false;
+}
+
 const error* memory_store::failed() const noexcept {
   return nullptr;
 }

@@ -31,6 +31,7 @@ public:
       const std::function<bool(const journal_record& record)>& next) override;
   [[nodiscard]] store_stats stats() const override;
   [[nodiscard]] const journal_options& options() const noexcept override;
+  [[nodiscard]] bool short_of_room() const noexcept override;
   [[nodiscard]] const error* failed() const noexcept override;
 
 private:

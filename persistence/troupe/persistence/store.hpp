@@ -3,6 +3,7 @@
 #include <troupe/state/folding.hpp>
 #include <troupe/state/ids.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -29,11 +30,17 @@ struct journal_options {
   std::uint64_t tail_bytes = 64ULL
                              << 20;  ///< journal without snapshots; then: the owner materialises
   std::uint64_t slice_bytes =
-      1ULL << 20;  ///< read and written by one `materialise`; then: it stops there
+      1ULL << 20;                 ///< read and written by one `materialise`; then: it stops there
+  std::uint64_t quota_bytes = 0;  ///< of the store; then: store_full. 0: the disk and the map
+  std::uint64_t reserve_bytes =
+      16ULL << 20;  ///< of quota and disk, at most an eighth; then: only changes that free
   std::uint64_t covered_bytes =
       256ULL << 20;  ///< journal kept though snapshots cover it; then: `compact` frees the oldest
   std::size_t clean_entries =
       64 << 10;  ///< remembered sequences of entities without tail; then: the oldest go
+  std::chrono::milliseconds mark_interval{10'000};  ///< between two notes of how far it has come
+  bool allow_remote_fs = false;  ///< open it on a network file system, whatever a sync means there
+  bool check_in_child = true;    ///< replay in a child process first after an unclean stop
 };
 
 /// What an entity's changes make of the parts they follow; see `fold_entity`. Pure and total for
@@ -63,6 +70,10 @@ struct journal_record {
 /// Owner: one thread at a time. Errors of every call: `damaged` (names the record), `store_failed`.
 /// After an I/O error `failed()` is set and every call answers `store_failed`: close the store and
 /// let the next start read the truth.
+///
+/// When quota or disk is used up but for the reserve, changes that add are refused with
+/// `store_full`; those that free, `materialise`, `compact` and reads go on, and what they free is
+/// room again.
 class store {
 public:
   virtual ~store() = default;
@@ -91,10 +102,11 @@ public:
   /// Folds one entity's tail, wherever it stands in the journal. Errors: as `materialise`.
   virtual expected<void> materialise(const entity_ref& entity) = 0;
 
-  /// Frees the oldest records that snapshots cover, beyond `covered_bytes` of them and before
-  /// `keep_from`, in one transaction of about `slice_bytes`; what an entity still promises moves to
-  /// its own place. Answers whether more is to be freed. The file does not shrink: what comes next
-  /// takes the room. Errors: as `load`, `store_full`. Nothing changed then.
+  /// Frees the oldest records that snapshots cover, beyond `covered_bytes` of them (all of them
+  /// when `short_of_room`) and before `keep_from`, in one transaction of about `slice_bytes`; what
+  /// an entity still promises moves to its own place. Answers whether more is to be freed. The file
+  /// does not shrink: what comes next takes the room. Errors: as `load`, `store_full`. Nothing
+  /// changed then.
   virtual expected<bool> compact(
       std::uint64_t keep_from = std::numeric_limits<std::uint64_t>::max()) = 0;
 
@@ -115,6 +127,9 @@ public:
 
   [[nodiscard]] virtual store_stats stats() const = 0;
   [[nodiscard]] virtual const journal_options& options() const noexcept = 0;
+
+  /// Little is left but the reserve: what can be folded and freed should be.
+  [[nodiscard]] virtual bool short_of_room() const noexcept = 0;
 
   /// The I/O error after which nothing is answered any more; null while there was none.
   [[nodiscard]] virtual const error* failed() const noexcept = 0;

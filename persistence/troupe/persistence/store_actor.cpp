@@ -179,7 +179,9 @@ private:
   }
 
   [[nodiscard]] bool wants_slice() const {
-    return !snapshots_wanted_.empty() || store_->stats().tail_bytes > slices_from();
+    const auto tail = store_->stats().tail_bytes;
+    return !snapshots_wanted_.empty() || tail > slices_from()
+           || (store_->short_of_room() && tail > failed_at_);
   }
 
   /// After a slice that failed, the next is tried when another quarter of the tail has come.
@@ -215,7 +217,12 @@ private:
   }
 
   [[nodiscard]] bool wants_compaction() const {
-    return store_->stats().covered_bytes > compacted_from_ + store_->options().covered_bytes;
+    return store_->stats().covered_bytes > compacted_from_ + kept_bytes();
+  }
+
+  /// What snapshots cover is kept while there is room for it.
+  [[nodiscard]] std::uint64_t kept_bytes() const {
+    return store_->short_of_room() ? 0 : store_->options().covered_bytes;
   }
 
   /// One slice between two batches; after one that failed, the next when another quarter has come.
@@ -226,7 +233,7 @@ private:
     check_fatal();
     compacted_from_ = 0;
     if (!more) {
-      compacted_from_ = store_->stats().covered_bytes - store_->options().covered_bytes * 3 / 4;
+      compacted_from_ = store_->stats().covered_bytes - kept_bytes() * 3 / 4;
       spdlog::error("cannot free the journal's oldest records; it grows: {}", more.error().message);
     }
   }

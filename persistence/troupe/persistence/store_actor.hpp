@@ -22,7 +22,8 @@ inline constexpr std::size_t max_batch_bytes = 1 << 20;  // of one transaction; 
 
 /// Starts the actor that owns the store. Changes that wait together share one transaction, without
 /// artificial delay; a `load_request` sees every change sent before it. When the tail exceeds
-/// `journal_options::tail_bytes`, it is materialised in slices between the batches. The store is
+/// `journal_options::tail_bytes`, or the store is short of room, it is materialised in slices
+/// between the batches, and what snapshots cover is freed. The store is
 /// closed when the actor ends: end it explicitly, after the senders. A change it had read but not
 /// begun to write then is answered `outcome_unknown`.
 store_actor spawn_store(caf::actor_system& system, std::unique_ptr<store> owned,

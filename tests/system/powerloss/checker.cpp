@@ -27,6 +27,8 @@ expected<std::uint64_t> checker::check(const std::filesystem::path& path, const 
   auto store = journal_store::open(path, small_bounds(), testing::fold_texts(fold));
   if (!store)
     return fail(errc::damaged, "does not open: " + text_of(store.error()));
+  if (const auto& warnings = store->started().warnings; !warnings.empty())
+    return fail(errc::damaged, "warns of a loss: " + warnings.front());
   const auto commits = commits_in(*store, within);
   if (!commits)
     return commits;

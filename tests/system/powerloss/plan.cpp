@@ -151,6 +151,9 @@ journal_options small_bounds() {
   journal_options out;
   out.slice_bytes = 8 << 10;
   out.clean_entries = 8;
+  out.reserve_bytes = 128 << 10;
+  out.mark_interval = {};      // at every commit
+  out.check_in_child = false;  // who opens an image is a child already
   return out;
 }
 

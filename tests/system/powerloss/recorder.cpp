@@ -9,16 +9,20 @@
 //                                   (MDB_NOSYNC with mdb_env_sync before the ack)
 //                       nodirsync   fsync of a directory did nothing
 //
+// Without a log it only lets calls fail that somebody planned to fail: ../faults/faults.hpp.
+//
 // For one thread. Every call is done first and recorded afterwards, so the log holds what
 // succeeded. Writes through a map cannot be seen: a writable shared map is recorded as
 // `unsupported`.
 
+#include "../faults/faults.hpp"
 #include "log.hpp"
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -60,8 +64,11 @@ std::string setting(const char* name) {
   return text == nullptr ? "" : text;
 }
 
-const std::string& root() {
-  static const auto out = setting("TROUPE_POWER_ROOT");
+std::string& root() {
+  static auto out = [] {
+    troupe::faults::read_environment();
+    return setting("TROUPE_POWER_ROOT");
+  }();
   return out;
 }
 
@@ -82,8 +89,11 @@ void write_all(int fd, const void* data, std::size_t size) {
 
 void record(event what, std::uint64_t id, std::uint64_t offset, const void* data,
             std::size_t size) {
-  static const int log = REAL(open)(setting("TROUPE_POWER_LOG").c_str(),
-                                    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  static const auto name = setting("TROUPE_POWER_LOG");
+  if (name.empty())
+    return;
+  static const int log =
+      REAL(open)(name.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   const int before = errno;
   const entry_head head{what, static_cast<std::uint32_t>(size), id, offset};
   write_all(log, &head, sizeof head);
@@ -153,8 +163,53 @@ void opened(int fd, const std::string& path, int flags, bool existed) {
     record(event::resize, entry.id, 0, nullptr, 0);
 }
 
+using troupe::faults::call;
+using troupe::faults::fate;
+
+/// What is to happen to a call on one of our files or directories.
+fate fate_of(call which, int fd) {
+  const bool is_ours = fd >= 0 && fd < static_cast<int>(files.size())
+                       && files[static_cast<std::size_t>(fd)].is != file::kind::foreign;
+  return is_ours ? troupe::faults::next(which) : fate{};
+}
+
+/// A call that moves bytes: done, done by half, or not at all. `real` takes the bytes to do.
+template <class F>
+ssize_t transfer(call which, int fd, size_t size, F real) {
+  const auto then = fate_of(which, fd);
+  if (then.fails) {
+    errno = then.code;
+    return -1;
+  }
+  if (then.swallowed)
+    return static_cast<ssize_t>(size);
+  return real(then.halved ? size / 2 : size);
+}
+
+/// A call that answers 0 or -1.
+template <class F>
+int act(call which, int fd, F real) {
+  const auto then = fate_of(which, fd);
+  if (then.fails)
+    errno = then.code;
+  if (then.fails || then.swallowed)
+    return then.fails ? -1 : 0;
+  return real();
+}
+
+size_t bytes_of(const iovec* parts, int count) {
+  size_t out = 0;
+  for (int i = 0; i < count; ++i)
+    out += parts[i].iov_len;
+  return out;
+}
+
 int open_at(int at, const char* path, int flags, mode_t mode) {
   const auto name = ours(at, path);
+  if (const auto then = name.empty() ? fate{} : troupe::faults::next(call::open); then.fails) {
+    errno = then.code;
+    return -1;
+  }
   const bool existed = name.empty() || (flags & O_CREAT) == 0 || ::access(name.c_str(), F_OK) == 0;
   const int fd = REAL(openat)(at, path, flags, mode);
   opened(fd, name, flags, existed);
@@ -214,6 +269,10 @@ int renamed(int from, const char* old, int to, const char* now, int result) {
 }  // namespace
 
 // What the workload calls; it finds them as weak symbols.
+extern "C" void troupe_power_root(const char* directory) {
+  root() = directory;
+}
+
 extern "C" void troupe_power_begin(std::uint64_t number) {
   record(event::begin, 0, number, nullptr, 0);
 }
@@ -272,18 +331,24 @@ int dup2(int from, int to) noexcept {
 
 ssize_t write(int fd, const void* data, size_t size) {
   const auto at = here(fd);
-  const auto done = REAL(write)(fd, data, size);
+  const auto done =
+      transfer(call::write, fd, size, [&](size_t part) { return REAL(write)(fd, data, part); });
   wrote(fd, data, done, at);
   return done;
 }
 ssize_t writev(int fd, const iovec* parts, int count) {
   const auto at = here(fd);
-  const auto done = REAL(writev)(fd, parts, count);
+  const auto done = transfer(call::write, fd, bytes_of(parts, count), [&](size_t size) {
+    const bool all = size == bytes_of(parts, count);
+    return all ? REAL(writev)(fd, parts, count)
+               : REAL(write)(fd, parts[0].iov_base, std::min(size, parts[0].iov_len));
+  });
   wrote(fd, parts, count, done, at);
   return done;
 }
 ssize_t pwrite(int fd, const void* data, size_t size, off_t at) {
-  const auto done = REAL(pwrite)(fd, data, size, at);
+  const auto done = transfer(call::write, fd, size,
+                             [&](size_t part) { return REAL(pwrite)(fd, data, part, at); });
   wrote(fd, data, done, at);
   return done;
 }
@@ -291,7 +356,11 @@ ssize_t pwrite64(int fd, const void* data, size_t size, off_t at) {
   return pwrite(fd, data, size, at);
 }
 ssize_t pwritev(int fd, const iovec* parts, int count, off_t at) {
-  const auto done = REAL(pwritev)(fd, parts, count, at);
+  const auto done = transfer(call::write, fd, bytes_of(parts, count), [&](size_t size) {
+    const bool all = size == bytes_of(parts, count);
+    return all ? REAL(pwritev)(fd, parts, count, at)
+               : REAL(pwrite)(fd, parts[0].iov_base, std::min(size, parts[0].iov_len), at);
+  });
   wrote(fd, parts, count, done, at);
   return done;
 }
@@ -299,19 +368,42 @@ ssize_t pwritev64(int fd, const iovec* parts, int count, off_t at) {
   return pwritev(fd, parts, count, at);
 }
 
+ssize_t read(int fd, void* data, size_t size) {
+  return transfer(call::read, fd, size, [&](size_t part) { return REAL(read)(fd, data, part); });
+}
+ssize_t pread(int fd, void* data, size_t size, off_t at) {
+  return transfer(call::read, fd, size,
+                  [&](size_t part) { return REAL(pread)(fd, data, part, at); });
+}
+ssize_t pread64(int fd, void* data, size_t size, off_t at) {
+  return pread(fd, data, size, at);
+}
+
+int fstatfs(int fd, struct statfs* out) noexcept {
+  const int result = REAL(fstatfs)(fd, out);
+  if (result == 0 && troupe::faults::file_system() != 0)
+    out->f_type = static_cast<decltype(out->f_type)>(troupe::faults::file_system());
+  return result;
+}
+
 int ftruncate(int fd, off_t size) noexcept {
-  return resized(fd, REAL(ftruncate)(fd, size), size);
+  return resized(fd, act(call::resize, fd, [&] { return REAL(ftruncate)(fd, size); }), size);
 }
 int ftruncate64(int fd, off_t size) noexcept {
   return ftruncate(fd, size);
 }
 int fallocate(int fd, int mode, off_t at, off_t size) {
-  return allocated(fd, mode, REAL(fallocate)(fd, mode, at, size), at + size);
+  const int result =
+      act(call::resize, fd, [&] { return REAL(fallocate)(fd, mode, at, size); });
+  return allocated(fd, mode, result, at + size);
 }
 int fallocate64(int fd, int mode, off_t at, off_t size) {
   return fallocate(fd, mode, at, size);
 }
 int posix_fallocate(int fd, off_t at, off_t size) {
+  const auto then = fate_of(call::resize, fd);
+  if (then.fails || then.swallowed)
+    return then.swallowed ? 0 : then.code;
   return allocated(fd, 0, REAL(posix_fallocate)(fd, at, size), at + size);
 }
 int posix_fallocate64(int fd, off_t at, off_t size) {
@@ -319,13 +411,13 @@ int posix_fallocate64(int fd, off_t at, off_t size) {
 }
 
 int fsync(int fd) {
-  const int result = REAL(fsync)(fd);
+  const int result = act(call::sync, fd, [&] { return REAL(fsync)(fd); });
   if (result == 0)
     synced(fd, event::sync);
   return result;
 }
 int fdatasync(int fd) {
-  const int result = REAL(fdatasync)(fd);
+  const int result = act(call::sync, fd, [&] { return REAL(fdatasync)(fd); });
   if (result == 0)
     synced(fd, event::data_sync);
   return result;

@@ -18,6 +18,24 @@ namespace troupe::internal {
 
 namespace fs = std::filesystem;
 
+int read_at(int fd, std::string& out, std::size_t bytes, std::uint64_t offset) {
+  out.resize(bytes);
+  std::size_t done = 0;
+  while (done < bytes) {
+    const auto size =
+        ::pread(fd, out.data() + done, bytes - done, static_cast<off_t>(offset + done));
+    if (size < 0 && errno == EINTR)
+      continue;
+    if (size < 0)
+      return errno;
+    if (size == 0)
+      break;
+    done += static_cast<std::size_t>(size);
+  }
+  out.resize(done);
+  return 0;
+}
+
 unexpected system_failure(const std::string& what, int code) {
   return fail(code == ENOSPC || code == EDQUOT ? errc::store_full : errc::store_failed,
               what + ": " + std::generic_category().message(code));
@@ -26,7 +44,7 @@ unexpected system_failure(const std::string& what, int code) {
 namespace {
 
 /// Opens a plain file of ours; a symbolic link or anything else in its place is refused.
-expected<unique_fd> open_file(const fs::path& path, int flags) {
+expected<unique_fd> open_plain(const fs::path& path, int flags) {
   unique_fd fd{::open(path.c_str(), flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600)};
   if (!fd)
     return errno == ELOOP
@@ -58,7 +76,7 @@ expected<void> make_private(const fs::path& path, int directory) {
 }
 
 expected<unique_fd> lock_owner(const fs::path& path) {
-  auto fd = open_file(path / "owner.lock", O_RDWR | O_CREAT);
+  auto fd = open_plain(path / "owner.lock", O_RDWR | O_CREAT);
   if (!fd)
     return fd;
   if (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
@@ -90,11 +108,11 @@ struct meta_page {
 };
 
 expected<meta_page> read_meta(int fd, off_t at, const std::string& name) {
-  std::array<char, meta_page::bytes> raw{};
-  const auto size = ::pread(fd, raw.data(), raw.size(), at);
-  if (size < 0)
-    return system_failure("cannot read " + name, errno);
-  if (size != static_cast<ssize_t>(raw.size()))
+  std::string raw;
+  if (const int code = read_at(fd, raw, meta_page::bytes, static_cast<std::uint64_t>(at));
+      code != 0)
+    return system_failure("cannot read " + name, code);
+  if (raw.size() != meta_page::bytes)
     return fail(errc::damaged, name + " is truncated: it ends within its first two pages");
   if (get_le<std::uint32_t>(raw.data() + 16) != meta_page::magic
       || (get_le<std::uint16_t>(raw.data() + 10) & meta_page::page_flag) == 0)
@@ -118,7 +136,8 @@ unique_fd::~unique_fd() {
     ::close(fd_);
 }
 
-expected<data_directory> data_directory::acquire(const fs::path& where) {
+expected<data_directory> data_directory::acquire(const fs::path& where, bool allow_remote_fs,
+                                                 const file_system_function& probe) {
   std::error_code ec;
   auto path = fs::absolute(where, ec).lexically_normal();
   if (path.filename().empty())  // a slash at the end would follow a symbolic link
@@ -138,6 +157,12 @@ expected<data_directory> data_directory::acquire(const fs::path& where) {
     return fail(errc::damaged, path.string() + " is a symbolic link or no directory");
   if (!self)
     return system_failure("cannot open " + path.string(), errno);
+  if (const auto remote = remote_file_system(probe(self.get()));
+      !remote.empty() && !allow_remote_fs)
+    return fail(errc::remote_file_system,
+                path.string() + " is on " + std::string{remote}
+                    + ", where locks, maps and syncs may not hold what a local disk holds; use a "
+                      "local directory, or allow it with --allow-remote-fs");
   if (auto done = make_private(path, self.get()); !done)
     return unexpected{done.error()};
   auto lock = lock_owner(path);
@@ -149,6 +174,10 @@ expected<data_directory> data_directory::acquire(const fs::path& where) {
 bool data_directory::has_store() const {
   std::error_code ec;
   return fs::symlink_status(data_file(), ec).type() != fs::file_type::not_found;
+}
+
+expected<unique_fd> data_directory::open_file(std::string_view name, int flags) const {
+  return open_plain(path_ / name, flags);
 }
 
 expected<void> data_directory::adopt_created() {
@@ -167,7 +196,7 @@ expected<void> data_directory::replace_data(const fs::path& with) const {
 
 expected<void> data_directory::prepare_to_open() const {
   const auto name = data_file().string();
-  const auto data = open_file(data_file(), O_RDWR);
+  const auto data = open_plain(data_file(), O_RDWR);
   if (!data)
     return unexpected{data.error()};
   const auto first = read_meta(data->get(), 0, name);
@@ -185,7 +214,7 @@ expected<void> data_directory::prepare_to_open() const {
                                    + " pages and its meta page names page " + std::to_string(last));
 
   constexpr off_t lock_bytes = 16 << 10;  // LMDB's table of 126 readers takes half of it
-  const auto lock = open_file(path_ / "lock.mdb", O_RDWR | O_CREAT);
+  const auto lock = open_plain(path_ / "lock.mdb", O_RDWR | O_CREAT);
   if (!lock)
     return unexpected{lock.error()};
   if (const int code = ::posix_fallocate(lock->get(), 0, lock_bytes); code != 0)

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <troupe/persistence/internal/file_system.hpp>
 #include <troupe/state/expected.hpp>
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,7 +30,11 @@ private:
   int fd_ = -1;
 };
 
-/// "cannot open x: Permission denied", with `store_full` where the disk has no room.
+/// As many bytes as there are at `offset`, at most `bytes`, however many calls that takes. Answers
+/// the system's code.
+[[nodiscard]] int read_at(int fd, std::string& out, std::size_t bytes, std::uint64_t offset);
+
+/// An error of the system with its words: `store_full` when there is no room, else `store_failed`.
 [[nodiscard]] unexpected system_failure(const std::string& what, int code);
 
 /// The store's directory, owned by this process until the object ends: mode 0700, no symbolic link
@@ -37,8 +43,11 @@ class data_directory {
 public:
   /// Creates the directory when there is none. An empty one is closed to others; one with content
   /// that others can enter is refused. Errors: `busy` (names the owner's pid), `damaged` (a
-  /// symbolic link or no file where one belongs), `store_failed`.
-  static expected<data_directory> acquire(const std::filesystem::path& path);
+  /// symbolic link or no file where one belongs), `remote_file_system` (names it; unless allowed),
+  /// `store_failed`.
+  static expected<data_directory> acquire(const std::filesystem::path& path,
+                                          bool allow_remote_fs = false,
+                                          const file_system_function& probe = file_system_of);
 
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
   [[nodiscard]] std::filesystem::path data_file() const { return path_ / "data.mdb"; }
@@ -48,6 +57,10 @@ public:
   [[nodiscard]] std::filesystem::path replacing() const { return path_ / "replacing"; }
 
   [[nodiscard]] bool has_store() const;
+
+  /// Opens a plain file of the directory; a symbolic link or anything else in its place is refused.
+  /// Errors: `damaged`, `store_full`, `store_failed`.
+  [[nodiscard]] expected<unique_fd> open_file(std::string_view name, int flags) const;
 
   /// Moves the complete store from `creating()` to its place: `data.mdb` is never seen half made.
   expected<void> adopt_created();

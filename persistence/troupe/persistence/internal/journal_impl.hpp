@@ -2,6 +2,7 @@
 
 #include <troupe/messages/messages.hpp>
 #include <troupe/persistence/internal/chunk_store.hpp>
+#include <troupe/persistence/internal/commit_mark.hpp>
 #include <troupe/persistence/internal/data_directory.hpp>
 #include <troupe/persistence/internal/entity_record.hpp>
 #include <troupe/persistence/internal/layout.hpp>
@@ -17,6 +18,17 @@
 #include <vector>
 
 namespace troupe {
+
+/// What a failure that is not fatal means to the caller.
+[[nodiscard]] inline errc code_of(const lmdb::failure& what) noexcept {
+  switch (what.kind()) {
+    case lmdb::failure_kind::full: return errc::store_full;
+    case lmdb::failure_kind::damaged: return errc::damaged;
+    case lmdb::failure_kind::fatal:
+    case lmdb::failure_kind::other: break;
+  }
+  return errc::store_failed;
+}
 
 /// What stands behind `journal_store`. Its functions throw `lmdb::failure`; the border turns that
 /// into an `error`.
@@ -34,6 +46,9 @@ public:
         options{how},
         fold{std::move(by)},
         index{how.clean_entries} {}
+  impl(const impl&) = delete;
+  impl& operator=(const impl&) = delete;
+  ~impl() { end_mark(); }
 
   expected<void> replay();
 
@@ -48,6 +63,13 @@ public:
   expected<void> for_each_entity(const std::function<bool(const entity_ref&, std::uint64_t)>& next);
   expected<void> for_each_record(std::uint64_t from, std::uint64_t to,
                                  const std::function<bool(const journal_record&)>& next);
+
+  /// How far the store has come, kept in the mark's file (journal_mark.cpp): what it says of this
+  /// store, from the start on, when it is time, and at the end.
+  expected<void> begin_mark(internal::mark_file file,
+                            const std::optional<internal::commit_mark>& before);
+  void mark_in_time();
+  void end_mark() noexcept;
 
   /// Remembers that nothing may be answered any more.
   error stop(errc code, std::string message);
@@ -65,14 +87,17 @@ public:
   std::uint64_t covered = 0;  // bytes of the records from there to the watermark
   std::uint64_t tail_bytes = 0;
   std::uint64_t epoch = 0;
-  std::uint64_t logs = 0;  // newest number of a log of chunks
+  std::uint64_t logs = 0;       // newest number of a log of chunks
   std::uint64_t commits = 0;    // since the start
   std::uint64_t committed = 0;  // changes, since the start
   std::optional<error> failure;
+  start_report started;
   std::atomic<bool> backing_up = false;
 
 private:
   struct batch;
+  std::vector<expected<commit_receipt>> attempt(std::span<const commit_request> requests,
+                                                lmdb::purpose what_for);
   struct slice;
 
   /// What is known of an entity beside its body.
@@ -91,10 +116,13 @@ private:
   // journal_commit.cpp
   expected<void> append(batch& to, std::span<const commit_request> group,
                         std::vector<expected<commit_receipt>>& results);
+  expected<void> append_alone(batch& to, std::span<const commit_request> group,
+                              std::vector<expected<commit_receipt>>& results);
   expected<void> begin_fork(batch& to, std::string_view key, const internal::namespace_hash& hash,
                             const commit_request& request);
 
   // journal_read.cpp
+  expected<void> check_absent(lmdb::transaction& txn, std::string_view key);
   expected<internal::newest_change> newest_of(lmdb::transaction& txn, std::string_view key,
                                               internal::verify depth);
   expected<known_entity> read_known(lmdb::transaction& txn, std::string_view key,
@@ -142,6 +170,14 @@ private:
   /// Commits, or throws after it is decided what a failure means: `failure` is set unless nothing
   /// was written.
   void finish(lmdb::transaction& txn);
+
+  expected<void> write_mark(bool clean);
+
+  /// CRC32C of a record, key and value; 0 when it is not kept.
+  std::uint32_t digest_of(std::uint64_t at);
+
+  std::optional<internal::mark_file> mark_;
+  std::chrono::steady_clock::time_point marked_{};
 };
 
 }  // namespace troupe

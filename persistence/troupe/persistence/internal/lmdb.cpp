@@ -1,4 +1,6 @@
+#include <troupe/persistence/internal/data_directory.hpp>
 #include <troupe/persistence/internal/lmdb.hpp>
+#include <troupe/persistence/internal/pages.hpp>
 
 #include <fcntl.h>
 #include <lmdb.h>
@@ -8,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <vector>
 
 namespace troupe::lmdb {
 
@@ -29,6 +32,8 @@ std::string_view to_view(const MDB_val& bytes) noexcept {
   return {static_cast<const char*>(bytes.mv_data), bytes.mv_size};
 }
 
+constexpr std::size_t max_run = 256;  // entries checked at once in front of a cursor
+
 struct close_env {
   void operator()(MDB_env* env) const noexcept { mdb_env_close(env); }
 };
@@ -39,10 +44,23 @@ int file_of(MDB_env* env) {
   return fd;
 }
 
-std::uint64_t bytes_of_file(int fd) {
+internal::unique_fd open_to_read(const std::filesystem::path& file) {
+  internal::unique_fd out{::open(file.c_str(), O_RDONLY | O_CLOEXEC)};
+  check("open data.mdb", out ? 0 : errno);
+  return out;
+}
+
+struct file_size {
+  std::uint64_t bytes;
+  std::uint64_t allocated;  // all, or 0 when there are holes
+};
+
+file_size size_of(int fd) {
   struct stat info {};
   check("fstat data.mdb", ::fstat(fd, &info) == 0 ? 0 : errno);
-  return static_cast<std::uint64_t>(info.st_size);
+  const auto bytes = static_cast<std::uint64_t>(info.st_size);
+  const bool whole = static_cast<std::uint64_t>(info.st_blocks) * 512 >= bytes;
+  return {bytes, whole ? bytes : 0};
 }
 
 MDB_txn* begin(environment& env, unsigned flags) {
@@ -52,6 +70,26 @@ MDB_txn* begin(environment& env, unsigned flags) {
 }
 
 }  // namespace
+
+/// Stands before the look-ups of one environment: pages first, then LMDB.
+class guard {
+public:
+  explicit guard(internal::unique_fd fd) : fd_{std::move(fd)}, pages{fd_.get()} {}
+
+  void name(dbi db, const char* name) {
+    if (names_.size() <= db)
+      names_.resize(db + 1);
+    names_[db] = name;
+  }
+  [[nodiscard]] std::string_view name_of(dbi db) const { return names_[db]; }
+
+private:
+  internal::unique_fd fd_;
+  std::vector<std::string> names_;
+
+public:
+  page_file pages;
+};
 
 failure_kind classify(int code) noexcept {
   switch (code) {
@@ -77,12 +115,14 @@ failure_kind classify(int code) noexcept {
 
 failure::failure(std::string_view call, int code)
     : std::runtime_error{std::string{call} + ": " + mdb_strerror(code)},
+      kind_{classify(code)},
       code_{code} {}
 
 // environment
 // ---------------------------------------------------------------------------------------------------------
 
-environment environment::open(const std::filesystem::path& directory, std::uint64_t map_bytes) {
+environment environment::open(const std::filesystem::path& directory, std::uint64_t map_bytes,
+                              std::uint64_t reserve_bytes) {
   for (;; map_bytes /= 2) {
     MDB_env* raw = nullptr;
     check("mdb_env_create", mdb_env_create(&raw));
@@ -95,19 +135,52 @@ environment environment::open(const std::filesystem::path& directory, std::uint6
     check("mdb_env_open", code);
     int dead = 0;
     check("mdb_reader_check", mdb_reader_check(raw, &dead));
-    environment out{env.release()};
-    out.file_bytes_ = bytes_of_file(file_of(raw));
+    environment out{raw, directory, reserve_bytes};
+    static_cast<void>(env.release());
     return out;
   }
 }
 
+environment::environment(MDB_env* env, const std::filesystem::path& directory,
+                         std::uint64_t reserve_bytes)
+    : guard_{std::make_unique<guard>(open_to_read(directory / "data.mdb"))} {
+  const auto size = size_of(file_of(env));
+  file_bytes_ = size.bytes;
+  allocated_ = size.allocated;
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  check("mdb_env_info", mdb_env_info(env, &info));
+  check("mdb_env_stat", mdb_env_stat(env, &stat));
+  reserve_bytes_ = std::min<std::uint64_t>(reserve_bytes, info.me_mapsize / 8);
+  // A store that is beyond its quota, as that was lowered, can still free.
+  // LMDB maps no less than what is used.
+  const std::uint64_t used = (info.me_last_pgno + 1) * stat.ms_psize;
+  limit_ = (used >= info.me_mapsize ? used + reserve_bytes_ : info.me_mapsize) / stat.ms_psize
+           * stat.ms_psize;
+  env_ = env;
+}
+
 environment::environment(environment&& other) noexcept
     : env_{std::exchange(other.env_, nullptr)},
-      file_bytes_{other.file_bytes_} {}
+      guard_{std::move(other.guard_)},
+      file_bytes_{other.file_bytes_},
+      allocated_{other.allocated_},
+      reserve_bytes_{other.reserve_bytes_},
+      limit_{other.limit_},
+      bound_{other.bound_},
+      disk_full_{other.disk_full_},
+      short_of_room_{other.short_of_room_} {}
 
 environment& environment::operator=(environment&& other) noexcept {
   std::swap(env_, other.env_);
+  std::swap(guard_, other.guard_);
   std::swap(file_bytes_, other.file_bytes_);
+  std::swap(allocated_, other.allocated_);
+  std::swap(reserve_bytes_, other.reserve_bytes_);
+  std::swap(limit_, other.limit_);
+  std::swap(bound_, other.bound_);
+  std::swap(disk_full_, other.disk_full_);
+  std::swap(short_of_room_, other.short_of_room_);
   return *this;
 }
 
@@ -116,35 +189,101 @@ environment::~environment() {
     mdb_env_close(env_);
 }
 
-void environment::reserve(std::uint64_t bytes) {
+/// Gives the file `size` bytes that have a place on the disk. Answers the system's code.
+int environment::grow(std::uint64_t size) {
+  if (size <= allocated_)
+    return 0;
+  const int fd = file_of(env_);
+  if (::fallocate(fd, 0, static_cast<off_t>(allocated_), static_cast<off_t>(size - allocated_))
+      != 0) {
+    if (errno != EOPNOTSUPP || size <= file_bytes_)
+      return errno == EOPNOTSUPP ? 0 : errno;
+    if (::ftruncate(fd, static_cast<off_t>(size)) != 0)
+      return errno;
+  }
+  allocated_ = size;
+  if (size <= file_bytes_)
+    return 0;
+  if (::fsync(fd) != 0)
+    return errno;
+  file_bytes_ = size;
+  return 0;
+}
+
+void environment::reserve(std::uint64_t bytes, purpose what_for) {
   constexpr std::uint64_t mib = 1ULL << 20;
   MDB_envinfo info{};
+  MDB_stat stat{};
   check("mdb_env_info", mdb_env_info(env_, &info));
+  check("mdb_env_stat", mdb_env_stat(env_, &stat));
   const auto used = used_bytes();
   // A value can take twice its size (whole pages); one more MiB holds the pages of the trees and of
   // the free list.
-  const auto need = std::min<std::uint64_t>(used + 2 * bytes + mib, info.me_mapsize);
-  if (need <= file_bytes_)
-    return;
-  const int fd = file_of(env_);
-  const auto grow_to = [&](std::uint64_t size) {
-    if (::fallocate(fd, 0, static_cast<off_t>(file_bytes_), static_cast<off_t>(size - file_bytes_))
-        == 0)
-      return 0;
-    if (errno == EOPNOTSUPP && ::ftruncate(fd, static_cast<off_t>(size)) == 0)
-      return 0;
-    return errno;
-  };
-  // In steps of an eighth: a file that grows with each transaction makes each sync write the inode
-  // too.
-  const auto step = std::clamp(used / 8, 4 * mib, 64 * mib);
-  auto size = std::min<std::uint64_t>(std::max(need, used + step), info.me_mapsize);
-  int code = grow_to(size);
-  if (code == ENOSPC && size > need)
-    code = grow_to(size = need);
-  check("fallocate data.mdb", code);
-  check("fsync data.mdb", ::fsync(fd) == 0 ? 0 : errno);
-  file_bytes_ = size;
+  const auto work = 2 * bytes + mib;
+  const auto wanted = std::min(used + work + reserve_bytes_, limit_);
+  const auto full = [](int code) { return classify(code) == failure_kind::full; };
+  if (wanted > allocated_) {
+    // In steps of an eighth: a file that grows with each transaction makes each sync write the
+    // inode too.
+    const auto step = std::clamp(used / 8, 4 * mib, 64 * mib);
+    int code = grow(std::min(wanted + step, limit_));
+    if (full(code))
+      code = grow(wanted);
+    disk_full_ = full(code);
+    if (!disk_full_)
+      check("fallocate data.mdb", code);
+  } else {
+    disk_full_ = false;
+  }
+  // On a full disk the map ends where the file does: what is behind it cannot be had, and LMDB says
+  // so before it writes.
+  const auto end = std::max(allocated_ == 0 ? file_bytes_ : allocated_, used);
+  bound_ = disk_full_ ? std::min(end / stat.ms_psize * stat.ms_psize, limit_) : limit_;
+  // The reserve is the end of the file, in one piece.
+  const auto for_all = (bound_ - std::min(bound_, reserve_bytes_)) / stat.ms_psize * stat.ms_psize;
+  const bool near = what_for == purpose::add && used + work > for_all;
+  if (const auto map = near ? std::max(for_all, used) : bound_; info.me_mapsize != map)
+    check("mdb_env_set_mapsize", mdb_env_set_mapsize(env_, map));
+  short_of_room_ = !fits(work + reserve_bytes_);
+}
+
+bool environment::has_room(std::uint64_t bytes) {
+  return fits(2 * bytes);
+}
+
+/// What was freed can be taken again, so only what is in use counts; it is measured when that
+/// decides.
+bool environment::fits(std::uint64_t bytes) {
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  check("mdb_env_info", mdb_env_info(env_, &info));
+  check("mdb_env_stat", mdb_env_stat(env_, &stat));
+  const auto for_all = bound_ - std::min(bound_, reserve_bytes_);
+  const auto used = (info.me_last_pgno + 1) * stat.ms_psize;
+  if (used + bytes <= for_all)
+    return true;
+  // Once the reserve is no piece any more but pages here and there, twice as many are kept: a large
+  // value needs neighbours.
+  const auto scattered = used > for_all ? std::min(for_all, reserve_bytes_) : 0;
+  return live_bytes() + bytes <= for_all - scattered;
+}
+
+std::uint64_t environment::live_bytes() {
+  auto txn = transaction::read(*this);
+  std::uint64_t pages = 2;  // the meta pages
+  MDB_stat stat{};
+  // The free list, the names, the databases that are open: their trees say how many pages they
+  // have.
+  for (MDB_dbi db = 0; db < max_databases + 2; ++db)
+    if (mdb_stat(txn.get(), db, &stat) == MDB_SUCCESS)
+      pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+  return pages * stat.ms_psize;
+}
+
+std::uint64_t environment::newest() {
+  MDB_envinfo info{};
+  check("mdb_env_info", mdb_env_info(env_, &info));
+  return info.me_last_txnid;
 }
 
 void environment::copy_to(int fd, bool compacting) const {
@@ -172,11 +311,11 @@ bool environment::still_at(std::uint64_t before) noexcept {
 // ---------------------------------------------------------------------------------------------------------
 
 transaction transaction::read(environment& env) {
-  return transaction{begin(env, MDB_RDONLY)};
+  return {begin(env, MDB_RDONLY), env.pages()};
 }
 
 transaction transaction::write(environment& env) {
-  return transaction{begin(env, 0)};
+  return {begin(env, 0), env.pages()};
 }
 
 transaction::~transaction() {
@@ -185,6 +324,7 @@ transaction::~transaction() {
 }
 
 void transaction::commit() {
+  guard_->pages.changed();
   check("mdb_txn_commit", mdb_txn_commit(std::exchange(txn_, nullptr)));
 }
 
@@ -193,17 +333,21 @@ std::uint64_t transaction::id() const noexcept {
 }
 
 std::optional<dbi> transaction::find_database(const char* name) {
+  static_cast<void>(guard_->pages.find_tree(name));
   dbi out = 0;
   const int code = mdb_dbi_open(txn_, name, 0, &out);
   if (code == MDB_NOTFOUND || code == MDB_INCOMPATIBLE)
     return {};
   check("mdb_dbi_open", code);
+  guard_->name(out, name);
   return out;
 }
 
 dbi transaction::create_database(const char* name) {
+  static_cast<void>(guard_->pages.find_tree(name));
   dbi out = 0;
   check("mdb_dbi_open", mdb_dbi_open(txn_, name, MDB_CREATE, &out));
+  guard_->name(out, name);
   return out;
 }
 
@@ -218,6 +362,7 @@ std::vector<std::string> transaction::database_names() {
 }
 
 std::optional<std::string_view> transaction::get(dbi db, std::string_view key) {
+  guard_->pages.check_key(guard_->name_of(db), key);
   auto k = to_val(key);
   MDB_val v{};
   const int code = mdb_get(txn_, db, &k, &v);
@@ -228,12 +373,14 @@ std::optional<std::string_view> transaction::get(dbi db, std::string_view key) {
 }
 
 void transaction::put(dbi db, std::string_view key, std::string_view value) {
+  guard_->pages.check_key(guard_->name_of(db), key);
   auto k = to_val(key);
   auto v = to_val(value);
   check("mdb_put", mdb_put(txn_, db, &k, &v, 0));
 }
 
 bool transaction::erase(dbi db, std::string_view key) {
+  guard_->pages.check_key(guard_->name_of(db), key);
   auto k = to_val(key);
   const int code = mdb_del(txn_, db, &k, nullptr);
   if (code == MDB_NOTFOUND)
@@ -243,6 +390,7 @@ bool transaction::erase(dbi db, std::string_view key) {
 }
 
 char* transaction::reserve(dbi db, std::string_view key, std::size_t size) {
+  guard_->pages.check_key(guard_->name_of(db), key);
   auto k = to_val(key);
   MDB_val v{size, nullptr};
   check("mdb_put", mdb_put(txn_, db, &k, &v, MDB_RESERVE));
@@ -252,7 +400,7 @@ char* transaction::reserve(dbi db, std::string_view key, std::size_t size) {
 // cursor
 // --------------------------------------------------------------------------------------------------------------
 
-cursor::cursor(transaction& txn, dbi db) {
+cursor::cursor(transaction& txn, dbi db) : guard_{txn.pages()}, db_{db} {
   check("mdb_cursor_open", mdb_cursor_open(txn.get(), db, &cursor_));
 }
 
@@ -270,20 +418,40 @@ std::optional<entry> cursor::move(int operation, std::string_view key) {
   return entry{to_view(k), to_view(v)};
 }
 
+void cursor::check_from(std::string_view key) {
+  checked_ = guard_->pages.check_run(guard_->name_of(db_), key, run_);
+  run_ = std::min(2 * run_, max_run);
+}
+
 std::optional<entry> cursor::first() {
-  return move(MDB_FIRST);
+  check_from({});
+  return remember(move(MDB_FIRST));
 }
 std::optional<entry> cursor::last() {
-  return move(MDB_LAST);
-}
-std::optional<entry> cursor::next() {
-  return move(MDB_NEXT);
-}
-std::optional<entry> cursor::previous() {
-  return move(MDB_PREV);
+  guard_->pages.check_last(guard_->name_of(db_));
+  checked_ = 1;
+  return remember(move(MDB_LAST));
 }
 std::optional<entry> cursor::seek(std::string_view key) {
-  return move(MDB_SET_RANGE, key);
+  check_from(key);
+  return remember(move(MDB_SET_RANGE, key));
+}
+std::optional<entry> cursor::next() {
+  if (checked_ <= 1 && !at_.empty())
+    check_from(at_);
+  if (checked_ > 0)
+    --checked_;
+  return remember(move(MDB_NEXT));
+}
+
+std::optional<entry> cursor::remember(std::optional<entry> found) {
+  if (found && checked_ <= 1)
+    at_ = found->key;
+  return found;
+}
+
+std::optional<entry> cursor::prior() {
+  return move(MDB_PREV);
 }
 
 void cursor::erase() {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -14,15 +15,17 @@ struct MDB_env;
 struct MDB_txn;
 
 /// LMDB's handles, each closed by its destructor; the only file that includes lmdb.h is lmdb.cpp.
-/// One thread at a time. Every call throws `failure`; `journal_store` turns it into an `error` at
-/// its border.
+/// Every page is checked before LMDB follows it (pages.hpp), but those that this process wrote
+/// last. One thread at a time. Every call throws `failure`; `journal_store` turns it into an
+/// `error` at its border.
 namespace troupe::lmdb {
 
 enum class failure_kind {
-  full,   ///< no room in the map, on the disk or in the quota: the transaction is gone, the
-          ///< environment goes on
-  fatal,  ///< an I/O error or a broken file: nothing may be acknowledged any more
-  other,  ///< this call failed and no more
+  full,     ///< no room in the map, on the disk or in the quota: the transaction is gone, the
+            ///< environment goes on
+  fatal,    ///< an I/O error or a broken file: nothing may be acknowledged any more
+  damaged,  ///< a page that is not what it must be, found before it was used: this call failed
+  other,    ///< this call failed and no more
 };
 
 /// The one table of LMDB's and the system's codes.
@@ -31,12 +34,16 @@ enum class failure_kind {
 class failure : public std::runtime_error {
 public:
   failure(std::string_view call, int code);
-  [[nodiscard]] failure_kind kind() const noexcept { return classify(code_); }
+  failure(failure_kind kind, const std::string& what) : std::runtime_error{what}, kind_{kind} {}
+  [[nodiscard]] failure_kind kind() const noexcept { return kind_; }
   [[nodiscard]] int code() const noexcept { return code_; }
 
 private:
-  int code_;
+  failure_kind kind_;
+  int code_ = 0;
 };
+
+class guard;
 
 using dbi = unsigned int;
 
@@ -48,20 +55,39 @@ struct entry {
   std::string_view value;
 };
 
+/// What a transaction is for: one that adds leaves the reserve alone, one that frees may take it.
+enum class purpose { add, free };
+
 class environment {
 public:
   /// Opens the directory with the safe flags only (a map that is read, writes by system calls, both
-  /// syncs). The map is halved while the address space does not hold it.
-  static environment open(const std::filesystem::path& directory, std::uint64_t map_bytes);
+  /// syncs). The map is halved while the address space does not hold it. `reserve_bytes` of it, and
+  /// of the disk, are kept for what frees; at most an eighth of the map.
+  static environment open(const std::filesystem::path& directory, std::uint64_t map_bytes,
+                          std::uint64_t reserve_bytes = 0);
 
   environment(environment&& other) noexcept;
   environment& operator=(environment&& other) noexcept;
   ~environment();
 
-  /// Reserves disk space for a transaction that writes about `bytes`, so that a full disk is met
-  /// before it and the file is never shorter than its meta pages say: only then is a shorter file
-  /// certainly a truncated one.
-  void reserve(std::uint64_t bytes);
+  /// Reserves disk space for a transaction that writes about `bytes`, and behind it the reserve, so
+  /// that the file is never shorter than its meta pages say: only then is a shorter file certainly
+  /// a truncated one. A full disk is not an error yet: what was freed may do. Moves the map's
+  /// end when there is little room, so that LMDB goes no further. REQUIRES: no transaction is open.
+  void reserve(std::uint64_t bytes, purpose what_for = purpose::free);
+
+  /// Whether a transaction that adds about `bytes` leaves the reserve to those that free. Freed
+  /// pages count as room. REQUIRES: `reserve` was called for it.
+  [[nodiscard]] bool has_room(std::uint64_t bytes);
+
+  /// Little is left but the reserve, or less: what can be freed should be.
+  [[nodiscard]] bool short_of_room() const noexcept { return short_of_room_; }
+
+  /// Bytes of pages in use, without those that were freed.
+  [[nodiscard]] std::uint64_t live_bytes();
+
+  /// The newest committed transaction.
+  [[nodiscard]] std::uint64_t newest();
 
   /// Whether a failed commit is certain to have written nothing: the last committed transaction is
   /// still `before`.
@@ -75,12 +101,23 @@ public:
   [[nodiscard]] std::uint64_t used_bytes() const;
 
   [[nodiscard]] MDB_env* get() const noexcept { return env_; }
+  [[nodiscard]] guard* pages() const noexcept { return guard_.get(); }
 
 private:
-  explicit environment(MDB_env* env) : env_{env} {}
+  environment(MDB_env* env, const std::filesystem::path& directory, std::uint64_t reserve_bytes);
+
+  int grow(std::uint64_t size);
+  [[nodiscard]] bool fits(std::uint64_t bytes);
 
   MDB_env* env_ = nullptr;
+  std::unique_ptr<guard> guard_;
   std::uint64_t file_bytes_ = 0;
+  std::uint64_t allocated_ = 0;  // bytes of the file that certainly have a place on the disk
+  std::uint64_t reserve_bytes_ = 0;
+  std::uint64_t limit_ = 0;  // of the map
+  std::uint64_t bound_ = 0;  // of the map, or of the file while the disk is full
+  bool disk_full_ = false;
+  bool short_of_room_ = false;
 };
 
 /// Aborts unless it was committed.
@@ -89,7 +126,9 @@ public:
   static transaction read(environment& env);
   static transaction write(environment& env);
 
-  transaction(transaction&& other) noexcept : txn_{std::exchange(other.txn_, nullptr)} {}
+  transaction(transaction&& other) noexcept
+      : txn_{std::exchange(other.txn_, nullptr)},
+        guard_{other.guard_} {}
   transaction& operator=(transaction&&) = delete;
   ~transaction();
 
@@ -108,11 +147,13 @@ public:
   [[nodiscard]] char* reserve(dbi db, std::string_view key, std::size_t size);
 
   [[nodiscard]] MDB_txn* get() const noexcept { return txn_; }
+  [[nodiscard]] guard* pages() const noexcept { return guard_; }
 
 private:
-  explicit transaction(MDB_txn* txn) : txn_{txn} {}
+  transaction(MDB_txn* txn, guard* pages) : txn_{txn}, guard_{pages} {}
 
   MDB_txn* txn_;
+  guard* guard_;
 };
 
 /// Closed before its transaction ends.
@@ -126,7 +167,7 @@ public:
   [[nodiscard]] std::optional<entry> first();
   [[nodiscard]] std::optional<entry> last();
   [[nodiscard]] std::optional<entry> next();
-  [[nodiscard]] std::optional<entry> previous();
+  [[nodiscard]] std::optional<entry> prior();
   /// The first entry whose key is not less.
   [[nodiscard]] std::optional<entry> seek(std::string_view key);
   /// Room for a value behind the last key, to be written in place before the next call.
@@ -136,8 +177,15 @@ public:
 
 private:
   std::optional<entry> move(int operation, std::string_view key = {});
+  void check_from(std::string_view key);
+  std::optional<entry> remember(std::optional<entry> found);
 
   MDB_cursor* cursor_ = nullptr;
+  guard* guard_;
+  dbi db_;
+  std::string at_;           // the newest key, when the pages behind it are to be checked
+  std::size_t run_ = 1;      // entries to check next: few for a look, more for a walk
+  std::size_t checked_ = 0;  // entries from here on whose pages were checked
 };
 
 }  // namespace troupe::lmdb
