@@ -2,6 +2,7 @@
 #include <troupe/persistence/internal/commit_mark.hpp>
 #include <troupe/persistence/internal/file_system.hpp>
 #include <troupe/persistence/internal/layout.hpp>
+#include <troupe/persistence/internal/pages.hpp>
 #include <troupe/persistence/internal/record.hpp>
 #include <troupe/persistence/verify.hpp>
 
@@ -115,12 +116,63 @@ TEST_CASE("every page whose head is damaged is found before LMDB reads it") {
   for (std::uint64_t page = 2; page < pages; ++page) {
     change_page(dir, page, 0, '\x7f');  // its number
     found += report_of(dir).sound() ? 0 : 1;
-    const auto store = try_open(dir);  // must not end the process, whatever it says
-    if (store)
-      CHECK(store->failed() == nullptr);
+    {
+      auto store = try_open(dir);  // must not end the process, whatever it says
+      if (store) {
+        static_cast<void>(commit(*store, change_of("d", 1, "x")));
+        CHECK(store->failed() == nullptr);
+      } else {
+        CHECK(store.error().code == errc::damaged);
+      }
+    }
     fs::copy_file(saved, dir.store() / "data.mdb", fs::copy_options::overwrite_existing);
   }
   CHECK(found > 15);
+}
+
+TEST_CASE("an entity whose key was damaged is not taken for one that never was") {
+  memory_directory dir;
+  {
+    auto store = open(dir);
+    for (const char* id : {"a", "m", "z"})
+      REQUIRE(commit(store, change_of(id, 1, std::string{"of "} + id)));
+    materialise_all_of(store);
+  }
+  const auto key =
+      internal::entity_key(internal::hash_namespace("default"), entity_kind::session, "m");
+  std::string data;
+  {
+    std::ifstream in{dir.store() / "data.mdb", std::ios::binary};
+    data.assign(std::istreambuf_iterator<char>{in}, {});
+  }
+  int changed = 0;
+  for (auto at = data.find(key); at != data.npos; at = data.find(key, at + 1), ++changed)
+    data[at + key.size() - 1] = 'n';  // between its neighbours still
+  REQUIRE(changed > 0);
+  std::ofstream{dir.store() / "data.mdb", std::ios::binary | std::ios::trunc} << data;
+  auto store = open(dir);
+  CHECK(text_of(store, "a") == "of a;");
+  CHECK(text_of(store, "z") == "of z;");
+  CHECK(store.load(session_ref("m")).error().code == errc::damaged);
+  CHECK(commit(store, change_of("m", 1, "a new one")).error().code == errc::damaged);
+  CHECK(store.failed() == nullptr);
+}
+
+TEST_CASE("a damaged free list refuses to start before LMDB writes by it") {
+  memory_directory dir;
+  fill(dir);
+  {
+    const internal::unique_fd fd{::open((dir.store() / "data.mdb").c_str(), O_RDONLY)};
+    lmdb::page_file pages{fd.get()};
+    const auto& free = pages.head().free;
+    REQUIRE(free.depth == 1);
+    const auto root = pages.read(free.root, free, 1, {});
+    const auto at = static_cast<std::size_t>(root.nodes.front().value.data() - root.bytes.data());
+    change_page(dir, free.root, at, '\x7f');  // how many pages are free
+  }
+  CHECK(open_fault(dir) == errc::damaged);
+  CHECK(has(open_message(dir), "free list"));
+  CHECK_FALSE(report_of(dir).sound());
 }
 
 TEST_CASE("a store that is no store is an error of verify and not a fault") {

@@ -82,7 +82,7 @@ private:
     const auto kind = entity_of(i).kind;
     const auto snapshot =
         covered == 0 ? std::string{} : power::to_snapshot(kind, state_at(i, covered));
-    if (stored->snapshot != snapshot)
+    if (stored->parts.body != snapshot)
       return silent(name + " has another snapshot at revision " + std::to_string(covered));
     for (std::size_t n = 0; n < stored->changes.size(); ++n)
       if (stored->changes[n] != payload_of(i, covered + n + 1))

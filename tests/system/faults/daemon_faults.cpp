@@ -1,11 +1,13 @@
-// daemon_faults TROUPE RECORDER WHAT
+// daemon_faults TROUPE RECORDER WHAT [CYCLES]
 //
 // What `troupe serve` does when the world fails it, seen from outside. WHAT is
 //
 //   stops        the n-th sync fails with EIO, for several n: the node ends with exit code 75, and
 //                what it had acknowledged is there when it is started again
-//   full         its disk of 24 MiB is full, ten times: 507 for what adds, while GET and DELETE go
-//                on; after deletions it takes more again. Needs the right to mount, else exits with 77
+//   full         its disk of 24 MiB is full, CYCLES times (10): 507 for what adds, while GET and
+//   DELETE go
+//                on; after deletions it takes more again. Needs the right to mount, else exits with
+//                77
 //   file-system  the data directory is on NFS, as statfs says: exit code 78, unless it is allowed
 //   damaged      the journal's tail is damaged: exit code 65 at every start, and nothing changes
 //
@@ -55,10 +57,9 @@ public:
       command.push_back("TROUPE_POWER_ROOT=" + data.string());
       command.push_back(variable);
     }
-    for (const auto& word :
-         {with.node, std::string{"serve"}, std::string{"--data"}, data.string(),
-          std::string{"--listen"}, std::string{"127.0.0.1:0"}, std::string{"--log-level"},
-          std::string{"off"}})
+    for (const auto& word : {with.node, std::string{"serve"}, std::string{"--data"}, data.string(),
+                             std::string{"--listen"}, std::string{"127.0.0.1:0"},
+                             std::string{"--log-level"}, std::string{"off"}})
       command.push_back(word);
     command.insert(command.end(), more.begin(), more.end());
     process_.emplace(command);
@@ -102,14 +103,16 @@ void stops(const programs& with) {
     const testing::temp_directory directory;
     int acked = 0;
     {
-      node failing{with, directory.store(), "TROUPE_FAULT=sync " + std::to_string(nth) + " 5 sticky"};
+      node failing{with, directory.store(),
+                   "TROUPE_FAULT=sync " + std::to_string(nth) + " 5 sticky"};
       if (!failing.serves()) {
         if (const int code = failing.wait(); code != 75)
           violation("a start that cannot sync ends with " + std::to_string(code));
         continue;
       }
       const bool made = failing.ask("PUT", "s") == 201;
-      while (made && acked < 1000 && failing.ask("POST", "s/items", item(std::to_string(acked + 1))) == 201)
+      while (made && acked < 1000
+             && failing.ask("POST", "s/items", item(std::to_string(acked + 1))) == 201)
         ++acked;
       if (const int code = failing.wait(); code != 75)
         violation("an I/O error ends the node with " + std::to_string(code));
@@ -123,7 +126,8 @@ void stops(const programs& with) {
     if (acked > 0
         && (status != 200
             || (again.body().find("\"" + std::to_string(acked) + "\"") == std::string::npos
-                && again.body().find("\"" + std::to_string(acked + 1) + "\"") == std::string::npos)))
+                && again.body().find("\"" + std::to_string(acked + 1) + "\"")
+                       == std::string::npos)))
       violation("acknowledged " + std::to_string(acked) + " items, and now: " + again.body());
     if (again.end() != 0)
       violation("it does not end well");
@@ -131,11 +135,12 @@ void stops(const programs& with) {
   }
 }
 
-void full(const programs& with) {
+void full(const programs& with, int cycles) {
   const testing::temp_directory directory;
   const faults::small_disk disk{directory.path() / "disk", 24};
   if (!disk.there()) {
-    std::fprintf(stderr, "SKIPPED: no right to mount a small file system, so no full disk was tested\n");
+    std::fprintf(stderr,
+                 "SKIPPED: no right to mount a small file system, so no full disk was tested\n");
     std::exit(faults::small_disk::skipped);
   }
   const auto data = directory.path() / "disk" / "store";
@@ -157,7 +162,7 @@ void full(const programs& with) {
   };
   start();
   constexpr int sessions = 3'000;
-  for (int cycle = 0; cycle < 10; ++cycle) {
+  for (int cycle = 0; cycle < cycles; ++cycle) {
     int taken = 0, refused = 0, status = 0;
     const auto until = std::chrono::steady_clock::now() + 60s;
     while (refused < 3 || (taken < 100 && std::chrono::steady_clock::now() < until)) {
@@ -242,7 +247,8 @@ void damaged(const programs& with) {
   }  // killed
   const auto file = directory.store() / "data.mdb";
   auto data = bytes_of(file);
-  for (auto at = data.find("a word to find 7"); at != data.npos; at = data.find("a word to find 7", at + 1))
+  for (auto at = data.find("a word to find 7"); at != data.npos;
+       at = data.find("a word to find 7", at + 1))
     data[at] = 'A';
   std::ofstream{file, std::ios::binary | std::ios::trunc} << data;
   for (int i = 0; i < 3; ++i) {
@@ -264,14 +270,14 @@ void damaged(const programs& with) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4)
-    return std::fprintf(stderr, "usage: daemon_faults TROUPE RECORDER WHAT\n"), 2;
+  if (argc < 4)
+    return std::fprintf(stderr, "usage: daemon_faults TROUPE RECORDER WHAT [CYCLES]\n"), 2;
   const programs with{argv[1], argv[2]};
   const std::string_view what = argv[3];
   if (what == "stops")
     stops(with);
   else if (what == "full")
-    full(with);
+    full(with, argc > 4 ? std::atoi(argv[4]) : 10);
   else if (what == "file-system")
     file_system(with);
   else if (what == "damaged")

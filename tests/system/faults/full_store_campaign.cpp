@@ -7,6 +7,8 @@
 //
 // Plant: `nofrees` (deletions do not say that they free): the campaign must fail.
 
+#include "../../support/fold.hpp"
+
 #include <troupe/persistence/verify.hpp>
 
 #include "books.hpp"
@@ -87,7 +89,7 @@ public:
 private:
   void reopen() {
     store_.reset();
-    auto opened = journal_store::open(path_, options_, fold);
+    auto opened = journal_store::open(path_, options_, testing::fold_texts(fold));
     if (!opened)
       violation("does not open: " + opened.error().message);
     store_.emplace(std::move(*opened));
@@ -161,7 +163,7 @@ private:
       if (!stored)
         violation(id + " cannot be read: " + stored.error().message);
       if (stored->sequence != sequences_[id]
-          || fold(entity_kind::session, stored->snapshot, stored->changes) != content)
+          || fold(entity_kind::session, stored->parts.body, stored->parts.changes) != content)
         violation(id + " is not what was acknowledged");
     }
   }

@@ -92,8 +92,7 @@ void record(event what, std::uint64_t id, std::uint64_t offset, const void* data
   static const auto name = setting("TROUPE_POWER_LOG");
   if (name.empty())
     return;
-  static const int log =
-      REAL(open)(name.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  static const int log = REAL(open)(name.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   const int before = errno;
   const entry_head head{what, static_cast<std::uint32_t>(size), id, offset};
   write_all(log, &head, sizeof head);
@@ -393,8 +392,7 @@ int ftruncate64(int fd, off_t size) noexcept {
   return ftruncate(fd, size);
 }
 int fallocate(int fd, int mode, off_t at, off_t size) {
-  const int result =
-      act(call::resize, fd, [&] { return REAL(fallocate)(fd, mode, at, size); });
+  const int result = act(call::resize, fd, [&] { return REAL(fallocate)(fd, mode, at, size); });
   return allocated(fd, mode, result, at + size);
 }
 int fallocate64(int fd, int mode, off_t at, off_t size) {

@@ -212,7 +212,7 @@ expected<store_summary> staging::walk(fold_function fold, const progress_functio
 }
 
 expected<void> staging::settle() {
-  for (const char* name : {"lock.mdb", "owner.lock"}) {
+  for (const char* name : {"lock.mdb", "owner.lock", "commit.mark"}) {
     std::error_code ec;
     fs::remove(path_ / name, ec);
   }
