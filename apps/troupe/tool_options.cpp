@@ -18,6 +18,7 @@ constexpr std::uint64_t mib = 1 << 20;
 
 std::vector<std::string> kind_names() {
   std::vector<std::string> out;
+  out.reserve(kinds.size());
   for (const auto kind : kinds)
     out.emplace_back(to_string(kind));
   return out;

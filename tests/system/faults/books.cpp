@@ -78,14 +78,14 @@ private:
       return silent(name + " has revision " + std::to_string(stored->sequence)
                     + ", which was refused or never written");
     const auto covered =
-        stored->sequence - std::min(stored->sequence, std::uint64_t{stored->changes.size()});
+        stored->sequence - std::min(stored->sequence, std::uint64_t{stored->parts.changes.size()});
     const auto kind = entity_of(i).kind;
     const auto snapshot =
         covered == 0 ? std::string{} : power::to_snapshot(kind, state_at(i, covered));
     if (stored->parts.body != snapshot)
       return silent(name + " has another snapshot at revision " + std::to_string(covered));
-    for (std::size_t n = 0; n < stored->changes.size(); ++n)
-      if (stored->changes[n] != payload_of(i, covered + n + 1))
+    for (std::size_t n = 0; n < stored->parts.changes.size(); ++n)
+      if (stored->parts.changes[n] != payload_of(i, covered + n + 1))
         return silent(name + " has another change at revision " + std::to_string(covered + n + 1));
   }
 

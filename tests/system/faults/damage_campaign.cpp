@@ -199,7 +199,7 @@ void reread(journal_store& store, const books& told, outcome& out) {
 bool names_a_place(const std::string& message, const fs::path& store) {
   const auto text =
       message.starts_with(store.string()) ? message.substr(store.string().size()) : message;
-  for (const auto* place : {"data.mdb", "record", "snapshot", "meta", "database"})
+  for (const auto* place : {"data.mdb", "record", "snapshot", "meta", "database", "chunk", "log "})
     if (text.find(place) != text.npos)
       return true;
   return false;
