@@ -13,6 +13,7 @@
 #include <caf/anon_mail.hpp>
 #endif
 
+#include <chrono>
 #include <functional>
 #include <unordered_map>
 #include <utility>
@@ -29,6 +30,19 @@ void send(const Self& self, const Dst& dst, Ts&&... xs) {
 template <class Dst, class... Ts>
 void anon_send(const Dst& dst, Ts&&... xs) {
   caf::anon_mail(std::forward<Ts>(xs)...).send(dst);
+}
+
+/// Hands a request on: who asked is answered by `dst`.
+template <class Self, class Dst, class... Ts>
+auto delegate(const Self& self, const Dst& dst, Ts&&... xs) {
+  return self->mail(std::forward<Ts>(xs)...).delegate(dst);
+}
+
+/// A CAF timer: for a few hundred actors at most, not for entries.
+template <class Self, class Dst, class Rep, class Period, class... Ts>
+void send_after(const Self& self, const Dst& dst, std::chrono::duration<Rep, Period> delay,
+                Ts&&... xs) {
+  self->mail(std::forward<Ts>(xs)...).delay(delay).send(dst);
 }
 
 /// Without a timeout: inside a node a CAF timer for each request costs more than the request.
@@ -56,6 +70,19 @@ void send(const Self& self, const Dst& dst, Ts&&... xs) {
 template <class Dst, class... Ts>
 void anon_send(const Dst& dst, Ts&&... xs) {
   caf::anon_send(dst, std::forward<Ts>(xs)...);
+}
+
+/// Hands a request on: who asked is answered by `dst`.
+template <class Self, class Dst, class... Ts>
+auto delegate(const Self& self, const Dst& dst, Ts&&... xs) {
+  return self->delegate(dst, std::forward<Ts>(xs)...);
+}
+
+/// A CAF timer: for a few hundred actors at most, not for entries.
+template <class Self, class Dst, class Rep, class Period, class... Ts>
+void send_after(const Self& self, const Dst& dst, std::chrono::duration<Rep, Period> delay,
+                Ts&&... xs) {
+  self->delayed_send(dst, delay, std::forward<Ts>(xs)...);
 }
 
 /// Without a timeout: inside a node a CAF timer for each request costs more than the request.
