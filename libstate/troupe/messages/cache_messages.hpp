@@ -164,7 +164,6 @@ struct loaded_cached {
 
 struct get_cache_store_stats {};
 struct cache_store_stats {
-  std::uint64_t entries = 0;     ///< on disk
   std::uint64_t file_bytes = 0;  ///< of the data file
   std::uint64_t commits = 0;     ///< transactions since the start
   std::uint64_t resets = 0;      ///< times everything was thrown away since the start

@@ -23,7 +23,8 @@ struct hash_of_key {
 };
 
 /// Keys whose entries were written or left since they were last saved, in the order of their first
-/// change. What came and left meanwhile is not among them, so however much comes and goes, they are
+/// change: so many saves on, whatever was changed before is on disk, which is what an answer waits
+/// for. What came and left meanwhile is not among them, so however much comes and goes, they are
 /// no more than the keys that the cache and the disk have. One owner.
 class write_behind {
 public:
