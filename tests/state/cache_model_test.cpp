@@ -139,10 +139,10 @@ private:
         if (below(4) != 0) {
           const auto key = any_key();
           const auto seen = real_.look(key, now_);
-          REQUIRE(seen.has_value() == real_.peek(key, now_).has_value());
+          REQUIRE(static_cast<bool>(seen) == real_.peek(key, now_).has_value());
           if (seen) {
-            real_.touch(seen->place, now_);
-            REQUIRE(model_.inspect(key, now_)->content.output == seen->output);
+            real_.touch(seen.place, now_);
+            REQUIRE(model_.inspect(key, now_)->content.output == *seen.output);
             model_.touch(key, 1, std::max(now_, model_.inspect(key, now_)->created));
           }
           return;

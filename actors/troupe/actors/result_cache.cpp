@@ -294,6 +294,10 @@ cache_actor result_cache::actor() const {
   return impl_->front;
 }
 
+cache_entry_actor result_cache::actor_of(const cache_key& key) const {
+  return impl_->writer(key);
+}
+
 void result_cache::drain(std::function<void(expected<void>)> done) const {
   auto sum = std::make_shared<sum_of_answers>(
       impl_->writers.size(), [done = std::move(done)](const expected<invalidated>& x) {

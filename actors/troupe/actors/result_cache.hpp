@@ -107,8 +107,9 @@ public:
   /// Of one namespace or of all.
   [[nodiscard]] result_cache_stats stats(const std::optional<std::string>& name_space = {}) const;
 
-  /// The cache to other actors.
+  /// The cache to other actors, and, for those who ask much, the shard of one key.
   [[nodiscard]] cache_actor actor() const;
+  [[nodiscard]] cache_entry_actor actor_of(const cache_key& key) const;
 
   /// Refuses what is to be written from now on and calls back when all is saved.
   void drain(std::function<void(expected<void>)> done) const;

@@ -236,6 +236,11 @@ using cache_actor =
                      caf::result<invalidated>(cache_invalidation),
                      caf::result<result_cache_stats>(get_cache_stats), caf::result<void>(drain)>;
 
+/// The shard that has a key, without the one in front. Errors: as above.
+using cache_entry_actor =
+    caf::typed_actor<caf::result<void>(set_cached), caf::result<cached_output>(get_cached),
+                     caf::result<compute_answer>(compute_cached)>;
+
 /// Owns the entries of one part of the keys: alone writes, removes, sweeps. An invalidation is
 /// answered when no reader can find the entries any more, nor a later start. Errors: as above.
 using cache_shard_actor =

@@ -60,6 +60,12 @@ struct cache<Policy>::state {
     drop(at);
   }
 
+  /// The next write into a full cache finds its victim in the processor's cache.
+  void fetch_next_to_go() const noexcept {
+    if (entries.size() == limits.max_entries)
+      entries.prefetch_to_go(policy.next_to_go());
+  }
+
   std::size_t drop_expired(timestamp now, std::size_t max) {
     std::size_t count = 0;
     for (std::uint32_t at; count < max && (at = entries.due(now)) != none; ++count)
@@ -119,6 +125,7 @@ expected<void> cache<Policy>::set(const cache_key& key, const cache_content& con
     at = s.entries.insert(key);
     s.entries.fill(at, content, times);
     s.policy.admit(s.entries.nodes, at);
+    s.fetch_next_to_go();
   } else {
     // Out of the order while room is made, so that it cannot go for its own sake.
     s.policy.forget(s.entries.nodes, at);
@@ -157,11 +164,11 @@ std::optional<value> cache<Policy>::peek(const cache_key& key, timestamp now) co
 }
 
 template <class Policy>
-std::optional<cache_sighting> cache<Policy>::look(const cache_key& key, timestamp now) const {
+cache_sighting cache<Policy>::look(const cache_key& key, timestamp now) const {
   const auto at = state_->find_live(key, now);
   if (at == none)
-    return std::nullopt;
-  return cache_sighting{state_->entries.output(at), at};
+    return {};
+  return {&state_->entries.output(at), at};
 }
 
 template <class Policy>
@@ -194,7 +201,7 @@ void cache<Policy>::touch(std::uint32_t place, timestamp now) {
 
 template <class Policy>
 void cache<Policy>::prefetch(std::uint32_t place) const noexcept {
-  state_->entries.prefetch(place);
+  state_->entries.prefetch_beside(place);
 }
 
 template <class Policy>

@@ -84,10 +84,12 @@ struct cache_stats {
 inline constexpr std::uint64_t cache_entry_overhead = 256;
 inline constexpr std::uint64_t cache_label_overhead = 112;  // each label of an entry
 
-/// What a look found, and where: good for `touch` as long as nothing but looks and touches happen.
+/// What a look found, and where: both good as long as nothing but looks and touches happen.
 struct cache_sighting {
-  value output{};
+  const value* output = nullptr;  ///< null: a miss
   std::uint32_t place = 0;
+
+  explicit operator bool() const noexcept { return output != nullptr; }
 };
 
 /// Evicts the least recently used: the order of `set`, `get` and `touch`.
@@ -133,8 +135,8 @@ public:
   /// `touch` and `count_misses`.
   [[nodiscard]] std::optional<value> peek(const cache_key& key, timestamp now) const;
 
-  /// As `peek`; a hit can be told by `touch(place, ...)` without finding it again.
-  [[nodiscard]] std::optional<cache_sighting> look(const cache_key& key, timestamp now) const;
+  /// As `peek`, without a copy; a hit can be told by `touch(place, ...)` without finding it again.
+  [[nodiscard]] cache_sighting look(const cache_key& key, timestamp now) const;
 
   /// All that is known of a live entry, without a trace.
   [[nodiscard]] std::optional<cache_entry> inspect(const cache_key& key, timestamp now) const;

@@ -51,18 +51,19 @@ std::optional<value> cache_shard::get(std::string_view name_space, const cache_k
     ++past_.misses;
     return std::nullopt;
   }
-  auto seen = where->with([&](auto& x) {
-    auto out = x.look(key, now);
-    if (!out)
+  const auto seen = where->with([&](auto& x) {
+    const auto found = x.look(key, now);
+    if (!found)
       x.count_misses(1);
-    return out;
+    return found;
   });
   if (!seen)
     return std::nullopt;
-  notes_[noted_++] = {where, seen->place, now};
+  std::optional<value> out{*seen.output};
+  notes_[noted_++] = {where, seen.place, now};
   if (noted_ == max_notes)
     apply_notes();
-  return std::move(seen->output);
+  return out;
 }
 
 std::optional<value> cache_shard::peek(std::string_view name_space, const cache_key& key,

@@ -25,6 +25,7 @@ std::uint64_t key_prefix(const cache_key& key) noexcept {
 
 std::uint32_t entry_table::find(const cache_key& key) const {
   return index_.find(hash_of(key), [&](std::uint32_t at) {
+    __builtin_prefetch(&payloads_[at]);  // on its way while the key is compared
     return std::memcmp(&nodes[at].key, &key, sizeof key) == 0;
   });
 }

@@ -71,9 +71,23 @@ public:
   void erase(std::uint32_t at);
 
   void access(std::uint32_t at, std::uint64_t count, timestamp now) noexcept;
-  void prefetch(std::uint32_t at) const noexcept {
-    __builtin_prefetch(&nodes[at], 1);
-    __builtin_prefetch(&payloads_[at], 1);
+  /// A touch of this entry is near: those beside it in its chain are fetched meanwhile.
+  void prefetch_beside(std::uint32_t at) const noexcept {
+    const auto& node = nodes[at];
+    if (node.prev != none)
+      __builtin_prefetch(&nodes[node.prev], 1);
+    if (node.next != none)
+      __builtin_prefetch(&nodes[node.next], 1);
+  }
+  /// This entry goes soon, and after it perhaps the one in front of it.
+  void prefetch_to_go(std::uint32_t at) const noexcept {
+    if (at == none)
+      return;
+    __builtin_prefetch(payloads_[at].output.bytes().data(), 1);
+    if (const auto then = nodes[at].prev; then != none) {
+      __builtin_prefetch(&nodes[then], 1);
+      __builtin_prefetch(&payloads_[then], 1);
+    }
   }
 
   [[nodiscard]] cache_entry read(std::uint32_t at) const;

@@ -36,6 +36,8 @@ struct lru {
     for (auto at = entries.back; at != internal::none; at = nodes[at].prev)
       use(at);
   }
+  /// Who is most likely to go next, or `none`.
+  [[nodiscard]] std::uint32_t next_to_go() const noexcept { return entries.back; }
   [[nodiscard]] std::size_t memory() const noexcept { return 0; }
   [[nodiscard]] bool consistent(const internal::cache_nodes&) const noexcept { return true; }
 
@@ -97,6 +99,9 @@ struct s3_fifo {
         use(at);
   }
 
+  [[nodiscard]] std::uint32_t next_to_go() const noexcept {
+    return small.size > 0 ? small.entries.back : main.entries.back;
+  }
   [[nodiscard]] std::size_t memory() const noexcept { return ghosts.memory(); }
   /// Whether both queues are as long and as large as they say.
   [[nodiscard]] bool consistent(const internal::cache_nodes& nodes) const noexcept;
