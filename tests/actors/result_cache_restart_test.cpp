@@ -283,5 +283,8 @@ TEST_CASE("a store that ends takes saving with it and an invalidation says what 
   CHECK(!r.w.held.stats().saving);
   REQUIRE(r.w.put(2));
   CHECK(r.w.get(2) == value{2});
-  CHECK(r.w.invalidate(by_key(2)) == 1);
+  auto again = no_answer<invalidated>();
+  r.w.held.invalidate(by_key(2), into(again));
+  CHECK(r.w.answered(again).error().code == errc::store_failed);
+  CHECK(!r.w.has(2));
 }

@@ -46,6 +46,25 @@ cache_id id_of(std::uint64_t n) {
   return {"default", key_of(n)};
 }
 
+// doc:begin cached-review
+/// The review that is kept, or a new one; however many ask at once, one is made. It is kept for an
+/// hour, and no longer than the files stay as they are.
+template <class Review>
+expected<value> cached_review(const result_cache& cache, const cache_key_parts& what,
+                              const std::string& hash_of_files, Review&& review) {
+  return cache.get_or_compute(make_cache_id(what), [&]() -> expected<computed_result> {
+    auto made = review(what.request);
+    if (!made)
+      return unexpected{std::move(made.error())};  // told to all who wait, and not kept
+    return computed_result{.content = {.output = *std::move(made),
+                                       .agent = std::string{what.agent},
+                                       .content_hash = hash_of_files,
+                                       .tags = {"repository-7"}},
+                           .ttl = std::chrono::hours{1}};
+  });
+}
+// doc:end cached-review
+
 }  // namespace
 
 TEST_CASE(
@@ -124,6 +143,29 @@ TEST_CASE("threads that miss together compute once and what throws is the error 
     CHECK(good == threads);
     CHECK(w.held.get(id_of(n)).has_value() == (n != 3));
   }
+}
+
+TEST_CASE("the example of the documentation reviews once until a file changes") {
+  cache_of_threads w;
+  temp_directory dir;
+  const auto file = dir.path() / "a.cpp";
+  std::ofstream{file} << "int main() {}";
+  const std::vector<std::filesystem::path> files{file};
+  auto hash = content_hash_of_files(files).value();
+  const auto request = value::map({{"review", "a.cpp"}});
+  const cache_key_parts ann{"default", "ann", "reviewer", request, {}};
+  int reviews = 0;
+  const auto review = [&](value_view) { return expected<value>{++reviews}; };
+  CHECK(cached_review(w.held, ann, hash, review) == value{1});
+  CHECK(cached_review(w.held, ann, hash, review) == value{1});
+  std::ofstream{file} << "int main() { return 1; }";
+  const auto check = w.held.check_content("default", hash, files).value();
+  CHECK(check.removed == 1);
+  CHECK(cached_review(w.held, ann, check.content_hash, review) == value{2});
+  const auto fails = [](value_view) { return expected<value>{fail(errc::busy, "later")}; };
+  const cache_key_parts bob{"default", "bob", "reviewer", request, {}};
+  CHECK(cached_review(w.held, bob, hash, fails).error().code == errc::busy);
+  CHECK(cached_review(w.held, bob, hash, review) == value{3});
 }
 
 TEST_CASE("a result is kept once the one who computed it has it") {

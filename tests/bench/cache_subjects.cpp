@@ -210,17 +210,19 @@ private:
   pid_t pid_ = -1;
 };
 
-/// A set does not wait for its answer until a get or `finish` does: up to 64 are on their way.
 template <class Protocol>
 class client : public session {
 public:
   explicit client(const std::string& path) : to_{path} {}
   bool get(std::uint64_t n) override {
-    finish();
     to_.send(Protocol::get(key_text(n)));
     return Protocol::read_get(to_);
   }
   void set(std::uint64_t n) override {
+    to_.send(Protocol::set(key_text(n)));
+    to_.line();
+  }
+  void set_64(std::uint64_t n) override {
     to_.send(Protocol::set(key_text(n)));
     if (++waiting_ == 64)
       finish();

@@ -18,9 +18,10 @@ class session {
 public:
   virtual ~session() = default;
   virtual bool get(std::uint64_t key) = 0;
-  /// May return before it is done.
   virtual void set(std::uint64_t key) = 0;
-  /// Waits for every set.
+  /// May return before it is done; up to 64 are on their way.
+  virtual void set_64(std::uint64_t key) { set(key); }
+  /// Waits for all that are.
   virtual void finish() {}
 };
 

@@ -244,7 +244,7 @@ TEST_CASE("a store without room throws away what it has and the file stays bound
   CHECK(content_of(store).back() == "one");
 }
 
-TEST_CASE("churn within the limits never fills a map of twice as much") {
+TEST_CASE("churn within the limits never fills a map of four times as much") {
   memory_directory dir;
   auto store = open_cache(dir, {.map_bytes = 8 << 20, .detached = false});
   std::mt19937_64 random{5};

@@ -4,12 +4,16 @@
 #include <troupe/actors/result_cache.hpp>
 #include <troupe/state/internal/cache/packed.hpp>
 
+#include <caf/scoped_actor.hpp>
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <random>
 #include <set>
 #include <utility>
 #include <vector>
@@ -55,6 +59,18 @@ std::size_t shard_of(const cache_key& key, std::size_t shards) {
   return part & (shards - 1);
 }
 
+/// A host's callback that throws ends no actor.
+template <class F>
+auto guarded(F call) {
+  return [call = std::move(call)](auto&&... x) {
+    try {
+      call(std::forward<decltype(x)>(x)...);
+    } catch (const std::exception& why) {
+      spdlog::error("a callback of the host threw: {}", why.what());
+    }
+  };
+}
+
 /// Calls back with the sum of several answers; the first error stands for all.
 class sum_of_answers {
 public:
@@ -83,7 +99,10 @@ private:
 
 class result_cache::impl {
 public:
-  impl(caf::actor_system& system, result_cache_options options) : now{std::move(options.now)} {
+  impl(caf::actor_system& of, result_cache_options options)
+      : system{of},
+        now{std::move(options.now)},
+        compress_from{options.compress_from == 0 ? SIZE_MAX : options.compress_from} {
     const auto count = shards_for(options);
     auto quota = [count, named = options.quotas, others = options.default_quota](
                      const std::string& name) -> std::optional<cache_limits> {
@@ -97,15 +116,15 @@ public:
                                         .s3_fifo = options.policy == cache_policy::s3_fifo,
                                         .quota = quota,
                                         .note_removals = static_cast<bool>(options.store)}));
-      writers.push_back(internal::spawn_cache_shard(
-          system, {.entries = shards.back(),
-                   .now = now,
-                   .default_ttl = options.default_ttl,
-                   .compress_from = options.compress_from == 0 ? SIZE_MAX : options.compress_from,
-                   .content_invalidation = options.content_invalidation,
-                   .sweep_interval = options.sweep_interval,
-                   .save_interval = options.save_interval,
-                   .store = options.store}));
+      writers.push_back(
+          internal::spawn_cache_shard(system, {.entries = shards.back(),
+                                               .now = now,
+                                               .default_ttl = options.default_ttl,
+                                               .compress_from = compress_from,
+                                               .content_invalidation = options.content_invalidation,
+                                               .sweep_interval = options.sweep_interval,
+                                               .save_interval = options.save_interval,
+                                               .store = options.store}));
     }
     front = internal::spawn_cache_front(
         system,
@@ -148,7 +167,9 @@ public:
     return writers[shard_of(key, writers.size())];
   }
 
+  caf::actor_system& system;
   std::function<timestamp()> now;
+  std::size_t compress_from;
   all_shards shards;
   std::vector<cache_shard_actor> writers;
   cache_actor front;
@@ -158,6 +179,8 @@ public:
 result_cache spawn_result_cache(caf::actor_system& system, result_cache_options options) {
   if (!options.now)
     options.now = system_clock_now;
+  if (options.limits.hash_seed == 0)
+    options.limits.hash_seed = std::random_device{}();
   return result_cache{std::make_shared<result_cache::impl>(system, std::move(options))};
 }
 
@@ -178,7 +201,9 @@ std::optional<cache_entry> result_cache::inspect(const cache_id& id) const {
 
 void result_cache::set(set_cached request, std::function<void(expected<void>)> done) const {
   const auto& writer = impl_->writer(request.id.key);
-  compat::anon_send(writer, host_set_cached{std::move(request), completion<void>{std::move(done)}});
+  request.content.output = internal::packed(request.content.output, impl_->compress_from);
+  compat::anon_send(
+      writer, host_set_cached{std::move(request), completion<void>{guarded(std::move(done))}});
 }
 
 expected<void> result_cache::set(set_cached request, std::chrono::milliseconds deadline) const {
@@ -190,7 +215,8 @@ void result_cache::get_or_compute(const cache_id& id, std::function<void(computa
   if (auto hit = get(id))
     return done(*std::move(hit));
   // Who computes gives the output to the cache and to his own `done`.
-  auto answered = [start = std::move(start), done](expected<compute_answer> answer) {
+  auto answered = [start = guarded(std::move(start)),
+                   done = guarded(std::move(done))](expected<compute_answer> answer) {
     if (!answer)
       return done(unexpected{std::move(answer.error())});
     if (!answer->turn)
@@ -251,9 +277,10 @@ void result_cache::invalidate(cache_invalidation what,
   if (const auto* key = std::get_if<cache_key>(&what.what)) {
     const auto& writer = impl_->writer(*key);
     return compat::anon_send(
-        writer, host_invalidate_cached{std::move(what), completion<invalidated>{std::move(done)}});
+        writer,
+        host_invalidate_cached{std::move(what), completion<invalidated>{guarded(std::move(done))}});
   }
-  auto sum = std::make_shared<sum_of_answers>(impl_->writers.size(), std::move(done));
+  auto sum = std::make_shared<sum_of_answers>(impl_->writers.size(), guarded(std::move(done)));
   for (const auto& writer : impl_->writers)
     compat::anon_send(
         writer,
@@ -300,7 +327,7 @@ cache_entry_actor result_cache::actor_of(const cache_key& key) const {
 
 void result_cache::drain(std::function<void(expected<void>)> done) const {
   auto sum = std::make_shared<sum_of_answers>(
-      impl_->writers.size(), [done = std::move(done)](const expected<invalidated>& x) {
+      impl_->writers.size(), [done = guarded(std::move(done))](const expected<invalidated>& x) {
         done(x ? expected<void>{} : expected<void>{unexpected{x.error()}});
       });
   for (const auto& writer : impl_->writers)
@@ -319,6 +346,10 @@ void result_cache::close(std::chrono::milliseconds deadline) const {
     return;
   (void)wait_for<void>(deadline, [&](auto done) { drain(std::move(done)); });
   impl_->end();
+  caf::scoped_actor self{impl_->system};
+  self->wait_for(impl_->front);
+  for (const auto& writer : impl_->writers)
+    self->wait_for(writer);
 }
 
 }  // namespace troupe

@@ -19,7 +19,8 @@ namespace troupe {
 enum class cache_policy : std::uint8_t { lru, s3_fifo };
 
 struct result_cache_options {
-  cache_limits limits{};  ///< of all namespaces together, divided among the shards
+  /// Of all namespaces together, divided among the shards. A `hash_seed` of 0: a random one.
+  cache_limits limits{};
   cache_policy policy = cache_policy::lru;
 
   /// Of entries that are set without one; none: they never expire.
@@ -71,7 +72,8 @@ public:
   [[nodiscard]] std::optional<cache_entry> inspect(const cache_id& id) const;
 
   /// Keeps a result for `ttl` from now (none: the default; `milliseconds::max()`: for ever), wholly
-  /// in place of what the key had.
+  /// in place of what the key had. A large output is compressed on this thread; that of a message,
+  /// by the shard's actor.
   void set(set_cached request, std::function<void(expected<void>)> done) const;
   expected<void> set(set_cached request,
                      std::chrono::milliseconds deadline = std::chrono::seconds{30}) const;
@@ -86,12 +88,12 @@ public:
                                      10}) const;
 
   /// As above: who is to compute is given the turn by `start`, on a thread of the actor system, and
-  /// calls it when the result is there. `done` is called for each.
+  /// calls it when the result is there. `done` is called once, for him too.
   void get_or_compute(const cache_id& id, std::function<void(computation)> start,
                       std::function<void(expected<value>)> done) const;
 
-  /// Removes entries and says how many. While the entries of the last run are loaded, it is
-  /// answered when they are.
+  /// Removes entries and says how many; what is written meanwhile may go, too. While the entries of
+  /// the last run are loaded, it is answered when they are.
   void invalidate(cache_invalidation what, std::function<void(expected<invalidated>)> done) const;
   expected<invalidated> invalidate(cache_invalidation what,
                                    std::chrono::milliseconds deadline = std::chrono::seconds{
@@ -115,7 +117,7 @@ public:
   void drain(std::function<void(expected<void>)> done) const;
   /// Ends the actors without waiting; nothing is found any more. Again is harmless.
   void end() const;
-  /// Drains, at most for the deadline, and ends.
+  /// Drains, at most for the deadline, ends and waits for the end.
   void close(std::chrono::milliseconds deadline = std::chrono::seconds{30}) const;
 
   class impl;  ///< internal

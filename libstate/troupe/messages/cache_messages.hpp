@@ -67,7 +67,8 @@ struct invalidated {
   std::size_t count = 0;
 };
 
-/// No namespace: the whole cache.
+/// No namespace: the whole cache. Of one namespace, `unsaved`, `invalidations`, `computations` and
+/// `waits` are not told; its counts begin anew when it was empty.
 struct get_cache_stats {
   std::optional<std::string> name_space{};
 };

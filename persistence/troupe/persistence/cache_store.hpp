@@ -9,8 +9,8 @@
 namespace troupe {
 
 struct cache_store_options {
-  /// Address space, and the most that the file takes; then: everything is thrown away. Twice what
-  /// the cache may hold is room for any mixture of sizes; see docs/on-disk-format.md.
+  /// Address space, and the most that the file takes; then: everything is thrown away. Four times
+  /// what the cache may hold is room for any mixture of sizes; see docs/on-disk-format.md.
   std::uint64_t map_bytes = 1ULL << 30;
   bool detached = true;  ///< a thread of its own; false only under a test scheduler
 };

@@ -94,14 +94,14 @@ void cache_shard::add_stats(result_cache_stats& to, const std::optional<std::str
     to.average_access_count += now.average_access_count * static_cast<double>(now.entries);
     one->add_counts(to);
   }
-  to.unsaved += counts.unsaved;
-  to.invalidations += counts.invalidations;
-  to.computations += counts.computations;
-  to.waits += counts.waits;
   to.loading = to.loading || counts.loading;
   to.saving = to.saving || counts.saving;
   if (name_space)
     return;
+  to.unsaved += counts.unsaved;
+  to.invalidations += counts.invalidations;
+  to.computations += counts.computations;
+  to.waits += counts.waits;
   to.memory += sizeof *this;
   to.hits += past_.hits;
   to.misses += past_.misses;

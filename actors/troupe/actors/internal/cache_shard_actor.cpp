@@ -211,6 +211,7 @@ private:
     cache_invalidation what;
     completion<invalidated> done;
     std::size_t count = 0;
+    bool answered = false;
     std::unique_ptr<cache_shard::corpse> body{};  // of a namespace that was cleared
   };
 
@@ -263,9 +264,14 @@ private:
   }
 
   void answer(removal& which) {
-    entries_.counts.invalidations += which.count;
-    which.done(invalidated{which.count});
-    which.count = 0;
+    if (!std::exchange(which.answered, true))
+      entries_.counts.invalidations += which.count;
+    if (disk_lost_)
+      which.done(fail(errc::store_failed,
+                      "removed from memory; what an earlier save left on disk "
+                      "may come back at the next start"));
+    else
+      which.done(invalidated{which.count});
   }
 
   // Sweeping -------------------------------------------------------------------------------------
@@ -382,11 +388,7 @@ private:
     unsaved_.clear();
     on_the_way_ = to_flush_ = 0;
     entries_.counts.unsaved = 0;
-    for (auto& one : std::exchange(awaiting_disk_, {}))
-      one.request.done(
-          unexpected{error{errc::store_failed,
-                           "removed from memory; what is on disk may come back at the next start: "
-                               + what.message}});
+    disk_lost_ = true;
     all_saved();
   }
 
@@ -476,6 +478,7 @@ private:
   std::size_t to_flush_ = 0;    // keys that were waiting when the timer fired
   bool flush_due_ = false;
   std::deque<waiting_for_disk> awaiting_disk_;
+  bool disk_lost_ = false;  // a save failed: nobody knows what the next start will find
   bool loading_ = false;
   std::unordered_set<cache_key, hash_of_key> decided_;  // while loading
   std::vector<removal> awaiting_load_;
