@@ -215,12 +215,13 @@ class client : public session {
 public:
   explicit client(const std::string& path) : to_{path} {}
   bool get(std::uint64_t n) override {
+    finish();
     to_.send(Protocol::get(key_text(n)));
     return Protocol::read_get(to_);
   }
   void set(std::uint64_t n) override {
-    to_.send(Protocol::set(key_text(n)));
-    to_.line();
+    set_64(n);
+    finish();
   }
   void set_64(std::uint64_t n) override {
     to_.send(Protocol::set(key_text(n)));
