@@ -4,8 +4,11 @@
 
 #include "result_cache_fixture.hpp"
 #include "support/temp_directory.hpp"
+#include <caf/actor_system_config.hpp>
+#include <caf/scoped_actor.hpp>
 #include <doctest/doctest.h>
 
+#include <thread>
 #include <vector>
 
 using namespace troupe;
@@ -236,6 +239,63 @@ TEST_CASE("what is removed as a whole while a cache is loaded stays away") {
   r.restart();
   CHECK(r.w.held.stats("a").entries == 0);
   CHECK(r.w.held.stats("b").entries == 1'000);
+}
+
+TEST_CASE("what is removed as a whole halfway through a load stays away however threads meet") {
+  temp_directory dir;
+  constexpr std::size_t count = 12'000;
+  const auto with_cache = [&](auto use) {
+    caf::actor_system_config config;
+    init_messages();
+    config.set("caf.scheduler.policy", "sharing");
+    config.set("caf.scheduler.max-threads", 2u);
+    caf::actor_system system{config};
+    auto opened = cache_store::open(dir.path(), {.map_bytes = 64 << 20});
+    REQUIRE(opened);
+    const auto store = spawn_cache_store(system, *std::move(opened));
+    const auto held = spawn_result_cache(system, {.shards = 2, .store = store});
+    use(held);
+    held.close();
+    caf::anon_send_exit(store, caf::exit_reason::user_shutdown);
+    caf::scoped_actor {
+      system
+    } -> wait_for(store);
+  };
+  with_cache([&](const result_cache& held) {
+    for (std::uint64_t n = 0; n < count; ++n)
+      held.set({id_of(n), {.output = n}}, [](const expected<void>&) {});
+  });
+  with_cache([&](const result_cache& held) {
+    while (held.stats().entries < count / 2)
+      std::this_thread::yield();
+    const auto went = held.invalidate(all_of());
+    REQUIRE(went);
+    CHECK(went->count == count);
+    CHECK(held.stats().entries == 0);
+  });
+  with_cache([&](const result_cache& held) {
+    while (held.stats().loading)
+      std::this_thread::yield();
+    CHECK(held.stats().entries == 0);
+  });
+}
+
+TEST_CASE("an entry written and removed while a cache is loaded takes what disk had with it") {
+  restarts r;
+  r.start();
+  for (std::uint64_t n = 0; n < 500; ++n)
+    REQUIRE(r.w.set({id_of(n), {.output = "old"}}));
+  r.drain();
+  r.kill();
+  r.begin();
+  r.w.held.set({id_of(400), {.output = "new"}}, [](const expected<void>& x) { REQUIRE(x); });
+  auto out = no_answer<invalidated>();
+  r.w.held.invalidate(by_key(400), into(out));
+  CHECK(r.w.answered(out).value().count == 1);
+  CHECK(!r.w.has(400));
+  r.restart();
+  CHECK(!r.w.has(400));
+  CHECK(r.w.held.stats().entries == 499);
 }
 
 TEST_CASE("entries that come and go between two saves are never written") {

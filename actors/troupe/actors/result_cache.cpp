@@ -79,12 +79,16 @@ public:
         done_{std::move(done)} {}
 
   void add(const expected<invalidated>& answer) {
-    const std::unique_lock lock{mutex_};
-    if (answer && sum_)
-      sum_->count += answer->count;
-    else if (!answer && sum_)
-      sum_ = answer;
-    if (--left_ == 0)
+    bool last = false;
+    {
+      const std::lock_guard lock{mutex_};
+      if (!answer)
+        sum_ = answer;
+      else if (sum_)
+        sum_->count += answer->count;
+      last = --left_ == 0;
+    }
+    if (last)
       done_(std::move(sum_));
   }
 

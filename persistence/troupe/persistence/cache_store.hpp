@@ -26,7 +26,8 @@ inline constexpr std::size_t load_slice_bytes = 1 << 20;  // of one `load`, abou
 /// Owner: one thread at a time.
 class cache_store {
 public:
-  /// Opens the subdirectory `cache` of a data directory, or makes it. Errors: `busy` (in use by
+  /// Opens the subdirectory `cache` of a data directory, or makes it. The journal, where there is
+  /// one, is opened before: it closes the data directory to others. Errors: `busy` (in use by
   /// another process, which is named), `damaged` (a symbolic link where the directory belongs),
   /// `store_full`, `store_failed`: there is nothing to throw away, so there is no store.
   static expected<cache_store> open(const std::filesystem::path& data_directory,
