@@ -201,6 +201,12 @@ std::vector<removed_entry> cache_shard::take_removed() {
   return std::exchange(removed_, {});
 }
 
+void cache_shard::forget_removed() {
+  const std::lock_guard lock{mutex_};
+  options_.note_removals = false;
+  removed_ = {};
+}
+
 bool cache_shard::empty() {
   const std::lock_guard lock{mutex_};
   return spaces_.empty();
@@ -245,7 +251,8 @@ cache_shard::space* cache_shard::find_or_make(const std::string& name_space) {
   if (options_.note_removals)
     fresh->with([&](auto& x) {
       x.on_removal([this, name = fresh->name](const cache_key& key) {
-        removed_.push_back({name, key});
+        if (options_.note_removals)
+          removed_.push_back({name, key});
       });
     });
   hint_ = fresh.get();

@@ -111,6 +111,8 @@ public:
   expected<bool> restore(const std::string& name_space, const saved_entry& saved, timestamp now);
   /// What left since the last call and was not overwritten.
   std::vector<removed_entry> take_removed();
+  /// Nobody asks any more.
+  void forget_removed();
   [[nodiscard]] bool empty();
   /// From here on nothing is found.
   void close();

@@ -389,6 +389,8 @@ private:
     on_the_way_ = to_flush_ = 0;
     entries_.counts.unsaved = 0;
     disk_lost_ = true;
+    entries_.forget_removed();
+    finish_loading();  // what was written and removed meanwhile is no longer noted
     all_saved();
   }
 
@@ -432,8 +434,11 @@ private:
       restore(one, now);
     note_removed();
     wait_for_sweep();
-    if (!x.last)
-      return;
+    if (x.last)
+      finish_loading();
+  }
+
+  void finish_loading() {
     entries_.counts.loading = loading_ = false;
     decided_.clear();
     for (auto& one : std::exchange(awaiting_load_, {}))
