@@ -33,6 +33,7 @@ public:
     model_ = naive_cache<Order>{limits_};
     for (int i = 0; i < commands; ++i) {
       command();
+      REQUIRE(real_.consistent());
       same_stats();
       if (below(8) == 0)
         same_entries();
@@ -60,7 +61,7 @@ private:
   }
 
   void command() {
-    switch (below(20)) {
+    switch (below(21)) {
       case 0:
       case 1:
       case 2:
@@ -118,7 +119,11 @@ private:
       case 15: {
         const auto label = static_cast<cache_label>(below(4));
         const auto text = below(3) == 0 ? any_text("same") : any_text("none");
-        REQUIRE(real_.invalidate(label, text) == model_.invalidate(label, text));
+        const auto slice = 1 + below(4);  // what an owner does who must answer others in between
+        std::size_t count = 0;
+        for (auto went = slice; went == slice; count += went)
+          REQUIRE((went = real_.invalidate(label, text, slice)) <= slice);
+        REQUIRE(count == model_.invalidate(label, text));
         return;
       }
       case 16: {
@@ -130,6 +135,22 @@ private:
         real_.count_misses(3);
         model_.count_misses(3);
         return;
+      case 20: {
+        if (below(4) != 0) {
+          const auto key = any_key();
+          const auto seen = real_.look(key, now_);
+          REQUIRE(static_cast<bool>(seen) == real_.peek(key, now_).has_value());
+          if (seen) {
+            real_.touch(seen.place, now_);
+            REQUIRE(model_.inspect(key, now_)->content.output == *seen.output);
+            model_.touch(key, 1, std::max(now_, model_.inspect(key, now_)->created));
+          }
+          return;
+        }
+        const auto max = below(3);
+        REQUIRE(real_.evict(max, now_) == model_.evict(max, now_));
+        return;
+      }
       case 18:  // the clock: mostly on, sometimes far, sometimes back
         now_.ms += static_cast<std::int64_t>(below(30)) - (below(6) == 0 ? 60 : 0)
                    + (below(30) == 0 ? 10'000 : 0);
@@ -198,6 +219,7 @@ private:
     REQUIRE(a.hits == b.hits);
     REQUIRE(a.misses == b.misses);
     REQUIRE(a.evictions == b.evictions);
+    REQUIRE(a.evicted_for_bytes == b.evicted_for_bytes);
     REQUIRE(a.expirations == b.expirations);
     REQUIRE(a.average_access_count == doctest::Approx(b.average_access_count));
     REQUIRE(a.entries <= limits_.max_entries);

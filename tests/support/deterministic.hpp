@@ -15,6 +15,7 @@
 
 #include <caf/actor_system.hpp>
 
+#include <chrono>
 #include <memory>
 
 namespace troupe::testing {
@@ -25,6 +26,11 @@ class deterministic_system {
 public:
   caf::actor_system& system() { return fixture_.sys; }
   std::size_t run() { return fixture_.dispatch_messages(); }
+  /// Moves the clock of CAF's timers, and lets what fell due be handled.
+  void advance(std::chrono::milliseconds by) {
+    fixture_.advance_time(by);
+    run();
+  }
 
 private:
   struct reporter_guard {  // the fixture prints through CAF's reporter, which a foreign test runner
@@ -50,6 +56,11 @@ public:
 
   caf::actor_system& system() { return system_; }
   std::size_t run() { return scheduler_.run(); }
+  /// Moves the clock of CAF's timers, and lets what fell due be handled.
+  void advance(std::chrono::milliseconds by) {
+    scheduler_.advance_time(by);
+    run();
+  }
 
 private:
   struct config : caf::actor_system_config {

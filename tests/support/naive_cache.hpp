@@ -201,6 +201,17 @@ public:
     return there;
   }
 
+  std::size_t evict(std::size_t max, timestamp now) {
+    std::size_t count = 0;
+    for (; count < max && !entries_.empty(); ++count) {
+      if (drop_one_expired(now))
+        continue;
+      ++evictions_;
+      remove(order_.evict());
+    }
+    return count;
+  }
+
   std::size_t invalidate(cache_label label, const std::string& text) {
     std::vector<cache_key> found;
     for (const auto& x : entries_) {
@@ -258,13 +269,11 @@ public:
     double accesses = 0;
     for (const auto& x : entries_)
       accesses += static_cast<double>(x.entry.access_count);
-    return {entries_.size(),
-            bytes(),
-            hits_,
-            misses_,
-            evictions_,
-            expirations_,
-            entries_.empty() ? 0.0 : accesses / static_cast<double>(entries_.size())};
+    return {
+        entries_.size(), bytes(),
+        hits_,           misses_,
+        evictions_,      evicted_for_bytes_,
+        expirations_,    entries_.empty() ? 0.0 : accesses / static_cast<double>(entries_.size())};
   }
 
 private:
@@ -328,6 +337,8 @@ private:
       if (drop_one_expired(now))
         continue;
       ++evictions_;
+      if (entries_.size() + 1 <= limits_.max_entries)
+        ++evicted_for_bytes_;
       remove(order_.evict());
     }
   }
@@ -336,7 +347,7 @@ private:
   std::vector<held> entries_;
   Order order_;
   std::uint64_t writes_ = 0;
-  std::uint64_t hits_ = 0, misses_ = 0, evictions_ = 0, expirations_ = 0;
+  std::uint64_t hits_ = 0, misses_ = 0, evictions_ = 0, evicted_for_bytes_ = 0, expirations_ = 0;
 };
 
 }  // namespace troupe::testing

@@ -132,7 +132,7 @@ private:
 
   void look_later() {
     if (options_.look_every_ms > 0)
-      compat::delayed_send(self_, supervisor_actor{self_},
+      compat::send_after(self_, supervisor_actor{self_},
                            std::chrono::milliseconds{options_.look_every_ms}, look_for_idle{});
   }
 

@@ -32,8 +32,16 @@ void anon_send(const Dst& dst, Ts&&... xs) {
   caf::anon_mail(std::forward<Ts>(xs)...).send(dst);
 }
 
+/// Hands a request on: who asked is answered by `dst`.
 template <class Self, class Dst, class... Ts>
-void delayed_send(const Self& self, const Dst& dst, std::chrono::milliseconds delay, Ts&&... xs) {
+auto delegate(const Self& self, const Dst& dst, Ts&&... xs) {
+  return self->mail(std::forward<Ts>(xs)...).delegate(dst);
+}
+
+/// A CAF timer: for a few hundred actors at most, not for entries.
+template <class Self, class Dst, class Rep, class Period, class... Ts>
+void send_after(const Self& self, const Dst& dst, std::chrono::duration<Rep, Period> delay,
+                Ts&&... xs) {
   self->mail(std::forward<Ts>(xs)...).delay(delay).send(dst);
 }
 
@@ -64,8 +72,16 @@ void anon_send(const Dst& dst, Ts&&... xs) {
   caf::anon_send(dst, std::forward<Ts>(xs)...);
 }
 
+/// Hands a request on: who asked is answered by `dst`.
 template <class Self, class Dst, class... Ts>
-void delayed_send(const Self& self, const Dst& dst, std::chrono::milliseconds delay, Ts&&... xs) {
+auto delegate(const Self& self, const Dst& dst, Ts&&... xs) {
+  return self->delegate(dst, std::forward<Ts>(xs)...);
+}
+
+/// A CAF timer: for a few hundred actors at most, not for entries.
+template <class Self, class Dst, class Rep, class Period, class... Ts>
+void send_after(const Self& self, const Dst& dst, std::chrono::duration<Rep, Period> delay,
+                Ts&&... xs) {
   self->delayed_send(dst, delay, std::forward<Ts>(xs)...);
 }
 

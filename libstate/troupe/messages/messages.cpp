@@ -1,3 +1,4 @@
+#include <troupe/messages/cache_messages.hpp>
 #include <troupe/messages/messages.hpp>
 
 #include <caf/init_global_meta_objects.hpp>
@@ -13,6 +14,7 @@ void init_messages() {
   std::call_once(once, [] {
     caf::core::init_global_meta_objects();
     caf::init_global_meta_objects<caf::id_block::troupe>();
+    caf::init_global_meta_objects<caf::id_block::troupe_cache>();
   });
 }
 

@@ -49,6 +49,8 @@ struct cache<Policy>::state {
 
   /// Removes an entry that the policy no longer knows.
   void drop(std::uint32_t at) {
+    if (removal)
+      removal(entries.nodes[at].key);
     entries.empty(at);
     entries.erase(at);
   }
@@ -56,6 +58,12 @@ struct cache<Policy>::state {
   void remove(std::uint32_t at) {
     policy.forget(entries.nodes, at);
     drop(at);
+  }
+
+  /// The next write into a full cache finds its victim in the processor's cache.
+  void fetch_next_to_go() const noexcept {
+    if (entries.size() == limits.max_entries)
+      entries.prefetch_to_go(policy.next_to_go());
   }
 
   std::size_t drop_expired(timestamp now, std::size_t max) {
@@ -68,12 +76,15 @@ struct cache<Policy>::state {
 
   /// Lets entries go until there is room for `more` and `cost`.
   void make_room(std::size_t more, std::uint64_t cost, timestamp now) {
-    while (entries.size() + more > limits.max_entries
-           || entries.bytes() > limits.max_bytes - cost) {
+    while (true) {
+      const bool many = entries.size() + more > limits.max_entries;
+      if (!many && entries.bytes() <= limits.max_bytes - cost)
+        return;
       if (drop_expired(now, 1) == 1)
         continue;
       drop(policy.evict(entries.nodes));
       ++evictions;
+      evicted_for_bytes += many ? 0u : 1u;
     }
   }
 
@@ -85,7 +96,8 @@ struct cache<Policy>::state {
   cache_limits limits;
   internal::entry_table entries;
   Policy policy;
-  std::uint64_t hits = 0, misses = 0, evictions = 0, expirations = 0;
+  std::function<void(const cache_key&)> removal;
+  std::uint64_t hits = 0, misses = 0, evictions = 0, evicted_for_bytes = 0, expirations = 0;
 };
 
 template <class Policy>
@@ -113,6 +125,7 @@ expected<void> cache<Policy>::set(const cache_key& key, const cache_content& con
     at = s.entries.insert(key);
     s.entries.fill(at, content, times);
     s.policy.admit(s.entries.nodes, at);
+    s.fetch_next_to_go();
   } else {
     // Out of the order while room is made, so that it cannot go for its own sake.
     s.policy.forget(s.entries.nodes, at);
@@ -151,6 +164,14 @@ std::optional<value> cache<Policy>::peek(const cache_key& key, timestamp now) co
 }
 
 template <class Policy>
+cache_sighting cache<Policy>::look(const cache_key& key, timestamp now) const {
+  const auto at = state_->find_live(key, now);
+  if (at == none)
+    return {};
+  return {&state_->entries.output(at), at};
+}
+
+template <class Policy>
 std::optional<cache_entry> cache<Policy>::inspect(const cache_key& key, timestamp now) const {
   const auto at = state_->find_live(key, now);
   if (at == none)
@@ -171,6 +192,19 @@ bool cache<Policy>::touch(const cache_key& key, std::uint64_t count, timestamp n
 }
 
 template <class Policy>
+void cache<Policy>::touch(std::uint32_t place, timestamp now) {
+  auto& s = *state_;
+  ++s.hits;
+  s.entries.access(place, 1, now);
+  s.policy.accessed(s.entries.nodes, place, 1);
+}
+
+template <class Policy>
+void cache<Policy>::prefetch(std::uint32_t place) const noexcept {
+  state_->entries.prefetch_beside(place);
+}
+
+template <class Policy>
 void cache<Policy>::count_misses(std::uint64_t count) noexcept {
   state_->misses += count;
 }
@@ -185,9 +219,9 @@ bool cache<Policy>::invalidate(const cache_key& key) {
 }
 
 template <class Policy>
-std::size_t cache<Policy>::invalidate(cache_label label, std::string_view text) {
+std::size_t cache<Policy>::invalidate(cache_label label, std::string_view text, std::size_t max) {
   std::size_t count = 0;
-  for (std::uint32_t at; (at = state_->entries.any(label, text)) != none; ++count)
+  for (std::uint32_t at; count < max && (at = state_->entries.any(label, text)) != none; ++count)
     state_->remove(at);
   return count;
 }
@@ -207,6 +241,24 @@ std::size_t cache<Policy>::expire(timestamp now, std::size_t max) {
 }
 
 template <class Policy>
+std::size_t cache<Policy>::evict(std::size_t max, timestamp now) {
+  auto& s = *state_;
+  std::size_t count = 0;
+  for (; count < max && s.entries.size() > 0; ++count) {
+    if (s.drop_expired(now, 1) == 1)
+      continue;
+    s.drop(s.policy.evict(s.entries.nodes));
+    ++s.evictions;
+  }
+  return count;
+}
+
+template <class Policy>
+void cache<Policy>::on_removal(std::function<void(const cache_key&)> use) {
+  state_->removal = std::move(use);
+}
+
+template <class Policy>
 cache_stats cache<Policy>::stats() const noexcept {
   const auto& s = *state_;
   const auto size = s.entries.size();
@@ -216,9 +268,11 @@ cache_stats cache<Policy>::stats() const noexcept {
       .hits = s.hits,
       .misses = s.misses,
       .evictions = s.evictions,
+      .evicted_for_bytes = s.evicted_for_bytes,
       .expirations = s.expirations,
       .average_access_count =
-          size == 0 ? 0.0 : static_cast<double>(s.entries.accesses()) / static_cast<double>(size)};
+          size == 0 ? 0.0 : static_cast<double>(s.entries.accesses()) / static_cast<double>(size),
+      .memory = s.entries.memory() + s.policy.memory()};
 }
 
 template <class Policy>
@@ -237,6 +291,20 @@ void cache<Policy>::for_each(timestamp now,
 }
 
 template <class Policy>
+std::optional<saved_entry> cache<Policy>::save(const cache_key& key, timestamp now) const {
+  const auto& entries = state_->entries;
+  const auto at = state_->find_live(key, now);
+  if (at == none)
+    return std::nullopt;
+  return saved_entry{key, entries.read(at), entries.nodes[at].standing};
+}
+
+template <class Policy>
+bool cache<Policy>::contains(const cache_key& key) const {
+  return state_->entries.find(key) != none;
+}
+
+template <class Policy>
 expected<bool> cache<Policy>::restore(const saved_entry& saved, timestamp now) {
   auto& s = *state_;
   const auto& [content, created, last_accessed, expires_at, access_count] = saved.entry;
@@ -250,6 +318,16 @@ expected<bool> cache<Policy>::restore(const saved_entry& saved, timestamp now) {
   s.entries.fill(at, content, {created, last_accessed, expires_at, access_count});
   s.policy.restore(s.entries.nodes, at, saved.standing);
   return true;
+}
+
+template <class Policy>
+bool cache<Policy>::consistent() const {
+  const auto& s = *state_;
+  internal::entry_table::sums total;
+  bool good = true;
+  s.policy.walk(s.entries.nodes,
+                [&](std::uint32_t at) { good = good && s.entries.holds(at, total); });
+  return good && s.entries.holds_just(total) && s.policy.consistent(s.entries.nodes);
 }
 
 template class cache<lru>;

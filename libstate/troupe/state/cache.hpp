@@ -64,9 +64,11 @@ struct cache_stats {
   std::uint64_t bytes = 0;  ///< what they cost
   std::uint64_t hits = 0;
   std::uint64_t misses = 0;
-  std::uint64_t evictions = 0;        ///< live entries that made room
-  std::uint64_t expirations = 0;      ///< entries dropped because their time was over
-  double average_access_count = 0.0;  ///< of the entries held
+  std::uint64_t evictions = 0;          ///< live entries that made room
+  std::uint64_t evicted_for_bytes = 0;  ///< of these, where the bytes and not the entries were many
+  std::uint64_t expirations = 0;        ///< entries dropped because their time was over
+  double average_access_count = 0.0;    ///< of the entries held
+  std::uint64_t memory = 0;  ///< bytes taken from the allocator, tables with their free places
 
   [[nodiscard]] double hit_ratio() const noexcept {
     return hits + misses == 0 ? 0.0
@@ -81,6 +83,14 @@ struct cache_stats {
 [[nodiscard]] std::uint64_t cache_cost(const cache_content& content) noexcept;
 inline constexpr std::uint64_t cache_entry_overhead = 256;
 inline constexpr std::uint64_t cache_label_overhead = 112;  // each label of an entry
+
+/// What a look found, and where: both good as long as nothing but looks and touches happen.
+struct cache_sighting {
+  const value* output = nullptr;  ///< null: a miss
+  std::uint32_t place = 0;
+
+  explicit operator bool() const noexcept { return output != nullptr; }
+};
 
 /// Evicts the least recently used: the order of `set`, `get` and `touch`.
 struct lru;
@@ -125,6 +135,9 @@ public:
   /// `touch` and `count_misses`.
   [[nodiscard]] std::optional<value> peek(const cache_key& key, timestamp now) const;
 
+  /// As `peek`, without a copy; a hit can be told by `touch(place, ...)` without finding it again.
+  [[nodiscard]] cache_sighting look(const cache_key& key, timestamp now) const;
+
   /// All that is known of a live entry, without a trace.
   [[nodiscard]] std::optional<cache_entry> inspect(const cache_key& key, timestamp now) const;
 
@@ -134,15 +147,31 @@ public:
   bool touch(const cache_key& key, std::uint64_t count, timestamp now);
   void count_misses(std::uint64_t count) noexcept;
 
+  /// Records one hit of what `look` found. REQUIRES: since then only looks and touches.
+  void touch(std::uint32_t place, timestamp now);
+  /// Says that a `touch` of this place is near: its memory is fetched meanwhile.
+  void prefetch(std::uint32_t place) const noexcept;
+
   /// Removes entries and says how many, those that expired unnoticed included. An empty text
-  /// matches nothing. O(removed).
+  /// matches nothing. O(removed). Of a label at most `max`; as many as that: there may be more.
   bool invalidate(const cache_key& key);
-  std::size_t invalidate(cache_label label, std::string_view text);
+  std::size_t invalidate(cache_label label, std::string_view text, std::size_t max = SIZE_MAX);
   std::size_t clear();
 
   /// Drops at most `max` entries that have expired, the first to expire first; says how many. Fewer
   /// than `max`: there are no more.
   std::size_t expire(timestamp now, std::size_t max);
+
+  /// Lets at most `max` go as if room were needed: expired ones, then the policy's choice; says how
+  /// many went.
+  std::size_t evict(std::size_t max, timestamp now);
+
+  /// Calls `use` with the key of every entry that leaves from now on and is not overwritten,
+  /// `clear` apart. It must not call the cache.
+  void on_removal(std::function<void(const cache_key&)> use);
+
+  /// Whether an entry is held under the key, expired or not.
+  [[nodiscard]] bool contains(const cache_key& key) const;
 
   [[nodiscard]] cache_stats stats() const noexcept;
   [[nodiscard]] const cache_limits& limits() const noexcept;
@@ -151,10 +180,17 @@ public:
   /// in the same order. `use` must not change the cache.
   void for_each(timestamp now, const std::function<void(const saved_entry&)>& use) const;
 
+  /// One live entry as `for_each` gives it.
+  [[nodiscard]] std::optional<saved_entry> save(const cache_key& key, timestamp now) const;
+
   /// Puts back what `for_each` gave, within the limits: where there is no room the policy evicts.
   /// An entry that has expired by `now`, or whose key is held, is not taken: false. Errors:
   /// `too_large`.
   expected<bool> restore(const saved_entry& saved, timestamp now);
+
+  /// Whether every index, order, label and sum agrees with the entries. O(n): for tests and debug
+  /// builds.
+  [[nodiscard]] bool consistent() const;
 
 private:
   struct state;

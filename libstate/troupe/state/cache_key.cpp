@@ -15,4 +15,8 @@ cache_key make_cache_key(const cache_key_parts& parts) {
   return {hasher.finish()};
 }
 
+cache_id make_cache_id(const cache_key_parts& parts) {
+  return {std::string{parts.name_space}, make_cache_key(parts)};
+}
+
 }  // namespace troupe

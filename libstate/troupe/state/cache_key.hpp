@@ -5,6 +5,7 @@
 
 #include <compare>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace troupe {
@@ -31,5 +32,15 @@ struct cache_key_parts {
 /// The key of these parts. Fixed for ever: keys stand on disk (the layout is version 1 of
 /// `troupe/cache-key`). 1.3 us for a request of 1 KB.
 [[nodiscard]] cache_key make_cache_key(const cache_key_parts& parts);
+
+/// Where a result is kept: it is found under its key in its own namespace and in no other.
+struct cache_id {
+  std::string name_space;
+  cache_key key;
+
+  friend bool operator==(const cache_id&, const cache_id&) = default;
+};
+
+[[nodiscard]] cache_id make_cache_id(const cache_key_parts& parts);
 
 }  // namespace troupe

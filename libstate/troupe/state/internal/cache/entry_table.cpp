@@ -6,6 +6,17 @@
 
 namespace troupe::internal {
 
+namespace {
+
+/// What a value takes beside itself: nothing when it is short.
+std::uint64_t outside(const value& what) noexcept {
+  constexpr std::size_t block_head = 8, inside = 15;
+  const auto size = what.bytes().size();
+  return size > inside ? size + block_head : 0;
+}
+
+}  // namespace
+
 std::uint64_t key_prefix(const cache_key& key) noexcept {
   std::uint64_t out;
   std::memcpy(&out, key.digest.bytes.data(), sizeof out);
@@ -14,6 +25,7 @@ std::uint64_t key_prefix(const cache_key& key) noexcept {
 
 std::uint32_t entry_table::find(const cache_key& key) const {
   return index_.find(hash_of(key), [&](std::uint32_t at) {
+    __builtin_prefetch(&payloads_[at]);  // on its way while the key is compared
     return std::memcmp(&nodes[at].key, &key, sizeof key) == 0;
   });
 }
@@ -43,6 +55,7 @@ void entry_table::fill(std::uint32_t at, const cache_content& content, const ent
     expiry_.insert(at, node.expires_at, writes_);
   ++writes_;
   bytes_ += node.cost;
+  value_bytes_ += outside(payload.output) + outside(payload.request);
   accesses_ += payload.access_count;
 }
 
@@ -51,6 +64,7 @@ void entry_table::empty(std::uint32_t at) {
   labels_.detach(payload.labels);
   expiry_.erase(at);
   bytes_ -= nodes[at].cost;
+  value_bytes_ -= outside(payload.output) + outside(payload.request);
   accesses_ -= payload.access_count;
   payload.output = {};
   payload.request = {};
@@ -69,6 +83,19 @@ void entry_table::access(std::uint32_t at, std::uint64_t count, timestamp now) n
   payload.access_count += static_cast<std::uint32_t>(added);
   payload.last_accessed = std::max(payload.last_accessed, now.ms);
   accesses_ += added;
+}
+
+bool entry_table::holds(std::uint32_t at, sums& total) const {
+  const auto& node = nodes[at];
+  const auto& payload = payloads_[at];
+  const bool timed = node.expires_at != never;
+  ++total.entries;
+  total.timed += timed ? 1u : 0u;
+  total.bytes += node.cost;
+  total.accesses += payload.access_count;
+  return find(node.key) == at && labels_.holds(at, payload.labels, total.labels)
+         && timed == expiry_.holds(at, node.expires_at)
+         && node.cost >= cache_cost(read(at).content);
 }
 
 cache_entry entry_table::read(std::uint32_t at) const {

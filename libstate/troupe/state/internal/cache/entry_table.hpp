@@ -71,6 +71,24 @@ public:
   void erase(std::uint32_t at);
 
   void access(std::uint32_t at, std::uint64_t count, timestamp now) noexcept;
+  /// A touch of this entry is near: those beside it in its chain are fetched meanwhile.
+  void prefetch_beside(std::uint32_t at) const noexcept {
+    const auto& node = nodes[at];
+    if (node.prev != none)
+      __builtin_prefetch(&nodes[node.prev], 1);
+    if (node.next != none)
+      __builtin_prefetch(&nodes[node.next], 1);
+  }
+  /// This entry goes soon, and after it perhaps the one in front of it.
+  void prefetch_to_go(std::uint32_t at) const noexcept {
+    if (at == none)
+      return;
+    __builtin_prefetch(payloads_[at].output.bytes().data(), 1);
+    if (const auto then = nodes[at].prev; then != none) {
+      __builtin_prefetch(&nodes[then], 1);
+      __builtin_prefetch(&payloads_[then], 1);
+    }
+  }
 
   [[nodiscard]] cache_entry read(std::uint32_t at) const;
   [[nodiscard]] const value& output(std::uint32_t at) const noexcept {
@@ -83,6 +101,24 @@ public:
   [[nodiscard]] std::size_t size() const noexcept { return index_.size(); }
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
   [[nodiscard]] std::uint64_t accesses() const noexcept { return accesses_; }
+
+  /// What it takes from the allocator: tables as large as they are, and the values' blocks.
+  [[nodiscard]] std::uint64_t memory() const noexcept {
+    return nodes.memory() + payloads_.memory() + index_.memory() + labels_.memory()
+           + expiry_.memory() + value_bytes_;
+  }
+
+  /// Whether this entry is found by its key, its labels and its time, and adds what the sums must
+  /// be. For checks.
+  struct sums {
+    std::size_t entries = 0, timed = 0, labels = 0;
+    std::uint64_t bytes = 0, accesses = 0;
+  };
+  [[nodiscard]] bool holds(std::uint32_t at, sums& total) const;
+  [[nodiscard]] bool holds_just(const sums& total) const noexcept {
+    return total.entries == size() && total.timed == expiry_.size() && total.bytes == bytes_
+           && total.accesses == accesses_ && total.labels == labels_.attached();
+  }
 
   cache_nodes nodes;  // the policy chains them
 
@@ -99,6 +135,7 @@ private:
   expiry_heap expiry_;
   std::uint32_t writes_ = 0;
   std::uint64_t bytes_ = 0;
+  std::uint64_t value_bytes_ = 0;
   std::uint64_t accesses_ = 0;
 };
 

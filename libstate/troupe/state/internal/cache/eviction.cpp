@@ -92,4 +92,19 @@ std::uint32_t s3_fifo::evict(internal::cache_nodes& nodes) {
   }
 }
 
+bool s3_fifo::consistent(const internal::cache_nodes& nodes) const noexcept {
+  for (const auto* q : {&small, &main}) {
+    std::uint64_t bytes = 0;
+    std::size_t size = 0;
+    bool own = true;
+    for (auto at = q->entries.back; at != internal::none; at = nodes[at].prev, ++size) {
+      bytes += nodes[at].cost;
+      own = own && ((nodes[at].standing & in_main) != 0) == (q == &main);
+    }
+    if (!own || bytes != q->bytes || size != q->size)
+      return false;
+  }
+  return true;
+}
+
 }  // namespace troupe

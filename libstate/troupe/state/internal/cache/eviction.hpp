@@ -36,6 +36,10 @@ struct lru {
     for (auto at = entries.back; at != internal::none; at = nodes[at].prev)
       use(at);
   }
+  /// Who is most likely to go next, or `none`.
+  [[nodiscard]] std::uint32_t next_to_go() const noexcept { return entries.back; }
+  [[nodiscard]] std::size_t memory() const noexcept { return 0; }
+  [[nodiscard]] bool consistent(const internal::cache_nodes&) const noexcept { return true; }
 
   internal::chain entries;
 };
@@ -52,6 +56,7 @@ public:
   void shrink(std::size_t size);
 
   [[nodiscard]] std::size_t size() const noexcept { return index_.size(); }
+  [[nodiscard]] std::size_t memory() const noexcept { return index_.memory() + ghosts_.memory(); }
 
 private:
   struct ghost {
@@ -93,6 +98,13 @@ struct s3_fifo {
       for (auto at = q->entries.back; at != internal::none; at = nodes[at].prev)
         use(at);
   }
+
+  [[nodiscard]] std::uint32_t next_to_go() const noexcept {
+    return small.size > 0 ? small.entries.back : main.entries.back;
+  }
+  [[nodiscard]] std::size_t memory() const noexcept { return ghosts.memory(); }
+  /// Whether both queues are as long and as large as they say.
+  [[nodiscard]] bool consistent(const internal::cache_nodes& nodes) const noexcept;
 
   struct queue {
     internal::chain entries;

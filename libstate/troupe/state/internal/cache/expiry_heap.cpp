@@ -66,4 +66,13 @@ void expiry_heap::erase(std::uint32_t place) noexcept {
     sink(hole, last);
 }
 
+bool expiry_heap::holds(std::uint32_t place, std::int64_t at) const noexcept {
+  if (place >= slots_.capacity() || slots_[place].position >= size_)
+    return false;
+  const auto position = slots_[place].position;
+  const auto& here = heap_[position];
+  return here.place == place && here.at == at
+         && (position == 0 || !before(here, heap_[(position - 1) / width]));
+}
+
 }  // namespace troupe::internal

@@ -24,6 +24,12 @@ public:
     return size_ == 0 || heap_[0].at > now ? none : heap_[0].place;
   }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] std::size_t memory() const noexcept {
+    return heap_.capacity() * sizeof(item) + slots_.capacity() * sizeof(slot);
+  }
+
+  /// Whether the place is in it with this time, and no child before its parent. For checks.
+  [[nodiscard]] bool holds(std::uint32_t place, std::int64_t at) const noexcept;
 
 private:
   struct item {

@@ -53,6 +53,7 @@ public:
   }
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] std::size_t memory() const noexcept { return cells_.capacity() * sizeof(cell); }
 
 private:
   struct cell {

@@ -30,12 +30,14 @@ std::uint32_t label_index::attach(std::uint32_t entry, const cache_content& cont
       fresh.text = text;
       fresh.hash = hash;
       fresh.kind = kind;
+      text_bytes_ += outside(fresh.text);
       index_.insert(hash, at);
     } else if (members_[labels_[at].members.front].entry == entry) {
       return;  // given twice
     }
     const auto m = members_.take();
     members_[m] = {entry, at, none, none, none};
+    ++attached_;
     labels_[at].members.push_front(members_, m);
     (first == none ? first : members_[last].next_of_entry) = m;
     last = m;
@@ -55,8 +57,10 @@ void label_index::detach(std::uint32_t labels) {
     labels = members_[m].next_of_entry;
     labels_[at].members.erase(members_, m);
     members_.give_back(m);
+    --attached_;
     if (labels_[at].members.front == none) {
       index_.erase(labels_[at].hash, at);
+      text_bytes_ -= outside(labels_[at].text);
       labels_.give_back(at);
     }
   }
@@ -72,6 +76,21 @@ void label_index::read(std::uint32_t labels, cache_content& into) const {
       case cache_label::tag: into.tags.push_back(x.text); break;
     }
   }
+}
+
+bool label_index::holds(std::uint32_t entry, std::uint32_t labels, std::size_t& count) const {
+  for (; labels != none; labels = members_[labels].next_of_entry, ++count) {
+    const auto& one = members_[labels];
+    const auto& x = labels_[one.label];
+    if (one.entry != entry || find(x.hash, x.kind, x.text) != one.label)
+      return false;
+    auto at = x.members.front;
+    while (at != none && at != labels)
+      at = members_[at].next;
+    if (at == none)
+      return false;
+  }
+  return true;
 }
 
 }  // namespace troupe::internal

@@ -30,6 +30,16 @@ public:
   [[nodiscard]] std::uint32_t any(cache_label kind, std::string_view text) const;
 
   [[nodiscard]] std::size_t size() const noexcept { return index_.size(); }
+  [[nodiscard]] std::size_t memory() const noexcept {
+    return index_.memory() + labels_.memory() + members_.memory() + text_bytes_;
+  }
+
+  /// How many pairs of an entry and a label there are.
+  [[nodiscard]] std::size_t attached() const noexcept { return attached_; }
+
+  /// Whether every label of the entry is found by its text and has the entry in its chain; counts
+  /// them. For checks; O(members of the labels).
+  [[nodiscard]] bool holds(std::uint32_t entry, std::uint32_t labels, std::size_t& count) const;
 
 private:
   struct label {
@@ -47,6 +57,9 @@ private:
   };
 
   [[nodiscard]] std::uint32_t hash_of(cache_label kind, std::string_view text) const noexcept;
+  [[nodiscard]] static std::size_t outside(const std::string& text) noexcept {
+    return text.capacity() > 15 ? text.capacity() + 1 : 0;
+  }
   [[nodiscard]] std::uint32_t find(std::uint32_t hash, cache_label kind,
                                    std::string_view text) const;
 
@@ -54,6 +67,8 @@ private:
   flat_index index_;
   pool<label> labels_;
   pool<member> members_;
+  std::size_t attached_ = 0;
+  std::size_t text_bytes_ = 0;  // of texts that do not fit into a std::string itself
 };
 
 }  // namespace troupe::internal
