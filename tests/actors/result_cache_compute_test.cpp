@@ -29,7 +29,7 @@ struct computing {
     return a->has_value() && !**a ? std::optional{(**a).error().code} : std::nullopt;
   }
 
-  std::vector<computation> turns;
+  std::vector<computation> turns;  // may outlive the actors
   cache_world w;
 };
 

@@ -116,7 +116,7 @@ void print(const row& what, std::vector<tally> all, double seconds, double proce
 void print_absent(const std::string& subject) {
   std::printf(
       "{\"schema\":\"troupe.bench/1\",\"bench\":\"cache\",\"subject\":\"%s\",\"result\":"
-      "\"not run: it is not installed\"}\n",
+      "\"not run: it did not start, or is not installed\"}\n",
       subject.c_str());
   std::fflush(stdout);
 }

@@ -163,9 +163,11 @@ private:
     at->second.number = ++turns_given_;
     at->second.since = invalidations_.newest();
     ++entries_.counts.computations;
-    computation go{[handle = cache_shard_actor{self_}, id = std::move(id),
-                    number = turns_given_](expected<computed_result> result) {
-      compat::anon_send(handle, finish_computation{id, number, std::move(result)});
+    // A turn may outlive the actor and its system, so it holds neither.
+    computation go{[where = caf::actor_cast<caf::actor_addr>(cache_shard_actor{self_}),
+                    id = std::move(id), number = turns_given_](expected<computed_result> result) {
+      if (const auto shard = caf::actor_cast<cache_shard_actor>(where))
+        compat::anon_send(shard, finish_computation{id, number, std::move(result)});
     }};
     done(compute_answer{{}, std::move(go)});
   }
