@@ -3,6 +3,8 @@
 #include "store_fixture.hpp"
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -214,7 +216,8 @@ TEST_CASE("a restored backup is the store it was made of") {
     b = text_of(store, "b");
     REQUIRE(store.backup(dir.path() / "backup", {}));
   }
-  const auto restored = restore_backup(dir.path() / "backup", dir.path() / "again/there", fold_texts(join));
+  const auto restored =
+      restore_backup(dir.path() / "backup", dir.path() / "again/there", fold_texts(join));
   REQUIRE_MESSAGE(restored, (restored ? "" : restored.error().message));
   CHECK(mode_of(dir.path() / "again/there") == 0700);
   auto store = open_at(dir.path() / "again/there");
@@ -260,8 +263,10 @@ TEST_CASE(
   REQUIRE(store.backup(dir.path() / "backup", {}));
   CHECK(restore_backup(dir.path() / "backup", dir.store(), fold_texts(join)).error().code
         == errc::already_exists);
-  CHECK(restore_backup(dir.store(), dir.path() / "target", fold_texts(join)).error().code == errc::busy);
-  CHECK(restore_backup(dir.path(), dir.path() / "target", fold_texts(join)).error().code == errc::damaged);
+  CHECK(restore_backup(dir.store(), dir.path() / "target", fold_texts(join)).error().code
+        == errc::busy);
+  CHECK(restore_backup(dir.path(), dir.path() / "target", fold_texts(join)).error().code
+        == errc::damaged);
   CHECK(names_in(dir.path()) == std::vector<std::string>{"backup", "store"});
 }
 
@@ -386,4 +391,44 @@ TEST_CASE("a walk names what is damaged and counts what is not") {
   REQUIRE_FALSE(walked);
   CHECK(walked.error().code == errc::damaged);
   CHECK(has(walked.error().message, "journal record 5"));
+}
+
+TEST_CASE("another process backs up a store that goes on and what it copied is a state it had") {
+  memory_directory dir;
+  const auto to = dir.path() / "copy";
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const auto child = ::fork();  // before the store is open: a process has an environment once
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    char go = 0;
+    if (::read(ends[0], &go, 1) != 1)
+      ::_exit(2);
+    const auto made = backup_running(dir.store(), to, fold_texts(join), {.compacting = true});
+    if (!made)
+      std::fprintf(stderr, "%s\n", made.error().message.c_str());
+    ::_exit(made ? 0 : 1);
+  }
+  std::uint64_t acknowledged = 0, before = 0;
+  int status = 0;
+  {
+    auto store = filled(dir);
+    before = store.stats().position;
+    REQUIRE(::write(ends[1], "x", 1) == 1);
+    for (std::uint64_t i = 1; ::waitpid(child, &status, WNOHANG) == 0; ++i) {
+      REQUIRE(commit(store, change_of("c", i, std::string(500, 'c'))));
+      if (i % 100 == 0)
+        REQUIRE(store.materialise());
+    }
+    acknowledged = store.stats().position;
+  }
+  ::close(ends[0]);
+  ::close(ends[1]);
+  REQUIRE(WIFEXITED(status));
+  REQUIRE(WEXITSTATUS(status) == 0);
+  auto copy = open_at(to);
+  CHECK(copy.stats().position >= before);
+  CHECK(copy.stats().position <= acknowledged);
+  CHECK(text_of(copy, "a") == "one;two;");
+  CHECK(copy.load(session_ref("c"))->sequence == copy.stats().position - before);
 }

@@ -1,6 +1,8 @@
 #include <troupe/actors/directory.hpp>
 #include <troupe/actors/gateway.hpp>
+#include <troupe/actors/result_cache.hpp>
 #include <troupe/actors/supervisor.hpp>
+#include <troupe/persistence/cache_store.hpp>
 #include <troupe/persistence/store_actor.hpp>
 #include <troupe/runtime/runtime.hpp>
 #include <troupe/state/codec.hpp>
@@ -75,6 +77,21 @@ struct runtime::impl {
     watch(store, "store");
     watch(supervisor, "supervisor");
     watch(gateway, "gateway");
+    start_cache();
+  }
+
+  /// One that cannot be saved is a cache all the same.
+  void start_cache() {
+    auto how = options.cache ? *options.cache : result_cache_options{};
+    if (auto opened = cache_store::open(options.data, {.map_bytes = std::max<std::uint64_t>(
+                                                           1ULL << 30, 4 * how.limits.max_bytes)}))
+      saved = spawn_cache_store(system, *std::move(opened));
+    else
+      spdlog::warn("results are not saved: {}", opened.error().message);
+    how.now = options.now;
+    how.store = saved;
+    results = spawn_result_cache(system, std::move(how));
+    watch(results.actor(), "result cache");
   }
 
   /// Without one of the three nothing is answered any more, so an end that `close` did not ask for
@@ -98,6 +115,11 @@ struct runtime::impl {
     compat::request(self, gateway, drain{}).receive([] {}, [](const caf::error&) {});
     final_stats = read_stats(self);
     ending = true;
+    results.close();
+    if (saved) {
+      caf::anon_send_exit(saved, caf::exit_reason::user_shutdown);
+      self->wait_for(saved);
+    }
     for (const auto& end :
          {caf::actor_cast<caf::actor>(gateway), caf::actor_cast<caf::actor>(supervisor),
           caf::actor_cast<caf::actor>(store)}) {
@@ -128,6 +150,8 @@ struct runtime::impl {
   store_actor store;
   supervisor_actor supervisor;
   gateway_actor gateway;
+  cache_store_actor saved;
+  result_cache results;
   std::atomic<bool> draining = false;  // no new requests
   std::atomic<bool> ending = false;    // the actors are told to end
   std::mutex closing;
@@ -201,6 +225,10 @@ expected<runtime::snapshot> runtime::read(const entity_ref& entity,
 
 timestamp runtime::now() const {
   return impl_->options.now();
+}
+
+const result_cache& runtime::cache() const {
+  return impl_->results;
 }
 
 runtime_stats runtime::stats() const {

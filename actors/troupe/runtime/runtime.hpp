@@ -12,6 +12,10 @@
 
 namespace troupe {
 
+// From <troupe/actors/result_cache.hpp>, which those include that use the cache.
+class result_cache;
+struct result_cache_options;
+
 struct runtime_options {
   std::filesystem::path data;      ///< directory of the store; made when it is not there
   std::function<timestamp()> now;  ///< empty: the system's clock
@@ -24,6 +28,8 @@ struct runtime_options {
   bool allow_remote_fs = false;            ///< store on a network file system all the same
   std::size_t max_live = 100'000;  ///< entities in memory; then: the least lately used hibernate
   std::chrono::milliseconds idle{600'000};  ///< unused so long, an entity hibernates; 0: never
+  /// Empty: the defaults. Its clock and store are the runtime's.
+  std::shared_ptr<const result_cache_options> cache{};
   /// Called on a runtime thread when nothing can be acknowledged any more: an I/O error, or an
   /// actor that everything hangs on ended. Empty: logs it and ends the process with exit code 75.
   std::function<void(const error&)> on_fatal{};
@@ -69,6 +75,9 @@ public:
 
   /// The clock that commands are decided by; what expires is judged by it.
   [[nodiscard]] timestamp now() const;
+
+  /// Results worth keeping, saved in `cache/` below the store; see result_cache.hpp.
+  [[nodiscard]] const result_cache& cache() const;
 
   /// Waits for a commit that is on its way.
   [[nodiscard]] runtime_stats stats() const;

@@ -52,6 +52,7 @@ void journal_store::impl::mark_in_time() {
   if (!mark_ || now - marked_ < options.mark_interval)
     return;
   marked_ = now;
+  env.forget_dead_readers();  // of a copy that was killed
   const auto done = write_mark(false);
   if (done)
     return;

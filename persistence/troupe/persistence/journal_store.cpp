@@ -83,7 +83,7 @@ expected<std::unique_ptr<journal_store::impl>> open_store(data_directory directo
     return unexpected{before.error()};
   if (made)
     *before = internal::commit_mark{.clean = true};
-  const bool unclean = !*before || !(*before)->clean;
+  const bool unclean = !*before || !(*before)->clean;  // a copy has no mark
   if (unclean && options.check_in_child) {
     const auto fine = internal::run_in_child([&]() -> expected<std::string> {
       try {
@@ -103,7 +103,7 @@ expected<std::unique_ptr<journal_store::impl>> open_store(data_directory directo
     return unexpected{done.error()};
   if (auto done = (*out)->begin_mark(std::move(*marks), *before); !done)
     return unexpected{done.error()};
-  if (unclean)
+  if (*before && unclean)
     spdlog::warn("{} was not closed by its last owner; it is whole",
                  (*out)->directory.path().string());
   for (const auto& warning : (*out)->started.warnings)

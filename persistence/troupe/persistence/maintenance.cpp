@@ -140,32 +140,54 @@ expected<store_summary> walk_store(journal_store& store, const progress_function
   return out;
 }
 
-expected<backup_report> journal_store::backup(const fs::path& to,
-                                              const backup_options& options) const {
-  const turn ours{impl_->backing_up};
-  if (!ours)
-    return fail(errc::busy, "a backup of this store is running");
+namespace {
+
+expected<backup_report> copy_and_walk(const lmdb::environment& env, const fs::path& to,
+                                      fold_function fold, const backup_options& options) {
   const auto target = named(to);
   if (!target)
     return unexpected{target.error()};
   auto made = begin_beside(*target);
   if (!made)
     return unexpected{made.error()};
+  backup_report out;
+  const auto bytes = made->copy_from(env, options);
+  if (!bytes)
+    return unexpected{bytes.error()};
+  out.bytes = *bytes;
+  auto walked = made->walk(std::move(fold), {});
+  if (!walked)
+    return unexpected{walked.error()};
+  out.content = *walked;
+  if (auto done = made->publish(*target); !done)
+    return unexpected{done.error()};
+  return out;
+}
+
+}  // namespace
+
+expected<backup_report> journal_store::backup(const fs::path& to,
+                                              const backup_options& options) const {
+  const turn ours{impl_->backing_up};
+  if (!ours)
+    return fail(errc::busy, "a backup of this store is running");
   try {
-    backup_report out;
-    const auto bytes = made->copy_from(impl_->env, options);
-    if (!bytes)
-      return unexpected{bytes.error()};
-    out.bytes = *bytes;
-    auto walked = made->walk(impl_->fold, {});
-    if (!walked)
-      return unexpected{walked.error()};
-    out.content = *walked;
-    if (auto done = made->publish(*target); !done)
-      return unexpected{done.error()};
-    return out;
+    return copy_and_walk(impl_->env, to, impl_->fold, options);
   } catch (const lmdb::failure& what) {
     return fail(errc::store_failed, what.what());
+  }
+}
+
+expected<backup_report> backup_running(const fs::path& from, const fs::path& to, fold_function fold,
+                                       const backup_options& options) {
+  std::error_code ec;
+  if (fs::symlink_status(from / "data.mdb", ec).type() != fs::file_type::regular)
+    return fail(errc::damaged, from.string() + " holds no store of Troupe");
+  try {
+    const auto env = lmdb::environment::open_to_copy(from);
+    return copy_and_walk(env, to, std::move(fold), options);
+  } catch (const lmdb::failure& what) {
+    return fail(code_of(what), from.string() + ": " + what.what());
   }
 }
 

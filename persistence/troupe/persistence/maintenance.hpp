@@ -33,6 +33,12 @@ struct backup_report {
   std::uint64_t bytes = 0;  ///< of its data file
 };
 
+/// As `journal_store::backup`, of a store that **another process** has open and goes on writing to.
+/// Until it ends, what that process frees is not used again. Errors: as `journal_store::backup`.
+expected<backup_report> backup_running(const std::filesystem::path& from,
+                                       const std::filesystem::path& to, fold_function fold,
+                                       const backup_options& options);
+
 /// Puts a backup in the place of a store that is not there: `to` is missing or an empty directory.
 /// The backup is copied, the copy walked, synced and renamed. Errors: `busy` (a process has `from`
 /// or what is being made open), `already_exists` (`to` has content), `damaged` (also: no store),

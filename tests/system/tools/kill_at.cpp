@@ -32,9 +32,13 @@ F* next(const char* name, F* /*same type*/) {
   }())
 
 std::atomic<long> calls = 0;
+const pid_t started = ::getpid();
 
-/// Whether this is the call in front of which the process is to end.
+/// Whether this is the call in front of which the process is to end. A child that it starts to
+/// check a store counts for itself no calls.
 bool is_last() {
+  if (::getpid() != started)
+    return false;
   static const long last = [] {
     const char* text = std::getenv("TROUPE_KILL_AT");
     return text == nullptr ? 0L : std::atol(text);

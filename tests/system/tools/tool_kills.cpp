@@ -34,13 +34,8 @@ namespace {
   std::exit(1);
 }
 
-expected<std::string> fold(entity_kind, std::string_view snapshot,
-                           const std::vector<std::string>& changes) {
-  return fold_entity(snapshot, changes);
-}
-
 journal_store open_store(const fs::path& dir) {
-  auto out = journal_store::open(dir, journal_options{}, fold);
+  auto out = journal_store::open(dir, journal_options{}, fold_entities());
   if (!out)
     violation("a store does not open: " + out.error().message);
   return std::move(*out);
@@ -54,7 +49,7 @@ std::string content(const fs::path& dir) {
   std::string out = std::to_string(store.stats().position) + '\n';
   const auto listed = store.for_each_entity([&](const entity_ref& entity, std::uint64_t) {
     const auto stored = store.load(entity);
-    const auto state = restore_entity(stored->snapshot, stored->changes);
+    const auto state = join_entity(stored->parts);
     if (!state)
       violation(state.error().message);
     out += export_jsonl(entity, *state);

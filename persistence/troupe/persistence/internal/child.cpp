@@ -86,6 +86,8 @@ expected<std::string> run_in_child(const std::function<expected<std::string>()>&
     return fail(errc::store_failed,
                 "cannot start a process that checks it: " + std::generic_category().message(why));
   std::uint16_t code = 0;
+  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)  // by somebody: it says nothing of the file
+    return fail(errc::store_failed, "the process that checked it was killed; start again");
   if (WIFSIGNALED(status))
     return fail(errc::damaged, std::string{"it is damaged: the process that checked it died of SIG"}
                                    + ::sigabbrev_np(WTERMSIG(status)));

@@ -121,24 +121,47 @@ failure::failure(std::string_view call, int code)
 // environment
 // ---------------------------------------------------------------------------------------------------------
 
-environment environment::open(const std::filesystem::path& directory, std::uint64_t map_bytes,
-                              std::uint64_t reserve_bytes) {
+namespace {
+
+/// The map is halved while the address space does not hold it.
+std::unique_ptr<MDB_env, close_env> open_raw(const std::filesystem::path& directory,
+                                             std::uint64_t map_bytes, unsigned flags) {
   for (;; map_bytes /= 2) {
     MDB_env* raw = nullptr;
     check("mdb_env_create", mdb_env_create(&raw));
     std::unique_ptr<MDB_env, close_env> env{raw};
     check("mdb_env_set_maxdbs", mdb_env_set_maxdbs(raw, max_databases));
     check("mdb_env_set_mapsize", mdb_env_set_mapsize(raw, map_bytes));
-    const int code = mdb_env_open(raw, directory.c_str(), safe_flags, 0600);
+    const int code = mdb_env_open(raw, directory.c_str(), flags, 0600);
     if (code == ENOMEM && map_bytes > smallest_map)
       continue;
     check("mdb_env_open", code);
-    int dead = 0;
-    check("mdb_reader_check", mdb_reader_check(raw, &dead));
-    environment out{raw, directory, reserve_bytes};
-    static_cast<void>(env.release());
-    return out;
+    return env;
   }
+}
+
+}  // namespace
+
+environment environment::open(const std::filesystem::path& directory, std::uint64_t map_bytes,
+                              std::uint64_t reserve_bytes) {
+  auto raw = open_raw(directory, map_bytes, safe_flags);
+  environment out{raw.get(), directory, reserve_bytes};
+  static_cast<void>(raw.release());
+  out.forget_dead_readers();
+  return out;
+}
+
+environment environment::open_to_copy(const std::filesystem::path& directory) {
+  constexpr std::uint64_t map_bytes = 64ULL << 30;  // or as much as the file has
+  auto raw = open_raw(directory, map_bytes, safe_flags | MDB_RDONLY);
+  environment out{raw.get(), directory, 0};
+  static_cast<void>(raw.release());
+  return out;
+}
+
+void environment::forget_dead_readers() {
+  int dead = 0;
+  check("mdb_reader_check", mdb_reader_check(env_, &dead));
 }
 
 environment::environment(MDB_env* env, const std::filesystem::path& directory,

@@ -66,6 +66,13 @@ public:
   static environment open(const std::filesystem::path& directory, std::uint64_t map_bytes,
                           std::uint64_t reserve_bytes = 0);
 
+  /// Opens an environment that another process has open, to read and copy it. REQUIRES: this
+  /// process has it not open.
+  static environment open_to_copy(const std::filesystem::path& directory);
+
+  /// Takes back what readers of other processes held that ended without letting go.
+  void forget_dead_readers();
+
   environment(environment&& other) noexcept;
   environment& operator=(environment&& other) noexcept;
   ~environment();

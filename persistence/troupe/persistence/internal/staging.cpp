@@ -205,7 +205,9 @@ expected<std::uint64_t> staging::copy_from(int fd, std::uint64_t bytes,
 }
 
 expected<store_summary> staging::walk(fold_function fold, const progress_function& progress) {
-  auto store = journal_store::open(path_, journal_options{}, std::move(fold));
+  journal_options options;
+  options.check_in_child = false;  // what a tool makes must be whole for the tool
+  auto store = journal_store::open(path_, options, std::move(fold));
   if (!store)
     return unexpected{store.error()};
   return walk_store(*store, progress);
