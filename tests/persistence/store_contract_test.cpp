@@ -1,6 +1,7 @@
 // What every store promises, said once and asked of each.
 
 #include <troupe/persistence/memory_store.hpp>
+#include <troupe/persistence/verify.hpp>
 #include <troupe/state/decide.hpp>
 
 #include "store_fixture.hpp"
@@ -343,4 +344,62 @@ TEST_CASE_TEMPLATE("the journal has every change in the order of commits", Store
   CHECK(all(1, 9) == std::vector<std::string>{"a1", "b1", "a2"});
   CHECK(all(2, 2) == std::vector<std::string>{"b1"});
   CHECK(s.store.stats().position == 3);
+}
+
+namespace {
+
+verify_report verified(const memory_directory& dir) {
+  const auto out = verify_store(dir.store());
+  REQUIRE_MESSAGE(out, (out ? "" : out.error().message));
+  CHECK_MESSAGE(out->sound(), (out->faults.empty() ? "" : out->faults.front()));
+  return *out;
+}
+
+}  // namespace
+
+TEST_CASE("chunks stay while a history needs them and go when none does") {
+  on_disk s;
+  const auto closed = [&] {
+    s.settle();
+    { const auto gone = std::move(s.store); }
+    const auto out = verified(s.dir);
+    s.store = s.open(small_map());
+    return out;
+  };
+  writer parent{s.store, "parent"}, fork{s.store, "fork"};
+  entity_info nothing_kept;
+  nothing_kept.limits.keep_revisions = 0;
+  parent.does(create{nothing_kept});
+  for (int i = 0; i < 100; ++i)
+    parent.says(std::string(500, 'p'));
+  CHECK(closed().chunks == 3);
+
+  SUBCASE("of one entity") {
+    parent.does(pop_items{50});
+    const auto after = closed();
+    CHECK(after.chunks == 1);
+    CHECK(after.unused_chunks == 0);
+    parent.does(erase{});
+    CHECK(closed().chunks == 0);
+  }
+  SUBCASE("of a fork whose parent drops them") {
+    fork.does(fork_from{.parent = parent.ref(),
+                        .base = std::make_shared<const entity_state>(parent.state())});
+    parent.does(pop_items{50});
+    CHECK(closed().chunks == 3);
+    CHECK(loaded(s.store, fork.ref()) == fork.state());
+    CHECK(loaded(s.store, parent.ref()) == parent.state());
+    for (int i = 0; i < 40; ++i) {
+      parent.says(std::string(400, 'q'));
+      fork.says(std::string(300, 'f'));
+    }
+    closed();
+    CHECK(loaded(s.store, fork.ref()) == fork.state());
+    CHECK(loaded(s.store, parent.ref()) == parent.state());
+    parent.does(erase{});
+    closed();
+    CHECK(loaded(s.store, fork.ref()) == fork.state());
+    fork.does(erase{});
+    CHECK(closed().chunks == 0);
+  }
 }

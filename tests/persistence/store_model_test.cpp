@@ -2,7 +2,7 @@
 // frees and reopens between them, beside the states as they were decided.
 // TROUPE_SEED and TROUPE_SEQUENCES are as in docs/testing.md.
 
-#include <troupe/persistence/memory_store.hpp>
+#include <troupe/persistence/verify.hpp>
 #include <troupe/state/decide.hpp>
 
 #include "store_fixture.hpp"
@@ -62,7 +62,11 @@ private:
   std::uint64_t pick(std::uint64_t n) { return random_() % n; }
 
   void reopen() {
-    { const auto closed = std::move(store_); }
+    if (std::exchange(store_, std::nullopt)) {
+      const auto verified = verify_store(dir_.store());
+      REQUIRE_MESSAGE(verified, (verified ? "" : verified.error().message));
+      REQUIRE_MESSAGE(verified->sound(), verified->faults.front());
+    }
     auto opened = journal_store::open(dir_.store(), options_, fold_entities());
     REQUIRE_MESSAGE(opened, (opened ? "" : opened.error().message));
     store_.emplace(std::move(*opened));

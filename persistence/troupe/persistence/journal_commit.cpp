@@ -255,6 +255,8 @@ expected<void> journal_store::impl::begin_fork(batch& to, std::string_view key,
       to.logs);
   if (!chunks)
     return unexpected{chunks.error()};
+  drop_past(to.txn, key);
+  to.txn.erase(dbs.pins, key);
   write_body(to.txn, dbs.snapshots, key, what, encode(*chunks), base.body);
   write_known(to.txn, key, what, head, base.header);
   return {};

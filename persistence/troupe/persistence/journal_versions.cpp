@@ -30,6 +30,15 @@ expected<std::vector<std::uint64_t>> journal_store::impl::versions_of(lmdb::tran
   return out;
 }
 
+void journal_store::impl::drop_past(lmdb::transaction& txn, std::string_view key) {
+  const auto prefix = internal::parts_of(key);
+  for (const auto db : {dbs.versions, dbs.changes}) {
+    lmdb::cursor all{txn, db};
+    for (auto at = all.seek(prefix); at && at->key.starts_with(prefix); at = all.next())
+      all.erase();
+  }
+}
+
 /// A body at or before the revision, then every change up to it: from the tail, from the journal by
 /// the way each record leads to the one before, and from what compaction kept.
 expected<stored_entity> journal_store::impl::read_at(lmdb::transaction& txn, std::string_view key,

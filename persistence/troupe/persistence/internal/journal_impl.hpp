@@ -142,6 +142,8 @@ private:
   // journal_versions.cpp
   expected<stored_entity> read_at(lmdb::transaction& txn, std::string_view key,
                                   std::uint64_t revision);
+  /// Its older bodies and kept changes go: they are of an earlier life.
+  void drop_past(lmdb::transaction& txn, std::string_view key);
   expected<std::vector<std::uint64_t>> versions_of(lmdb::transaction& txn, std::string_view key);
 
   // journal_list.cpp
