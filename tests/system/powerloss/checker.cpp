@@ -207,13 +207,14 @@ std::string checker::compare_past(journal_store& store, std::size_t entity, std:
                                   bool all) {
   const auto& one = plan_.entities[entity];
   const auto& [state, kept] = one.moments[moment];
+  const auto pins = checkpoints_of(*state);
   const auto is_pinned = [&](std::uint64_t revision) {
-    const auto pins = checkpoints_of(*state);
     return std::any_of(pins.begin(), pins.end(),
                        [&](const auto& x) { return x.revision == revision; });
   };
   for (std::size_t i = 0; i < kept.size(); ++i) {
-    if (!all && i != 0 && i != turn_ % kept.size() && !is_pinned(kept[i]))
+    const bool newest = i + 1 == kept.size();  // which was loaded
+    if (!all && (newest || (i != 0 && i != turn_ % kept.size() && !is_pinned(kept[i]))))
       continue;
     const auto stored = store.load_at(one.ref, kept[i]);
     if (!stored)
