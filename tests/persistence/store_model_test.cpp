@@ -3,6 +3,7 @@
 // TROUPE_SEED and TROUPE_SEQUENCES are as in docs/testing.md.
 
 #include <troupe/persistence/memory_store.hpp>
+#include <troupe/persistence/verify.hpp>
 #include <troupe/state/decide.hpp>
 
 #include "store_fixture.hpp"
@@ -46,7 +47,11 @@ public:
     for (auto& one : all_)
       if (auto wrong = check(one, true); !wrong.empty())
         return "at the end: " + wrong;
-    return {};
+    store_.reset();
+    const auto report = verify_store(dir_.store());
+    if (!report)
+      return "cannot be verified: " + report.error().message;
+    return report->sound() ? "" : "verify finds: " + report->faults.front();
   }
 
 private:
