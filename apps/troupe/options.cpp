@@ -162,6 +162,8 @@ private:
                                .journal_kept_bytes = journal_kept_,
                                .quota_bytes = quota_,
                                .reserve_bytes = reserve_,
+                               .max_live = max_live_,
+                               .idle = std::chrono::seconds{idle_},
                                .allow_remote_fs = allow_remote_fs_};
         });
     add_data(sub, "Directory of the store; made when it is not there")->required();
@@ -191,6 +193,16 @@ private:
         ->type_name("BYTES")
         ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 40))
         ->default_str("16777216");
+    sub->add_option("--max-live", max_live_,
+                    "Sessions in memory; beyond: the least lately used hibernate")
+        ->type_name("N")
+        ->check(CLI::Range(std::size_t{1}, std::size_t{100'000'000}))
+        ->default_str("100000");
+    sub->add_option("--idle", idle_,
+                    "Seconds without use, then a session hibernates. 0: never for that")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1'000'000'000}))
+        ->default_str("600");
     add_remote_fs(sub);
     sub->footer(
         footer("  troupe serve --data /var/lib/troupe\n"
@@ -351,6 +363,8 @@ private:
   std::uint64_t journal_kept_ = 256 << 20;
   std::uint64_t quota_ = 0;
   std::uint64_t reserve_ = 16 << 20;
+  std::size_t max_live_ = 100'000;
+  std::uint64_t idle_ = 600;
   bool allow_remote_fs_ = false;
   std::string listen_ = default_listen;
   std::string file_;

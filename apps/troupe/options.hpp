@@ -19,9 +19,10 @@ namespace troupe::cli {
 
 struct version_options {};
 
-using command = std::variant<serve_options, replay_options, demo_options, inspect_options,
-                             backup_command, restore_command, compact_command, migrate_command,
-                             export_command, import_command, verify_options, demo_writer_options, version_options>;
+using command =
+    std::variant<serve_options, replay_options, demo_options, inspect_options, backup_command,
+                 restore_command, compact_command, migrate_command, export_command, import_command,
+                 verify_options, demo_writer_options, version_options>;
 
 struct command_line {
   command what;

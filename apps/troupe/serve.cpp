@@ -74,7 +74,9 @@ int serve(const serve_options& options) {
                                 .journal_kept_bytes = options.journal_kept_bytes,
                                 .quota_bytes = options.quota_bytes,
                                 .reserve_bytes = options.reserve_bytes,
-                                .allow_remote_fs = options.allow_remote_fs});
+                                .allow_remote_fs = options.allow_remote_fs,
+                                .max_live = options.max_live,
+                                .idle = options.idle});
   if (!backend)
     return report("cannot open " + options.data.string(), backend.error(),
                   cli::exit_status::of_open(backend.error().code));

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -14,6 +16,8 @@ struct serve_options {
   std::uint64_t journal_kept_bytes = 256 << 20;  ///< then: the oldest is freed
   std::uint64_t quota_bytes = 0;                 ///< then: 507 to what adds; 0: the disk
   std::uint64_t reserve_bytes = 16 << 20;        ///< of quota and disk, kept for what frees
+  std::size_t max_live = 100'000;                ///< then: the least lately used hibernate
+  std::chrono::milliseconds idle{600'000};       ///< unused so long, a session hibernates; 0: never
   bool allow_remote_fs = false;
 };
 

@@ -57,6 +57,16 @@ TEST_CASE("serve listens on loopback unless it is told otherwise") {
   CHECK(v6.port == 0);
 }
 
+TEST_CASE("serve takes how many sessions live and for how long") {
+  const auto plain = options_of<serve_options>({"serve", "--data", "d"});
+  CHECK(plain.max_live == 100'000);
+  CHECK(plain.idle == std::chrono::minutes{10});
+  const auto small =
+      options_of<serve_options>({"serve", "--data", "d", "--max-live", "6", "--idle", "0"});
+  CHECK(small.max_live == 6);
+  CHECK(small.idle == std::chrono::seconds{0});
+}
+
 TEST_CASE("replay takes its file and one target and its numbers") {
   const auto plain = options_of<replay_options>({"replay", "f"});
   CHECK(plain.file == "f");
@@ -139,6 +149,8 @@ TEST_CASE("a fault of the command line has status 2 and names the help") {
       {"serve"},
       {"serve", "--data", ""},
       {"serve", "--data", "d", "--listen", "7717"},
+      {"serve", "--data", "d", "--max-live", "0"},
+      {"serve", "--data", "d", "--idle", "-1"},
       {"replay"},
       {"replay", "f", "--verify-only"},
       {"replay", "f", "--data", "d", "--url", "http://h:1"},

@@ -46,6 +46,7 @@ public:
     for (auto& one : all_)
       if (auto wrong = check(one, true); !wrong.empty())
         return "at the end: " + wrong;
+    reopen();
     return {};
   }
 

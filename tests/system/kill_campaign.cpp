@@ -2,8 +2,11 @@
 //
 // Kills `troupe serve` with SIGKILL under write load at random moments, starts it again and
 // compares what it answers with what it acknowledged: nothing acknowledged is lost, no batch and no
-// patch is there in part, nothing is there twice, every start is clean. One kill in eight hits the
-// start itself. Prints the seed, and one JSON object at the end.
+// patch is there in part, nothing is there twice, every start is clean. Few sessions may live and
+// little journal is kept, so kills hit activation, hibernation, folding and compaction too. Of
+// eight kills one hits the start, one `troupe backup` of the store and one `troupe compact`: a
+// backup that got its name must verify. So must the store after the last kill. Prints the seed, and
+// one JSON object at the end.
 
 #include <troupe/state/json.hpp>
 
@@ -16,6 +19,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <random>
 #include <string>
@@ -53,10 +57,30 @@ struct node {
   http::endpoint address;
 };
 
-/// With a short tail, so that kills hit snapshots being written, too.
+/// With a short tail and few that live, so that kills hit more than commits.
 std::vector<std::string> serve_command(const std::string& binary, const std::string& data) {
-  return {binary,           "serve", "--data",         data,    "--listen", "127.0.0.1:0",
-          "--journal-tail", "65536", "--journal-kept", "131072"};
+  return {binary,           "serve", "--data",         data,    "--listen",   "127.0.0.1:0",
+          "--journal-tail", "65536", "--journal-kept", "65536", "--max-live", "6",
+          "--idle",         "1"};
+}
+
+/// The exit code of a command that is left alone.
+int run(const std::vector<std::string>& command) {
+  return child_process{command}.wait();
+}
+
+void verify(const std::string& binary, const std::string& data, const char* when) {
+  if (const auto code = run({binary, "verify", "--data", data}); code != 0)
+    fail_campaign("troupe verify says " + std::to_string(code) + " " + when);
+}
+
+/// Kills a tool of the operator, on a store that no node has open.
+void kill_tool(std::vector<std::string> command, std::uint64_t after_us) {
+  child_process tool{command};
+  std::this_thread::sleep_for(std::chrono::microseconds{after_us});
+  const auto code = tool.kill(SIGKILL);
+  if (code != 0 && code != 128 + SIGKILL)
+    fail_campaign("troupe " + command[1] + " ended with " + std::to_string(code));
 }
 
 node start(const std::string& binary, const std::string& data) {
@@ -220,9 +244,26 @@ int main(int argc, char** argv) {
       models[w].push_back({.id = "w" + std::to_string(w) + "s" + std::to_string(s)});
   }
   std::atomic<std::uint64_t> acked = 0;
-  std::uint64_t unanswered_landed = 0, start_kills = 0;
+  std::uint64_t unanswered_landed = 0, start_kills = 0, backup_kills = 0, backups = 0;
+  std::uint64_t compact_kills = 0;
 
   for (std::uint64_t round = 0; round < kills; ++round) {
+    if (round % 8 == 3) {
+      const auto backup = (directory.path() / "backup").string();
+      kill_tool({binary, "backup", data, backup}, random() % 120'000);
+      ++backup_kills;
+      if (std::filesystem::exists(backup)) {
+        verify(binary, backup, "of a backup");
+        std::filesystem::remove_all(backup);
+        ++backups;
+      }
+      continue;
+    }
+    if (round % 8 == 5) {
+      kill_tool({binary, "compact", data, "--journal-kept", "32768"}, random() % 120'000);
+      ++compact_kills;
+      continue;
+    }
     if (round % 8 == 7) {  // during the start
       child_process starting{serve_command(binary, data)};
       std::this_thread::sleep_for(std::chrono::microseconds{random() % 30'000});
@@ -251,6 +292,7 @@ int main(int argc, char** argv) {
       t.join();
   }
 
+  verify(binary, data, "after the last kill");
   auto running = start(binary, data);
   auto client = connect(running.address);
   std::uint64_t items = 0;
@@ -264,10 +306,12 @@ int main(int argc, char** argv) {
     fail_campaign("SIGTERM ended the node with " + std::to_string(code));
   if (acked == 0)
     fail_campaign("nothing was ever acknowledged, so nothing was tested");
+  verify(binary, data, "after a clean stop");
+  const auto number = [](std::uint64_t x) { return static_cast<unsigned long long>(x); };
   std::printf(
-      "{\"kills\":%llu,\"during_start\":%llu,\"acknowledged\":%llu,\"items\":%llu,\"landed_"
-      "unanswered\":%llu,\"lost\":0}\n",
-      static_cast<unsigned long long>(kills), static_cast<unsigned long long>(start_kills),
-      static_cast<unsigned long long>(acked.load()), static_cast<unsigned long long>(items),
-      static_cast<unsigned long long>(unanswered_landed));
+      "{\"kills\":%llu,\"during_start\":%llu,\"during_backup\":%llu,\"backups_made\":%llu,"
+      "\"during_compact\":%llu,\"acknowledged\":%llu,\"items\":%llu,\"landed_unanswered\":%llu,"
+      "\"lost\":0}\n",
+      number(kills), number(start_kills), number(backup_kills), number(backups),
+      number(compact_kills), number(acked.load()), number(items), number(unanswered_landed));
 }

@@ -72,24 +72,24 @@ expected<listing> journal_store::impl::list(const list_request& request) {
   auto txn = lmdb::transaction::read(env);
   entity_walk walk{*this, txn, after};
   listing out;
+  std::string id;
   for (std::size_t looked = 0;;) {
     const auto at = walk.next();
-    if (!at || !at->key.starts_with(prefix)) {
-      out.next.reset();
+    if (!at || !at->key.starts_with(prefix))
       return out;
-    }
     if (at->key == after)
       continue;
-    if (out.rows.size() == limit || looked++ == max_looked_at)
+    if (out.rows.size() == limit || looked++ == max_looked_at) {
+      out.next = std::move(id);
       return out;
-    const std::string id{at->key.substr(before_id)};
+    }
+    id = at->key.substr(before_id);
     auto header =
         header_of(txn, request.kind, at->key, at->tail == nullptr ? nullptr : &at->tail->second);
     if (!header)
       return fail(header.error().code, "the header of " + id + ": " + header.error().message);
     if (request.wanted ? request.wanted(*header) : header->live())
       out.rows.push_back({id, *std::move(header)});
-    out.next = id;
   }
 }
 

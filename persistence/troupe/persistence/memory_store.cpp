@@ -143,11 +143,14 @@ expected<bool> memory_store::compact(std::uint64_t) {
 expected<listing> memory_store::list(const list_request& request) {
   const auto limit = std::clamp<std::size_t>(request.limit, 1, max_listed);
   listing out;
+  std::string looked_at;
   for (const auto& [ref, stored] : impl_->entities) {
     if (ref.name_space != request.name_space || ref.kind != request.kind || ref.id <= request.after)
       continue;
-    if (out.rows.size() == limit)
+    if (out.rows.size() == limit) {
+      out.next = std::move(looked_at);
       return out;
+    }
     auto parts = stored.begins;
     parts.changes = stored.changes;
     const auto made = impl_->fold(ref.kind, parts);
@@ -156,9 +159,8 @@ expected<listing> memory_store::list(const list_request& request) {
       return fail(header.error().code, "the header of " + ref.id + ": " + header.error().message);
     if (request.wanted ? request.wanted(*header) : header->live())
       out.rows.push_back({ref.id, *std::move(header)});
-    out.next = ref.id;
+    looked_at = ref.id;
   }
-  out.next.reset();
   return out;
 }
 

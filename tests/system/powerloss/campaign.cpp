@@ -6,7 +6,7 @@
 // for each campaign, progress on stderr. Exit code 1 when an image was bad, 2 when nothing was
 // proved. docs/testing.md says what an image is.
 //
-//   --workload NAME   append, materialise, lifecycle; without it: each
+//   --workload NAME   append, truncate, fork; without it: each
 //   --unit BYTES      4096 or 512; without it: each
 //   --images N        to look at in each campaign, over as many recordings as it takes (10000)
 //   --commits N       of a recording (24); each fourth has four times as many
@@ -16,6 +16,7 @@
 //   --keep DIR        where the first bad image goes
 
 #include "walk.hpp"
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -109,6 +110,7 @@ recording record(const campaign_options& options, const scratch_directory& scrat
     ::setenv("TROUPE_POWER_ROOT", root.c_str(), 1);
     ::setenv("TROUPE_POWER_LOG", log.c_str(), 1);
     ::setenv("TROUPE_POWER_PLANT", options.plant.c_str(), 1);
+    ::dup2(::open("/dev/null", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);  // the store's log
     ::execl(options.workload_binary.c_str(), options.workload_binary.c_str(), store.c_str(),
             std::string{to_string(which)}.c_str(), std::to_string(seed).c_str(),
             std::to_string(commits).c_str(), done.c_str(), options.plant.c_str(), nullptr);

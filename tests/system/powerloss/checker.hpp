@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace troupe::power {
@@ -20,27 +22,38 @@ class checker {
 public:
   checker(workload which, std::uint64_t seed, std::size_t commits)
       : plan_{make_plan(which, seed, commits)},
-        expected_{plan_},
-        snapshots_(expected_.entities.size()) {}
+        known_(plan_.entities.size()),
+        known_past_(plan_.entities.size()) {}
 
-  /// Answers the number of commits in the store, or what is wrong: the store opens; the journal is
-  /// what was written, record by record; it ends with a whole commit within the bounds; each entity
-  /// is listed and loads with every byte it must have. `go_on` also commits, materialises, reopens
-  /// and compares again.
+  /// Answers the number of commits in the store, or what is wrong: the store opens; what is left of
+  /// the journal is what was written, record by record; it ends with a whole commit within the
+  /// bounds; each entity is listed and loads as what it was then, with the answers it gave, and its
+  /// oldest promised revision, those that are pinned and one more load too. `thorough` also looks
+  /// at every promised revision and every header, verifies the file page by page, commits, folds,
+  /// frees, reopens, and compares and verifies again.
   expected<std::uint64_t> check(const std::filesystem::path& store, const bounds& within,
-                                bool go_on);
+                                bool thorough);
 
 private:
   /// The number of commits in the store, or what is wrong.
   expected<std::uint64_t> commits_in(journal_store& store, const bounds& within);
-  std::string compare_entities(journal_store& store, std::uint64_t commits);
-  std::string compare_entity(const stored_entity& stored, std::size_t entity,
-                             std::uint64_t sequence);
+  std::string compare_journal(journal_store& store, std::uint64_t position);
+  std::string compare_entities(journal_store& store, std::uint64_t commits, bool all_revisions);
+  std::string compare_listing(journal_store& store, std::uint64_t commits);
+  std::string compare_headers(journal_store& store, std::uint64_t commits);
+  std::string compare_now(const stored_entity& stored, std::size_t entity, std::size_t moment);
+  std::string compare_past(journal_store& store, std::size_t entity, std::size_t moment, bool all);
   std::string go_on(const std::filesystem::path& path, journal_store store, std::uint64_t commits);
 
-  std::vector<step> plan_;
-  expectation expected_;
-  std::vector<std::vector<std::string>> snapshots_;  ///< as they must be, made when first needed
+  static std::string compare_state(const stored_entity& stored, const entity_state& want);
+  static std::string compare_answers(const stored_entity& stored, const history& of,
+                                     std::size_t moment);
+
+  plan plan_;
+  /// What was right before, by entity: a hash of its bytes, and the moment or revision it was of.
+  using known = std::set<std::pair<std::size_t, std::uint64_t>>;
+  std::vector<known> known_, known_past_;
+  std::uint64_t turn_ = 0;
 };
 
 }  // namespace troupe::power

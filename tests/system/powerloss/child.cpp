@@ -66,7 +66,9 @@ void checking_child::serve(int from, int to, const std::filesystem::path& store)
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
-  ::dup2(::open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);  // LMDB's assertions
+  const int nowhere = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  ::dup2(nowhere, STDERR_FILENO);  // LMDB's assertions
+  ::dup2(nowhere, STDOUT_FILENO);  // the store's log: no image was closed
   // LMDB clears some MiB at each opening: from a fresh map they come as zeros for nothing.
   ::mallopt(M_MMAP_THRESHOLD, 128 << 10);
   question ask{};

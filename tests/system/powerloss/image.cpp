@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <stdexcept>
 #include <utility>
 
@@ -71,6 +72,7 @@ void image_directory::show(const file_model& file, std::uint64_t file_id, const 
   if (!clean_ || tree != tree_)
     rebuild(file, file_id, tree);
   tree_ = std::move(tree);
+  show_mark();
   if (fd_ < 0)
     return;  // this image has no data file
 
@@ -139,6 +141,16 @@ void image_directory::rebuild(const file_model& file, std::uint64_t file_id,
     }
   }
   clean_ = true;
+}
+
+/// Whoever opened the last image left a mark of its own.
+void image_directory::show_mark() const {
+  const auto path = shown_ / "store" / "commit.mark";
+  if (!fs::exists(path.parent_path()))
+    return;
+  fs::remove(path);
+  if (tree_.contains(recorded_ + "/store/commit.mark"))
+    std::ofstream{path, std::ios::binary} << mark_;
 }
 
 void image_directory::set_size(std::uint64_t bytes) {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <random>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace troupe::power {
@@ -39,6 +40,9 @@ public:
   /// Durable units changed; REQUIRES: told for all before the next `show`.
   void arrived(const std::vector<unit>& units);
 
+  /// What the store's mark holds from here on, where there is one.
+  void mark(std::string_view bytes) { mark_ = bytes; }
+
   /// Somebody wrote to the directory: the next image is written from the beginning.
   void touched() { clean_ = false; }
 
@@ -48,11 +52,13 @@ public:
 private:
   void rebuild(const file_model& file, std::uint64_t file_id, const name_space_tree& tree);
   void set_size(std::uint64_t bytes);
+  void show_mark() const;
   void put(std::uint64_t offset, std::string_view bytes) const;
 
   std::filesystem::path shown_;
   std::string recorded_;
   name_space_tree tree_;
+  std::string mark_;
   int fd_ = -1;
   std::uint64_t size_ = 0;
   bool clean_ = false;

@@ -1,23 +1,15 @@
 #include "plan.hpp"
 
+#include <troupe/state/folding.hpp>
+#include <troupe/state/versions.hpp>
+
 #include <algorithm>
-#include <charconv>
+#include <optional>
 #include <random>
 
 namespace troupe::power {
 
 namespace {
-
-using random_bits = std::mt19937_64;
-
-/// One of 0 .. count - 1. The standard's distributions differ between libraries; this does not.
-std::uint64_t pick(random_bits& random, std::uint64_t count) {
-  return random() % count;
-}
-
-std::uint64_t between(random_bits& random, std::uint64_t least, std::uint64_t most) {
-  return least + pick(random, most - least + 1);
-}
 
 std::uint64_t mix(std::uint64_t x) {
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
@@ -25,186 +17,291 @@ std::uint64_t mix(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
-/// Bytes that no other place has.
-std::string filler(std::uint64_t seed, std::size_t size) {
-  std::string out(size, '\0');
-  std::uint64_t block = 0;
-  for (std::size_t i = 0; i < size; ++i) {
-    if (i % 8 == 0)
-      block = mix(seed + i);
-    out[i] = static_cast<char>(block >> (i % 8 * 8));
-  }
-  return out;
-}
-
-std::uint64_t digest(std::uint64_t chain, std::string_view bytes) {
-  for (const char c : bytes)
-    chain = (chain ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  return mix(chain + bytes.size());
-}
-
-/// Most values are small, some fill pages, a few take overflow pages of their own.
-std::size_t value_bytes(random_bits& random) {
-  switch (pick(random, 20)) {
-    case 0: return between(random, 4'000, 20'000);
-    case 1:
-    case 2: return between(random, 500, 3'000);
-    default: return between(random, 1, 200);
-  }
-}
-
+/// Decides as the runtime does and keeps what must be there. The standard's distributions differ
+/// between libraries, so chance is the engine's alone.
 class planner {
 public:
   planner(workload which, std::uint64_t seed)
       : which_{which},
         random_{mix(seed) + static_cast<std::uint64_t>(which)} {
-    if (which != workload::lifecycle) {
-      for (int i = 0; i < 40; ++i)
-        entities_.push_back({session_ref("session-" + std::to_string(i)), 0});
-      return;
+    const std::size_t count = which == workload::append ? 40 : which == workload::truncate ? 8 : 12;
+    for (std::size_t i = 0; i < count; ++i) {
+      entity_ref ref{"default", entity_kind::session, "session-" + std::to_string(i)};
+      if (which == workload::fork && i >= 6)
+        ref = {i % 3 == 0 ? "tenant" : "default", static_cast<entity_kind>(1 + i % 5),
+               "entity-" + std::to_string(i)};
+      lives_.emplace_back();
+      out_.entities.push_back({.ref = std::move(ref)});
     }
-    for (int i = 0; i < 20; ++i)
-      entities_.push_back({{i % 3 == 0 ? "tenant" : "default", static_cast<entity_kind>(1 + i % 5),
-                            "entity-" + std::to_string(i)},
-                           0});
   }
 
-  std::vector<step> make(std::size_t commits) {
-    std::vector<step> out;
+  plan make(std::size_t commits) {
+    note_commit();
     for (std::size_t i = 0; i < commits; ++i) {
-      out.push_back({step::what::commit, batch()});
-      const auto slices = which_ == workload::append ? 0 : pick(random_, 3);
-      for (std::uint64_t k = 0; k < slices; ++k)
-        out.push_back({step::what::materialise});
-      if (pick(random_, 12) == 0)
-        out.push_back({step::what::reopen});
+      out_.steps.push_back({.requests = batch()});
+      note_commit();
+      if (which_ != workload::append)
+        maintain();
+      if (pick(12) == 0)
+        out_.steps.push_back({.is = step::what::reopen});
     }
-    return out;
+    std::uint64_t position = 0;
+    for (const auto& step : out_.steps)
+      for (std::size_t i = 0, left = 0; i < step.requests.size(); ++i) {
+        left = left == 0 ? step.requests[i].together : left - 1;
+        out_.journal.push_back({position + 1, &step.requests[i]});
+        position += left == 0 ? 1 : 0;
+      }
+    return std::move(out_);
   }
 
 private:
-  struct known {
-    entity_ref ref;
-    std::uint64_t sequence;
-    bool live = false;
+  /// What goes on of an entity; its states are in the plan.
+  struct life {
+    timeline kept{entity_state{}};
+    std::optional<std::uint64_t> merged{};  ///< its parent stands on this revision
   };
+
+  std::uint64_t pick(std::uint64_t count) { return random_() % count; }
+  std::uint64_t between(std::uint64_t least, std::uint64_t most) {
+    return least + pick(most - least + 1);
+  }
+  [[nodiscard]] const entity_state& now(std::size_t entity) const {
+    return *out_.entities[entity].moments.back().state;
+  }
+
+  void note_commit() {
+    auto& noted = out_.commits.emplace_back();
+    noted.position = position_;
+    for (const auto& one : out_.entities)
+      noted.moments.push_back(one.moments.size() - 1);
+  }
+
+  void maintain() {
+    for (auto slices = pick(3); slices > 0; --slices)
+      out_.steps.push_back({.is = step::what::materialise});
+    if (pick(6) == 0)
+      out_.steps.push_back(
+          {.is = step::what::materialise_one, .entity = out_.entities[pick(lives_.size())].ref});
+    if (pick(3) == 0)
+      out_.steps.push_back({.is = step::what::compact});
+  }
 
   std::vector<commit_request> batch() {
     // Half of the batches have one to three changes.
-    const auto most = which_ == workload::lifecycle ? 8 : 64;
-    const auto count = pick(random_, 2) == 0 ? between(random_, 1, 3) : between(random_, 1, most);
+    const auto most = which_ == workload::append ? 64 : 8;
+    const auto count = pick(2) == 0 ? between(1, 3) : between(1, most);
     std::vector<commit_request> out;
-    for (std::uint64_t i = 0; i < count; ++i) {
-      auto& entity = entities_[pick(random_, entities_.size())];
-      ++entity.sequence;
-      const bool deleted = which_ == workload::lifecycle && entity.live && pick(random_, 3) == 0;
-      entity.live = !deleted;
-      auto& request = out.emplace_back();
-      request.entity = entity.ref;
-      request.sequence = entity.sequence;
-      request.payload = payload(entity, deleted);
+    while (out.size() < count) {
+      const auto in_set = which_ == workload::fork && pick(4) == 0 ? between(2, 4) : 1;
+      const auto before = out.size();
+      std::vector<std::size_t> used;
+      while (used.size() < in_set) {
+        const auto entity = pick(lives_.size());
+        if (std::find(used.begin(), used.end(), entity) == used.end() && add_change(entity, out))
+          used.push_back(entity);
+      }
+      out[before].together = static_cast<std::uint32_t>(in_set - 1);
+      ++position_;
     }
     return out;
   }
 
-  /// Names its change, then filler; the first byte says whether it deletes.
-  std::string payload(const known& entity, bool deleted) {
-    auto text = (deleted ? "D " : "C ") + to_string(entity.ref) + " "
-                + std::to_string(entity.sequence) + "\n";
-    return deleted ? text : text + filler(random_(), value_bytes(random_));
+  /// Answers whether the entity takes the operation that chance chose.
+  bool add_change(std::size_t entity, std::vector<commit_request>& to) {
+    clock_ += static_cast<std::int64_t>(pick(1'000));
+    auto& one = lives_[entity];
+    const auto what = random_operation(entity);
+    command request{.entity = out_.entities[entity].ref, .operations = {what}};
+    if (pick(4) == 0)
+      request.once = idempotency{"p", "key " + std::to_string(random_()), "hash"};
+    auto decided = decide(now(entity), request, {.now = {clock_}, .versions = &one.kept});
+    if (!decided || !decided->answer.changed)
+      return false;
+    auto& out = to.emplace_back();
+    out.entity = request.entity;
+    out.sequence = decided->what.revision;
+    out.payload = encode(decided->what);
+    out.frees = std::holds_alternative<erase>(what);
+    if (const auto* fork = std::get_if<fork_from>(&what)) {
+      out.base = std::make_shared<const entity_parts>(split_entity(fork->base));
+      out.parent = fork->parent;
+    }
+    if (const auto* merge = std::get_if<merge_fork>(&what)) {
+      out.pin = {merge->fork, merge->theirs->revision};
+      lives_[index_of(merge->fork)].merged = merge->theirs->revision;
+    }
+    become(entity, *std::move(decided), request);
+    return true;
+  }
+
+  void become(std::size_t entity, decision decided, const command& request) {
+    auto& one = lives_[entity];
+    auto& past = out_.entities[entity];
+    if (decided.answer.created)
+      one = {.kept = timeline{decided.next, {clock_}}};
+    else
+      one.kept.push(decided.next, {clock_});
+    std::vector<std::uint64_t> pins;
+    if (one.merged)
+      pins.push_back(*one.merged);
+    one.kept.prune(retention_of(decided.next), {clock_}, pins);
+    auto& next = past.moments.emplace_back();
+    if (decided.next.live())  // nothing before a deletion is promised
+      next.kept = one.kept.revisions();
+    next.state = std::make_shared<const entity_state>(std::move(decided.next));
+    if (request.once)
+      past.answers.push_back({past.moments.size() - 1, request.once->key, decided.answer});
+  }
+
+  [[nodiscard]] std::size_t index_of(const entity_ref& ref) const {
+    const auto found = std::find_if(out_.entities.begin(), out_.entities.end(),
+                                    [&](const auto& x) { return x.ref == ref; });
+    return static_cast<std::size_t>(found - out_.entities.begin());
+  }
+
+  operation random_operation(std::size_t entity) {
+    if (!now(entity).live())
+      return beginning(entity);
+    switch (which_) {
+      case workload::append: return pick(8) == 0 ? set_something() : growth(entity);
+      case workload::truncate: return pick(2) == 0 ? growth(entity) : revision(entity);
+      case workload::fork: break;
+    }
+    switch (pick(8)) {
+      case 0: return erase{};
+      case 1: return merge(entity);
+      case 2:
+      case 3: return revision(entity);
+      default: return growth(entity);
+    }
+  }
+
+  operation beginning(std::size_t entity) {
+    const auto from = pick(lives_.size());
+    const auto& parent = lives_[from].kept;
+    if (which_ == workload::fork && pick(3) != 0 && now(from).live()
+        && out_.entities[from].ref.kind == out_.entities[entity].ref.kind) {
+      const auto revisions = parent.revisions();
+      const auto* base = parent.at(revisions[pick(revisions.size())]);
+      if (base->live())
+        return fork_from{out_.entities[from].ref, std::make_shared<const entity_state>(*base)};
+    }
+    entity_info info;
+    info.tags = {"tag " + std::to_string(pick(5))};
+    info.limits.keep_revisions = which_ == workload::append ? 1 : pick(6);
+    return create{info};
+  }
+
+  /// Something that looks at or names a revision.
+  operation revision(std::size_t entity) {
+    const auto id = "c" + std::to_string(pick(4));
+    switch (pick(8)) {
+      case 0:
+      case 1: return create_checkpoint{.id = id};
+      case 2: return delete_checkpoint{.id = id};
+      case 3: return restore{id};
+      case 4: return undo{1};
+      case 5: return redo{1};
+      case 6:
+        return which_ == workload::truncate && pick(8) == 0 ? operation{erase{}}
+                                                            : operation{pop_items{1 + pick(40)}};
+      default: return growth(entity);
+    }
+  }
+
+  operation merge(std::size_t entity) {
+    for (std::size_t i = 0; i < lives_.size(); ++i) {
+      const auto& fork = now(i);
+      const auto& parent = out_.entities[entity].ref;
+      if (!fork.live() || !fork.forked_from || fork.forked_from->parent != parent)
+        continue;
+      const auto& ref = out_.entities[i].ref;
+      if (const auto* base = lives_[i].kept.at(merge_base(now(entity), ref, fork)))
+        return merge_fork{.fork = ref,
+                          .base = std::make_shared<const entity_state>(*base),
+                          .theirs = out_.entities[i].moments.back().state,
+                          .strategy = merge_strategy::theirs};
+    }
+    return growth(entity);
+  }
+
+  operation growth(std::size_t entity) {
+    if (out_.entities[entity].ref.kind != entity_kind::session || pick(6) == 0)
+      return set_something();
+    append_items out;
+    for (auto n = pick(4) == 0 ? between(1, 24) : 1; n > 0; --n)
+      out.items.push_back(value::map({{"text", text(n > 4 ? pick(400) : value_bytes())}}));
+    return out;
+  }
+
+  operation set_something() {
+    return patch_state{
+        {set_key{.key = "key " + std::to_string(pick(5)), .data = value{text(value_bytes())}}}};
+  }
+
+  /// Most values are small, some fill pages, a few take overflow pages of their own.
+  std::size_t value_bytes() {
+    switch (pick(20)) {
+      case 0: return between(4'000, 20'000);
+      case 1:
+      case 2: return between(500, 3'000);
+      default: return between(1, 200);
+    }
+  }
+
+  /// Characters that no other place has, and that hardly compress.
+  std::string text(std::size_t size) {
+    std::string out(size, '\0');
+    std::uint64_t block = 0;
+    for (std::size_t i = 0; i < size; ++i) {
+      if (i % 8 == 0)
+        block = random_();
+      out[i] = static_cast<char>('0' + (block >> (i % 8 * 8) & 63));
+    }
+    return out;
   }
 
   workload which_;
-  random_bits random_;
-  std::vector<known> entities_;
+  std::mt19937_64 random_;
+  std::vector<life> lives_;
+  std::uint64_t position_ = 0;
+  std::int64_t clock_ = 1'000'000;
+  plan out_;
 };
-
-std::size_t snapshot_filler(entity_kind kind, const state& of) {
-  if (of.deleted)
-    return 0;
-  switch (kind) {
-    case entity_kind::session: return of.chain % 600;
-    case entity_kind::workflow: return 1'500 + of.chain % 6'000;
-    case entity_kind::team: return 20'000 + of.chain % 60'000;
-    case entity_kind::user: return 50;
-    case entity_kind::global: return 9'000;
-  }
-  return 0;
-}
 
 }  // namespace
 
 std::string_view to_string(workload which) noexcept {
   switch (which) {
     case workload::append: return "append";
-    case workload::materialise: return "materialise";
-    case workload::lifecycle: return "lifecycle";
+    case workload::truncate: return "truncate";
+    case workload::fork: return "fork";
   }
   return "?";
 }
 
-std::vector<step> make_plan(workload which, std::uint64_t seed, std::size_t commits) {
+const entity_state* history::at(std::uint64_t revision) const {
+  const auto found = std::lower_bound(
+      moments.begin(), moments.end(), revision,
+      [](const moment& x, std::uint64_t wanted) { return x.state->revision < wanted; });
+  return found != moments.end() && found->state->revision == revision ? found->state.get()
+                                                                      : nullptr;
+}
+
+plan make_plan(workload which, std::uint64_t seed, std::size_t commits) {
   return planner{which, seed}.make(commits);
 }
 
 journal_options small_bounds() {
   journal_options out;
   out.slice_bytes = 8 << 10;
-  out.clean_entries = 8;
+  out.covered_bytes = 4 << 10;
+  out.clean_entries = 4;
   out.reserve_bytes = 128 << 10;
   out.mark_interval = {};      // at every commit
   out.check_in_child = false;  // who opens an image is a child already
   return out;
-}
-
-state applied(state to, std::string_view payload) {
-  return {to.sequence + 1, digest(to.chain, payload), payload.starts_with('D')};
-}
-
-std::string to_snapshot(entity_kind kind, const state& of) {
-  return std::to_string(of.sequence) + " " + std::to_string(of.chain)
-         + (of.deleted ? " D\n" : " C\n") + filler(of.chain, snapshot_filler(kind, of));
-}
-
-expected<state> read_snapshot(entity_kind kind, std::string_view snapshot) {
-  state out;
-  if (snapshot.empty())
-    return out;
-  const auto* end = snapshot.data() + snapshot.size();
-  auto at = std::from_chars(snapshot.data(), end, out.sequence).ptr;
-  if (at != end)
-    at = std::from_chars(at + 1, end, out.chain).ptr;
-  out.deleted = end - at >= 2 && at[1] == 'D';
-  if (snapshot != to_snapshot(kind, out))
-    return fail(errc::damaged, "a snapshot is none that was written");
-  return out;
-}
-
-expected<std::string> fold(entity_kind kind, std::string_view snapshot,
-                           const std::vector<std::string>& changes) {
-  auto now = read_snapshot(kind, snapshot);
-  if (!now)
-    return unexpected{now.error()};
-  for (const auto& change : changes)
-    *now = applied(*now, change);
-  return to_snapshot(kind, *now);
-}
-
-expectation::expectation(const std::vector<step>& plan) : ends{0} {
-  for (const auto& step : plan) {
-    if (step.is != step::what::commit)
-      continue;
-    for (const auto& request : step.requests) {
-      const auto at = index.try_emplace(request.entity, entities.size()).first->second;
-      if (at == entities.size())
-        entities.push_back({request.entity, {state{}}});
-      auto& states = entities[at].states;
-      entities[at].changes.push_back(&request);
-      states.push_back(applied(states.back(), request.payload));
-      journal.push_back({&request, at});
-    }
-    ends.push_back(journal.size());
-  }
 }
 
 }  // namespace troupe::power

@@ -2,73 +2,74 @@
 
 #include <troupe/messages/messages.hpp>
 #include <troupe/persistence/journal_store.hpp>
+#include <troupe/state/decide.hpp>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 /// What a workload does to the store, and what must be there afterwards: a pure function of its
 /// name and seed, so that the process that writes and the one that checks agree without talking.
+/// The states are those that `decide` makes, and the store folds them as the product does.
 namespace troupe::power {
 
 enum class workload {
-  append,       ///< batches of 1 to 64 changes over 40 sessions, values up to some overflow pages
-  materialise,  ///< the same with slices of snapshots between the commits
-  lifecycle,    ///< entities of all kinds created, deleted and created again; large snapshots
+  append,    ///< batches of 1 to 64 changes over 40 sessions, values up to some overflow pages
+  truncate,  ///< checkpoints, undo, kept revisions, answers; folded and freed between the commits
+  fork,      ///< entities of all kinds forked, merged, deleted and created again, also in sets
 };
-inline constexpr workload all_workloads[] = {workload::append, workload::materialise,
-                                             workload::lifecycle};
+inline constexpr workload all_workloads[] = {workload::append, workload::truncate, workload::fork};
 
 [[nodiscard]] std::string_view to_string(workload which) noexcept;
 
 struct step {
-  enum class what { commit, materialise, reopen } is = what::commit;
+  enum class what { commit, materialise, materialise_one, compact, reopen } is = what::commit;
   std::vector<commit_request> requests{};  ///< of a commit: all of them succeed
+  entity_ref entity{};                     ///< of `materialise_one`
 };
 
-[[nodiscard]] std::vector<step> make_plan(workload which, std::uint64_t seed, std::size_t commits);
-
-/// Small bounds, so that a short run meets them: slices of a few snapshots, sequences forgotten.
-[[nodiscard]] journal_options small_bounds();
-
-/// An entity's state in the campaign: what was applied, as a chain of checksums, and filler whose
-/// size depends on the kind and on whether the entity is deleted.
-struct state {
-  std::uint64_t sequence = 0;
-  std::uint64_t chain = 0;
-  bool deleted = false;
+/// An entity right behind one of its changes.
+struct moment {
+  std::shared_ptr<const entity_state> state = std::make_shared<entity_state>();
+  std::vector<std::uint64_t> kept{};  ///< revisions that are promised then, itself included
 };
 
-[[nodiscard]] state applied(state to, std::string_view payload);
-[[nodiscard]] std::string to_snapshot(entity_kind kind, const state& of);
+/// One entity, through all its lives. No revision is used twice.
+struct history {
+  struct answered {
+    std::size_t moment;
+    std::string key;
+    outcome answer;
+  };
+  entity_ref ref;
+  std::vector<moment> moments{moment{}};  ///< the first is that of no change
+  std::vector<answered> answers{};        ///< in their order
 
-/// The store's `fold_function`. Errors: `damaged`, when the snapshot is not one of `to_snapshot`.
-expected<std::string> fold(entity_kind kind, std::string_view snapshot,
-                           const std::vector<std::string>& changes);
+  [[nodiscard]] const entity_state* at(std::uint64_t revision) const;
+};
 
-/// The state that a snapshot (empty: none) holds, every byte of it verified.
-expected<state> read_snapshot(entity_kind kind, std::string_view snapshot);
-
-/// The commits of a plan, as the journal and the entities must show them.
-struct expectation {
-  struct change {
+struct plan {
+  struct record {
+    std::uint64_t position;
     const commit_request* request;
-    std::size_t entity;  ///< index into `entities`
   };
-  struct entity {
-    entity_ref ref;
-    std::vector<state> states{};                   ///< by sequence; the first is that of no change
-    std::vector<const commit_request*> changes{};  ///< by sequence - 1
+  struct commit {
+    std::uint64_t position = 0;          ///< of its last record
+    std::vector<std::size_t> moments{};  ///< of each entity, after it
   };
 
-  explicit expectation(const std::vector<step>& plan);  ///< which outlives this
-
-  std::vector<change> journal;      ///< by position - 1
-  std::vector<std::uint64_t> ends;  ///< position after each number of commits; the first is 0
-  std::vector<entity> entities;
-  std::unordered_map<entity_ref, std::size_t> index;
+  std::vector<step> steps;
+  std::vector<history> entities;
+  std::vector<record> journal;  ///< in commit order; those of a set have one position
+  std::vector<commit> commits;  ///< after so many commits; the first is that of none
 };
+
+[[nodiscard]] plan make_plan(workload which, std::uint64_t seed, std::size_t commits);
+
+/// Small bounds, so that a short run meets them: slices of a few snapshots, sequences forgotten,
+/// the journal freed but for its newest records.
+[[nodiscard]] journal_options small_bounds();
 
 }  // namespace troupe::power

@@ -69,6 +69,8 @@ private:
             throw std::runtime_error{"a second data file is not modelled"};
           file_id_ = call.file;
         }
+        if (call.bytes.ends_with("/commit.mark"))
+          mark_id_ = call.file;
         names_.change(call);
         return true;
       case event::make_dir:
@@ -79,6 +81,14 @@ private:
         seen_.clear();
         return false;  // what can be there now could be there before
       case event::write:
+        if (call.file == mark_id_ && mark_id_ != 0) {
+          // One sector, by a synced write: with the next call at the latest it is on the disk.
+          if (call.offset != 0 || call.bytes.size() > 512)
+            throw std::runtime_error{"a mark of more than a sector is not modelled"};
+          image_.mark(call.bytes);
+          seen_.clear();
+          return true;
+        }
         if (data)
           file_.write(call.offset, call.bytes);
         return data;
@@ -179,6 +189,7 @@ private:
   fs::path store_;
   file_model file_;
   std::uint64_t file_id_;
+  std::uint64_t mark_id_ = 0;
   names_model names_;
   bounds within_;
   checker checker_;

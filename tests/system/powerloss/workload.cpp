@@ -2,15 +2,17 @@
 //
 // Carries out one plan behind its first DONE commits, which are in the store, and says when it
 // begins a commit and when it was told that it is durable. Run by the campaign, with the recorder
-// loaded before the C library. Plants: `earlyack` tells before the store does, `splitbatch` commits
-// half a batch at a time.
+// loaded before the C library. Plants: `earlyack` tells before the store does; `splitbatch` commits
+// half a batch at a time; `latechanges` brings what compaction keeps in the transaction behind the
+// one that cuts the journal, `latefork` a fork's body in the one behind its first change.
+
+#include <troupe/persistence/internal/lmdb.hpp>
 
 #include "plan.hpp"
 
-#include "../../support/fold.hpp"
-
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <span>
 
 using namespace troupe;
@@ -28,18 +30,118 @@ namespace {
   std::exit(2);
 }
 
-journal_store open(const char* directory) {
-  auto out = journal_store::open(directory, small_bounds(), testing::fold_texts(fold));
-  if (!out)
-    stop(out.error().message);
-  return std::move(*out);
-}
+/// A store, and the lies about it.
+class run {
+public:
+  run(const char* directory, std::string_view plant) : directory_{directory}, plant_{plant} {
+    open();
+  }
 
-void commit(journal_store& store, std::span<const commit_request> requests) {
-  for (const auto& result : store.commit(requests))
+  void take(const step& what, std::uint64_t number) {
+    switch (what.is) {
+      case step::what::commit: commit(what.requests, number); break;
+      case step::what::materialise: demand(store_->materialise()); break;
+      case step::what::materialise_one: demand(store_->materialise(what.entity)); break;
+      case step::what::compact:
+        late("latechanges", "changes", [&] { demand(store_->compact()); });
+        break;
+      case step::what::reopen:
+        store_.reset();
+        open();
+        break;
+    }
+  }
+
+private:
+  template <class T>
+  static void demand(const expected<T>& result) {
     if (!result)
       stop(result.error().message);
-}
+  }
+
+  void open() {
+    auto out = journal_store::open(directory_, small_bounds(), fold_entities());
+    demand(out);
+    store_.emplace(std::move(*out));
+  }
+
+  void commit(std::span<const commit_request> requests, std::uint64_t number) {
+    troupe_power_begin(number);
+    if (plant_ == "earlyack")
+      troupe_power_ack(number);
+    std::size_t half = 0;  // of the batch, not of a set
+    while (plant_ == "splitbatch" && half < requests.size() / 2)
+      half += 1 + requests[half].together;
+    const bool forks =
+        std::ranges::any_of(requests, [](const auto& x) { return x.base != nullptr; });
+    const auto go = [&] {
+      for (const auto& part : {requests.first(half), requests.subspan(half)})
+        for (const auto& result : store_->commit(part))
+          demand(result);
+    };
+    if (forks)
+      late("latefork", "snapshots", go);
+    else
+      go();
+    if (plant_ != "earlyack")
+      troupe_power_ack(number);
+  }
+
+  using contents = std::map<std::string, std::string>;
+
+  lmdb::environment raw() {
+    store_.reset();
+    auto env = lmdb::environment::open(directory_, small_bounds().map_bytes);
+    env.reserve(1 << 20);
+    return env;
+  }
+
+  static contents read(lmdb::environment& env, const char* database) {
+    contents out;
+    auto txn = lmdb::transaction::read(env);
+    if (const auto db = txn.find_database(database)) {
+      lmdb::cursor all{txn, *db};
+      for (auto at = all.first(); at; at = all.next())
+        out.emplace(at->key, at->value);
+    }
+    return out;
+  }
+
+  /// With this plant: what `work` changes in the database is taken back and comes a transaction
+  /// later, as if the store had done it so.
+  template <class Work>
+  void late(std::string_view plant, const char* database, const Work& work) {
+    if (plant_ != plant)
+      return work();
+    contents before, after;
+    {
+      auto env = raw();
+      before = read(env, database);
+    }
+    open();
+    work();
+    {
+      auto env = raw();
+      after = read(env, database);
+      for (const auto& target : {before, after}) {
+        auto txn = lmdb::transaction::write(env);
+        const auto db = txn.create_database(database);
+        for (const auto& [key, value] : after)
+          if (!target.contains(key))
+            txn.erase(db, key);
+        for (const auto& [key, value] : target)
+          if (txn.get(db, key) != value)
+            txn.put(db, key, value);
+        txn.commit();
+      }
+    }
+    open();
+  }
+
+  const char* directory_;
+  std::string_view plant_;
+  std::optional<journal_store> store_;
+};
 
 }  // namespace
 
@@ -49,7 +151,6 @@ int main(int argc, char** argv) {
         "usage: LD_PRELOAD=the recorder power_workload DIRECTORY WORKLOAD SEED COMMITS DONE "
         "[PLANT]");
   const std::string_view name = argv[2];
-  const std::string_view plant = argc > 6 ? argv[6] : "";
   auto which = workload::append;
   for (const auto one : all_workloads)
     if (to_string(one) == name)
@@ -58,36 +159,12 @@ int main(int argc, char** argv) {
       make_plan(which, std::strtoull(argv[3], nullptr, 10), std::strtoull(argv[4], nullptr, 10));
 
   const auto done = std::strtoull(argv[5], nullptr, 10);
-  auto store = open(argv[1]);
+  run run{argv[1], argc > 6 ? argv[6] : ""};
   std::uint64_t number = 0;
-  for (const auto& step : plan) {
-    if (number < done) {
-      number += step.is == step::what::commit ? 1U : 0U;
-      continue;
-    }
-    switch (step.is) {
-      case step::what::commit: {
-        troupe_power_begin(++number);
-        if (plant == "earlyack")
-          troupe_power_ack(number);
-        const std::span requests{step.requests};
-        const auto half = plant == "splitbatch" ? requests.size() / 2 : 0;
-        if (half != 0)
-          commit(store, requests.first(half));
-        commit(store, requests.subspan(half));
-        if (plant != "earlyack")
-          troupe_power_ack(number);
-        break;
-      }
-      case step::what::materialise:
-        if (const auto more = store.materialise(); !more)
-          stop(more.error().message);
-        break;
-      case step::what::reopen: {
-        const auto closed = std::move(store);
-      }
-        store = open(argv[1]);
-        break;
-    }
+  for (const auto& step : plan.steps) {
+    const bool skipped = number < done;
+    number += step.is == step::what::commit ? 1U : 0U;
+    if (!skipped)
+      run.take(step, number);
   }
 }

@@ -138,8 +138,11 @@ void verification::read_change(std::uint64_t here, std::string_view key, std::st
     check_name_space(*what, where);
     auto& of = entities_[entity_key(what->name_space, what->kind, what->id)];
     const auto change = "change " + std::to_string(what->sequence) + " of " + name_of(*what);
-    // A fork begins with any number; so did what its id held in an earlier life.
-    const bool begins = what->sequence <= of.head.first_revision;
+    // A fork begins with any number; so did what its id held in an earlier life, and what is
+    // deleted has no first revision any more.
+    const auto& head = of.head;
+    const bool begins =
+        what->sequence <= (head.first_revision != 0 ? head.first_revision : head.base);
     const bool freed_before = of.newest == 0 && first_ != 1;
     if (!begins && !freed_before && what->sequence != of.newest + 1)
       fault(where + ": " + change + " follows revision " + std::to_string(of.newest));
@@ -150,7 +153,7 @@ void verification::read_change(std::uint64_t here, std::string_view key, std::st
     if (here > watermark_ && of.newest == 0 && what->sequence > of.snapshot + 1)
       fault(where + ": " + change + " follows a snapshot of revision "
             + std::to_string(of.snapshot));
-    if (of.oldest == 0 || what->sequence == of.head.first_revision)
+    if (of.oldest == 0 || what->sequence == head.first_revision)
       of.oldest = what->sequence;
     of.newest = what->sequence;
     of.position = here;
