@@ -249,6 +249,36 @@ TEST_CASE_TEMPLATE("a fork is what its parent was and goes its own way", Store, 
   CHECK(loaded(s.store, second.ref()) == second.state());
 }
 
+TEST_CASE_TEMPLATE("an id that is forked anew takes nothing from those that forked it before",
+                   Store, on_disk, in_memory) {
+  Store s;
+  writer other{s.store, "other"}, id{s.store, "id"}, heir{s.store, "heir"};
+  const auto fork_of = [](const writer& parent) {
+    return fork_from{.parent = parent.ref(),
+                     .base = std::make_shared<const entity_state>(parent.state())};
+  };
+  other.does(create{});
+  id.does(create{});
+  for (int i = 0; i < 100; ++i)
+    id.says(std::string(500, 'i'));
+  id.does(create_checkpoint{.id = "here"});
+  s.settle();
+  id.says("more");
+  s.settle();
+  heir.does(fork_of(id));
+  s.settle();
+  id.does(erase{}).does(fork_of(other));
+  SUBCASE("and is folded again") {
+    id.says("of another life");
+  }
+  SUBCASE("and deleted at once") {
+    id.does(erase{});
+  }
+  s.settle();
+  CHECK(loaded(s.store, heir.ref()) == heir.state());
+  CHECK(loaded(s.store, id.ref()) == id.state());
+}
+
 TEST_CASE_TEMPLATE("a command that is repeated finds its answer", Store, on_disk, in_memory) {
   Store s;
   writer a{s.store, "a"};

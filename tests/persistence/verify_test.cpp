@@ -5,10 +5,12 @@
 #include <troupe/persistence/internal/pages.hpp>
 #include <troupe/persistence/internal/record.hpp>
 #include <troupe/persistence/verify.hpp>
+#include <troupe/state/decide.hpp>
 
 #include "store_fixture.hpp"
 
 #include <fstream>
+#include <map>
 
 using namespace troupe;
 using namespace troupe::testing;
@@ -64,6 +66,32 @@ TEST_CASE("a sound store verifies and says what it holds") {
   REQUIRE(same);
   CHECK(same->records == 60);
   CHECK(same->sound());
+}
+
+TEST_CASE("a fork that was deleted and folded is no fault") {
+  memory_directory dir;
+  {
+    auto store = *journal_store::open(dir.store(), small_map(), fold_entities());
+    std::map<std::string, entity_state> now;
+    const auto does = [&](const std::string& id, const operation& what) {
+      const auto decided =
+          decide(now[id], {.entity = session_ref(id), .operations = {what}}, {.now = {1'000}});
+      REQUIRE(decided);
+      auto request = change_of(id, decided->what.revision, encode(decided->what));
+      if (const auto* fork = std::get_if<fork_from>(&what)) {
+        request.base = std::make_shared<const entity_parts>(split_entity(fork->base));
+        request.parent = fork->parent;
+      }
+      REQUIRE(commit(store, request));
+      now[id] = decided->next;
+    };
+    does("parent", create{});
+    does("fork",
+         fork_from{session_ref("parent"), std::make_shared<const entity_state>(now["parent"])});
+    does("fork", erase{});
+    materialise_all_of(store);
+  }
+  CHECK(faults_of(dir) == "");
 }
 
 TEST_CASE("verify names what is damaged and goes on to the next fault") {

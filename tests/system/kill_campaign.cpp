@@ -4,8 +4,9 @@
 // compares what it answers with what it acknowledged: nothing acknowledged is lost, no batch and no
 // patch is there in part, nothing is there twice, every start is clean. Few sessions may live and
 // little journal is kept, so kills hit activation, hibernation, folding and compaction too. Of
-// eight kills one hits the start, one `troupe backup` of the store and one `troupe compact`: a
-// backup that got its name must verify. So must the store after the last kill. Prints the seed, and
+// eight kills one hits the start, one `troupe compact` of the store, and two a node that `troupe
+// backup` copies, and half of these the backup too: what got its name must verify. So must the
+// store after the last kill. Prints the seed, and
 // one JSON object at the end.
 
 #include <troupe/state/json.hpp>
@@ -21,6 +22,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -72,15 +74,6 @@ int run(const std::vector<std::string>& command) {
 void verify(const std::string& binary, const std::string& data, const char* when) {
   if (const auto code = run({binary, "verify", "--data", data}); code != 0)
     fail_campaign("troupe verify says " + std::to_string(code) + " " + when);
-}
-
-/// Kills a tool of the operator, on a store that no node has open.
-void kill_tool(std::vector<std::string> command, std::uint64_t after_us) {
-  child_process tool{command};
-  std::this_thread::sleep_for(std::chrono::microseconds{after_us});
-  const auto code = tool.kill(SIGKILL);
-  if (code != 0 && code != 128 + SIGKILL)
-    fail_campaign("troupe " + command[1] + " ended with " + std::to_string(code));
 }
 
 node start(const std::string& binary, const std::string& data) {
@@ -248,23 +241,15 @@ int main(int argc, char** argv) {
   std::uint64_t compact_kills = 0;
 
   for (std::uint64_t round = 0; round < kills; ++round) {
-    if (round % 8 == 3) {
-      const auto backup = (directory.path() / "backup").string();
-      kill_tool({binary, "backup", data, backup}, random() % 120'000);
-      ++backup_kills;
-      if (std::filesystem::exists(backup)) {
-        verify(binary, backup, "of a backup");
-        std::filesystem::remove_all(backup);
-        ++backups;
-      }
-      continue;
-    }
     if (round % 8 == 5) {
-      kill_tool({binary, "compact", data, "--journal-kept", "32768"}, random() % 120'000);
+      child_process tool{{binary, "compact", data, "--journal-kept", "32768"}};
+      std::this_thread::sleep_for(std::chrono::microseconds{random() % 120'000});
+      if (const auto code = tool.kill(SIGKILL); code != 0 && code != 128 + SIGKILL)
+        fail_campaign("troupe compact ended with " + std::to_string(code));
       ++compact_kills;
       continue;
     }
-    if (round % 8 == 7) {  // during the start
+    if (round % 8 == 6) {  // during the start
       child_process starting{serve_command(binary, data)};
       std::this_thread::sleep_for(std::chrono::microseconds{random() % 30'000});
       starting.kill(SIGKILL);
@@ -286,10 +271,28 @@ int main(int argc, char** argv) {
     for (std::size_t w = 0; w < writers; ++w)
       threads.emplace_back(
           [&, w, s = random()] { write_until_killed(running.address, models[w], s, acked); });
+    std::optional<child_process> copying;
+    const auto backup = (directory.path() / "backup").string();
     std::this_thread::sleep_for(std::chrono::microseconds{5'000 + random() % 250'000});
+    if (round % 4 == 3) {  // during a backup of the running node
+      copying.emplace(std::vector<std::string>{binary, "backup", data, backup});
+      std::this_thread::sleep_for(std::chrono::microseconds{random() % 120'000});
+      ++backup_kills;
+    }
     running.process.kill(SIGKILL);
     for (auto& t : threads)
       t.join();
+    if (copying) {
+      // It goes on without the node, or is killed too.
+      if (const auto code = random() % 2 == 0 ? copying->wait() : copying->kill(SIGKILL);
+          code != 0 && code != 128 + SIGKILL)
+        fail_campaign("troupe backup ended with " + std::to_string(code));
+      if (std::filesystem::exists(backup)) {
+        verify(binary, backup, "of a backup");
+        std::filesystem::remove_all(backup);
+        ++backups;
+      }
+    }
   }
 
   verify(binary, data, "after the last kill");

@@ -47,10 +47,12 @@ public:
     const auto at = random() % lives_.size();
     asked out;
     out.sent.entity = lives_[at].ref;
-    const auto what = random_operation(at, random);
     out.request = out.sent;
-    out.request.operations = {what};
-    out.sent.operations = {what};
+    out.request.operations = {random_operation(at, random)};
+    // A store may keep more than it promised.
+    if (const auto made = decide(out.request); !made && made.error().code == errc::revision_gone)
+      out.request.operations = {growth(random)};
+    out.sent.operations = out.request.operations;
     if (random() % 3 != 0) {
       out.sent.once =
           idempotency{"p", "w" + std::to_string(number_) + "." + std::to_string(count_), "h"};
@@ -132,14 +134,15 @@ private:
       case 9:
         return patch_state{{set_key{.key = "k" + std::to_string(random() % 4),
                                     .data = value{std::string(random() % 500, 'y')}}}};
-      default: {
-        append_items out;
-        for (auto n = 1 + random() % 6; n > 0; --n)
-          out.items.push_back(
-              value::map({{"n", count_}, {"pad", std::string(random() % 900, 'x')}}));
-        return out;
-      }
+      default: return growth(random);
     }
+  }
+
+  [[nodiscard]] operation growth(std::mt19937_64& random) const {
+    append_items out;
+    for (auto n = 1 + random() % 6; n > 0; --n)
+      out.items.push_back(value::map({{"n", count_}, {"pad", std::string(random() % 900, 'x')}}));
+    return out;
   }
 
   [[nodiscard]] operation beginning(std::size_t at, std::mt19937_64& random) const {

@@ -208,8 +208,8 @@ expected<void> journal_store::impl::append(batch& to, std::span<const commit_req
   return {};
 }
 
-/// The fork's own first body: its parent's, which shares the parent's chunks. What its id answered
-/// in an earlier life, and is folded no more, is kept.
+/// The fork's own first body: its parent's, which shares the parent's chunks. Of an earlier life of
+/// its id the answers are kept, those that are not folded yet too, and nothing else.
 expected<void> journal_store::impl::begin_fork(batch& to, std::string_view key,
                                                const internal::namespace_hash& hash,
                                                const commit_request& request) {
@@ -250,6 +250,13 @@ expected<void> journal_store::impl::begin_fork(batch& to, std::string_view key,
     return done;
   if (auto done = internal::release_logs(to.txn, dbs, before->head.logs); !done)
     return done;
+  // Of the earlier life, which held these logs, nothing is promised.
+  const auto prefix = internal::parts_of(key);
+  for (const auto database : {dbs.versions, dbs.changes}) {
+    lmdb::cursor earlier{to.txn, database};
+    for (auto at = earlier.seek(prefix); at && at->key.starts_with(prefix); at = earlier.next())
+      earlier.erase();
+  }
   const auto chunks = internal::place_chunks(
       to.txn, dbs, base.chunks, {*shared ? (**shared).chunks : internal::chunk_list{}, {}}, head,
       to.logs);

@@ -89,7 +89,7 @@ private:
 
   std::vector<commit_request> batch() {
     // Half of the batches have one to three changes.
-    const auto most = which_ == workload::append ? 64 : 8;
+    const auto most = which_ == workload::append ? 64 : 12;
     const auto count = pick(2) == 0 ? between(1, 3) : between(1, most);
     std::vector<commit_request> out;
     while (out.size() < count) {
@@ -97,7 +97,8 @@ private:
       const auto before = out.size();
       std::vector<std::size_t> used;
       while (used.size() < in_set) {
-        const auto entity = pick(lives_.size());
+        // Four have long lives, and many.
+        const auto entity = pick(which_ == workload::fork && pick(3) != 0 ? 4 : lives_.size());
         if (std::find(used.begin(), used.end(), entity) == used.end() && add_change(entity, out))
           used.push_back(entity);
       }
@@ -230,8 +231,9 @@ private:
     if (out_.entities[entity].ref.kind != entity_kind::session || pick(6) == 0)
       return set_something();
     append_items out;
-    for (auto n = pick(4) == 0 ? between(1, 24) : 1; n > 0; --n)
-      out.items.push_back(value::map({{"text", text(n > 4 ? pick(400) : value_bytes())}}));
+    const bool chunk = which_ != workload::append && pick(3) == 0;
+    for (auto n = chunk ? between(10, 40) : between(1, 2); n > 0; --n)
+      out.items.push_back(value::map({{"text", text(chunk ? pick(200) : value_bytes())}}));
     return out;
   }
 
