@@ -1,5 +1,7 @@
 #include "books.hpp"
 
+#include "chains.hpp"
+
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -25,13 +27,13 @@ std::size_t payload_bytes(std::uint64_t seed) {
 }
 
 /// The state after each revision; made once for all comparisons of a process.
-const power::state& state_at(std::size_t entity, std::uint64_t revision) {
-  static std::array<std::vector<power::state>, entity_count> known;
+const chain& state_at(std::size_t entity, std::uint64_t revision) {
+  static std::array<std::vector<chain>, entity_count> known;
   auto& states = known[entity];
   if (states.empty())
     states.emplace_back();
   while (states.size() <= revision)
-    states.push_back(power::applied(states.back(), payload_of(entity, states.size())));
+    states.push_back(applied(states.back(), payload_of(entity, states.size())));
   return states[revision];
 }
 
@@ -81,8 +83,8 @@ private:
         stored->sequence - std::min(stored->sequence, std::uint64_t{stored->parts.changes.size()});
     const auto kind = entity_of(i).kind;
     const auto snapshot =
-        covered == 0 ? std::string{} : power::to_snapshot(kind, state_at(i, covered));
-    if (stored->parts.body != snapshot)
+        covered == 0 ? std::string{} : text_of(kind, state_at(i, covered));
+    if (text_of(stored->parts) != snapshot)
       return silent(name + " has another snapshot at revision " + std::to_string(covered));
     for (std::size_t n = 0; n < stored->parts.changes.size(); ++n)
       if (stored->parts.changes[n] != payload_of(i, covered + n + 1))

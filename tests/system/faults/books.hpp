@@ -1,6 +1,7 @@
 #pragma once
 
-#include "system/powerloss/plan.hpp"
+#include <troupe/messages/messages.hpp>
+#include <troupe/persistence/journal_store.hpp>
 
 #include <array>
 #include <cstdint>

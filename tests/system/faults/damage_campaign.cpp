@@ -15,7 +15,7 @@
 #include <troupe/persistence/internal/record.hpp>
 #include <troupe/persistence/verify.hpp>
 
-#include "../../support/fold.hpp"
+#include "chains.hpp"
 #include "books.hpp"
 #include "support/temp_directory.hpp"
 #include <fcntl.h>
@@ -101,7 +101,7 @@ original make_original(std::uint64_t seed) {
   original out;
   const bool closed = seed % 2 == 0;
   {
-    auto store = journal_store::open(path, run_options(), testing::fold_texts(power::fold));
+    auto store = journal_store::open(path, run_options(), fold_chains);
     const auto batches = 30 + random() % 60;
     for (std::uint64_t i = 0; store && i < batches; ++i) {
       const auto requests = next_batch(random, out.told);
@@ -207,7 +207,7 @@ bool names_a_place(const std::string& message, const fs::path& store) {
 
 /// What is done with a damaged copy.
 void use(const fs::path& path, books told, outcome& out) {
-  auto store = journal_store::open(path, options(), testing::fold_texts(power::fold));
+  auto store = journal_store::open(path, options(), fold_chains);
   if (!store) {
     const auto& why = store.error();
     out.is = outcome::end::refused;
@@ -236,7 +236,7 @@ void use(const fs::path& path, books told, outcome& out) {
     static_cast<void>(store->materialise());
   static_cast<void>(store->compact());
   { const auto closed = std::move(*store); }
-  store = journal_store::open(path, options(), testing::fold_texts(power::fold));
+  store = journal_store::open(path, options(), fold_chains);
   if (store)
     reread(*store, told, out);
   else

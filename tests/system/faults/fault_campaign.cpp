@@ -12,7 +12,7 @@
 
 #include <troupe/persistence/verify.hpp>
 
-#include "../../support/fold.hpp"
+#include "chains.hpp"
 #include "books.hpp"
 #include "faults.hpp"
 #include "support/temp_directory.hpp"
@@ -105,7 +105,7 @@ private:
   }
 
   bool open() {
-    auto opened = journal_store::open(path_, run_options(), testing::fold_texts(power::fold));
+    auto opened = journal_store::open(path_, run_options(), fold_chains);
     if (opened) {
       store_.emplace(std::move(*opened));
       return true;
@@ -176,7 +176,7 @@ private:
 
 void judge(outcome& out, const fs::path& path) {
   {
-    auto store = journal_store::open(path, run_options(), testing::fold_texts(power::fold));
+    auto store = journal_store::open(path, run_options(), fold_chains);
     if (!store)
       return say(out, "does not open: " + store.error().message);
     for (const auto& warning : store->started().warnings)
