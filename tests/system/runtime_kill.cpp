@@ -171,10 +171,15 @@ struct counts {
   std::uint64_t kills = 0, during_start = 0, acknowledged = 0, landed = 0, repeated = 0;
 };
 
-/// One child; killed after `life`, or with nothing to write until its end. Answers its exit code,
-/// or 128 + signal.
-int run_child(std::vector<kill_writer>& all, const std::filesystem::path& data,
-              std::chrono::microseconds life, bool early, counts& into) {
+struct fate {
+  bool writes = true;                ///< else: opens, compares and closes
+  bool during_start = false;         ///< the time counts from the start, not from when it is open
+  std::chrono::microseconds life{};  ///< then: SIGKILL
+};
+
+/// One child. Answers its exit code, or 128 + signal.
+int run_child(std::vector<kill_writer>& all, const std::filesystem::path& data, const fate& how,
+              bool early, counts& into) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0)
     throw std::runtime_error{"cannot make a pipe"};
@@ -182,16 +187,14 @@ int run_child(std::vector<kill_writer>& all, const std::filesystem::path& data,
   const pid_t pid = ::fork();
   if (pid == 0) {
     ::close(ends[0]);
-    child{all, ends[1], early}.run(data, life != 0us);
+    child{all, ends[1], early}.run(data, how.writes);
   }
   ::close(ends[1]);
-  if (life != 0us) {
-    std::this_thread::sleep_for(life);
-    ::kill(pid, SIGKILL);
-  }
   bool opened = false;
-  note heard{};
-  for (ssize_t got = 0; (got = ::read(ends[0], &heard, sizeof heard)) == sizeof heard;) {
+  const auto hear_one = [&] {
+    note heard{};
+    if (::read(ends[0], &heard, sizeof heard) != sizeof heard)
+      return false;
     auto& one = all[heard.writer];
     switch (heard.is) {
       case note::what::opened: opened = true; break;
@@ -206,6 +209,15 @@ int run_child(std::vector<kill_writer>& all, const std::filesystem::path& data,
       case note::what::repeated: ++into.repeated; break;
       case note::what::violation: break;  // its exit code says so
     }
+    return true;
+  };
+  if (how.writes) {
+    if (!how.during_start)
+      hear_one();
+    std::this_thread::sleep_for(how.life);
+    ::kill(pid, SIGKILL);
+  }
+  while (hear_one()) {
   }
   ::close(ends[0]);
   int status = 0;
@@ -242,9 +254,9 @@ int main(int argc, char** argv) {
     all.emplace_back(i, seed);
   counts found;
   for (; found.kills < kills; ++found.kills) {
-    const auto most = random() % 8 == 0 ? 30'000 : 300'000;
-    const std::chrono::microseconds life{1 + random() % most};
-    if (const auto code = run_child(all, directory.store(), life, early, found);
+    fate how{.during_start = found.kills % 8 == 7};
+    how.life = std::chrono::microseconds{1 + random() % (how.during_start ? 60'000 : 150'000)};
+    if (const auto code = run_child(all, directory.store(), how, early, found);
         code != 128 + SIGKILL)
       return fail_campaign("the process ended with " + std::to_string(code));
   }
@@ -252,7 +264,8 @@ int main(int argc, char** argv) {
   if (!store || !store->sound())
     return fail_campaign(store ? store->faults.front() : store.error().message);
   counts last;
-  if (const auto code = run_child(all, directory.store(), 0us, early, last); code != 0)
+  if (const auto code = run_child(all, directory.store(), {.writes = false}, early, last);
+      code != 0)
     return fail_campaign("the last start ended with " + std::to_string(code));
   if (found.acknowledged == 0 || found.repeated == 0)
     return fail_campaign("nothing was acknowledged or repeated, so nothing was tested");
