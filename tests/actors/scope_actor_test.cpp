@@ -517,7 +517,7 @@ TEST_CASE("a refusal waits for the relaxed changes it was decided upon") {
   REQUIRE(n.execute(create{}));
   n.disk->hold = true;
   const auto relaxed = n.send_at(durability::relaxed, item("a"));
-  const auto refused = n.send(create{});
+  const auto refused = n.send(create{.info = {}, .only_if_absent = true});
   n.world.run();
   CHECK(relaxed->has_value());
   CHECK_FALSE(refused->has_value());
