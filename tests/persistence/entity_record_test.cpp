@@ -10,7 +10,7 @@ using revisions = std::vector<std::uint64_t>;
 
 kept_versions plan(const revisions& bodies, std::uint64_t newest, std::uint64_t keep_from,
                    const revisions& pins = {}, std::uint64_t first = 1) {
-  return plan_versions(bodies, newest, first, keep_from, pins);
+  return plan_versions(bodies, newest, first, keep_from, 0, pins);
 }
 
 }  // namespace
@@ -32,6 +32,14 @@ TEST_CASE("bodies behind the base stay as far apart as half of what is promised"
   const auto out = plan({10, 50, 60, 70, 80, 105, 110}, 120, 60);  // 60 promised: 30 apart
   CHECK(out.base == 60);
   CHECK(out.revisions == revisions{60, 105});
+}
+
+TEST_CASE("a body of an entity with fewer revisions than are promised serves nothing") {
+  const revisions bodies{10, 20, 30, 45};
+  CHECK(plan_versions(bodies, 48, 1, 1, 100, {}).revisions.empty());
+  CHECK(plan_versions(bodies, 58, 1, 1, 100, {}).revisions.empty());
+  const revisions later{10, 51, 60};
+  CHECK(plan_versions(later, 70, 1, 1, 100, {}).revisions == revisions{51});
 }
 
 TEST_CASE("a pinned body stays wherever it is and one of an earlier life goes") {

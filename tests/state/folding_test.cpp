@@ -52,6 +52,7 @@ TEST_CASE("a fold tells what of the past is promised") {
   REQUIRE(plain);
   CHECK(plain->first_revision == 1);
   CHECK(plain->keep_from == 1);  // 101 revisions, of which 100 beside the newest are kept
+  CHECK(plain->kept_back == 100);
   CHECK(plain->pins.empty());
   s.does(create_checkpoint{.id = "c"});
   for (int i = 0; i < 50; ++i)

@@ -73,6 +73,7 @@ expected<folded_entity> fold_entity(const stored_parts& stored) {
   // What is pinned does not count among the newest.
   const auto last = retention_of(*state).last;
   const auto back = last > max_number ? max_number : last + out.pins.size();
+  out.kept_back = back;
   out.keep_from = std::max(state->first_revision,
                            state->revision > back ? state->revision - back : std::uint64_t{0});
   out.parts = split_entity(std::make_shared<const entity_state>(*std::move(state)));

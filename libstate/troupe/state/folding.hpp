@@ -58,6 +58,7 @@ struct folded_entity {
   entity_parts parts;
   std::uint64_t first_revision = 0;
   std::uint64_t keep_from = 0;      ///< revisions from here on are promised ...
+  std::uint64_t kept_back = 0;      ///< so many of them when there are as many
   std::vector<std::uint64_t> pins;  ///< ... and these: checkpoints, and what a fork began with
   struct answered {
     std::string id;  ///< `answer_id`

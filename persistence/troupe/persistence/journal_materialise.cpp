@@ -194,7 +194,8 @@ expected<void> journal_store::impl::write_folded(lmdb::transaction& txn, const f
     if (*pin)
       pins.insert(std::upper_bound(pins.begin(), pins.end(), **pin), **pin);
     const auto from = std::max(one.what.keep_from, before->head.base);
-    kept = internal::plan_versions(bodies, newest.sequence, one.what.first_revision, from, pins);
+    kept = internal::plan_versions(bodies, newest.sequence, one.what.first_revision, from,
+                                   one.what.kept_back, pins);
     // A pinned revision in front of the new base, without a body of its own yet, gets one.
     for (const auto revision : pins) {
       if (revision < std::max(before->head.base + 1, one.what.first_revision)

@@ -74,9 +74,21 @@ private:
 
   caf::result<commit_receipt> on_commit_request(commit_request& request) {
     request.together = 0;
+    if (request.base)
+      fold_parent(request.parent);
     waiting_bytes_ += request.payload.size();
     waiting_.push_back(std::move(request));
     return answer_after_commit(1);
+  }
+
+  /// So that a fork shares its parent's chunks, which then stand in the store already.
+  void fold_parent(const entity_ref& parent) {
+    commit_waiting();
+    const auto done = store_->materialise(parent);
+    check_fatal();
+    if (!done)
+      spdlog::warn("a fork of {} shares less than it could: {}", to_string(parent),
+                   done.error().message);
   }
 
   caf::result<commit_receipt> on_commit_set(commit_set& set) {

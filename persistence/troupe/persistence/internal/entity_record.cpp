@@ -102,14 +102,15 @@ expected<chunk_list> take_chunks(std::string_view& payload) {
 
 kept_versions plan_versions(std::span<const std::uint64_t> bodies, std::uint64_t newest,
                             std::uint64_t first_revision, std::uint64_t keep_from,
-                            std::span<const std::uint64_t> pins) {
+                            std::uint64_t kept_back, std::span<const std::uint64_t> pins) {
   kept_versions out{.revisions = {}, .base = first_revision == 0 ? 0 : first_revision - 1};
   for (const auto body : bodies)
     if (body <= keep_from && body > out.base)
       out.base = body;
   if (keep_from >= newest)
     out.base = newest;
-  const auto spacing = std::max<std::uint64_t>(1, (newest - std::min(newest, keep_from)) / 2);
+  const auto promised = std::max(kept_back, newest - std::min(newest, keep_from));
+  const auto spacing = std::max<std::uint64_t>(1, promised / 2);
   auto last = out.base;
   for (const auto body : bodies) {
     const bool pinned =

@@ -50,10 +50,10 @@ struct kept_versions {
 
 /// `bodies`: revisions that there is a body of, ascending, all before `newest`. From the base on
 /// every revision can be built from the body before it and changes; of the bodies behind it only
-/// as many stay as make the next base come close to `keep_from`. Pure.
+/// as many stay, `kept_back` / 2 apart, as make the next base come close to `keep_from`. Pure.
 [[nodiscard]] kept_versions plan_versions(std::span<const std::uint64_t> bodies,
                                           std::uint64_t newest, std::uint64_t first_revision,
-                                          std::uint64_t keep_from,
+                                          std::uint64_t keep_from, std::uint64_t kept_back,
                                           std::span<const std::uint64_t> pins);
 
 }  // namespace troupe::internal
