@@ -6,6 +6,8 @@
 
 #include "store_fixture.hpp"
 
+#include <random>
+
 using namespace troupe;
 using namespace troupe::testing;
 
@@ -21,8 +23,7 @@ struct on_disk {
   }
   /// Everything folded, freed and opened again: what can be told from before is a fault.
   void settle() {
-    while (*store.materialise()) {
-    }
+    materialise_all_of(store);
     { const auto closed = std::move(store); }
     auto options = small_map();
     options.covered_bytes = 0;
@@ -247,6 +248,27 @@ TEST_CASE_TEMPLATE("a fork is what its parent was and goes its own way", Store, 
   fork.does(erase{});
   s.settle();
   CHECK(loaded(s.store, second.ref()) == second.state());
+}
+
+TEST_CASE_TEMPLATE("an id may be forked deleted and forked again in one batch", Store, on_disk,
+                   in_memory) {
+  Store s;
+  const auto with = [&](const char* name, std::size_t bytes) {
+    std::string text;
+    for (std::mt19937_64 random{bytes}; text.size() < bytes;)
+      text += std::to_string(random());
+    writer out{s.store, name};
+    out.does(create{}).does(patch_state{{set_key{.key = "k", .data = value{text}}}});
+    return fork_from{out.ref(), std::make_shared<const entity_state>(out.state())};
+  };
+  writer id{s.store, "id"};
+  const auto large = with("large", 60'000), small = with("small", 6'000);
+  const std::vector<commit_request> batch{id.next(large), id.next(erase{}), id.next(small)};
+  for (const auto& done : s.store.commit(batch))
+    REQUIRE(done);
+  CHECK(loaded(s.store, id.ref()) == id.state());
+  s.settle();
+  CHECK(loaded(s.store, id.ref()) == id.state());
 }
 
 TEST_CASE_TEMPLATE("an id that is forked anew takes nothing from those that forked it before",

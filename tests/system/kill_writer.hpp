@@ -81,7 +81,7 @@ public:
       return;
     auto& one = lives_[index_of(what.request.entity)];
     if (const auto* merge = std::get_if<merge_fork>(&what.request.operations.front()))
-      lives_[index_of(merge->fork)].merged = merge->theirs->revision;
+      pin(lives_[index_of(merge->fork)], merge->theirs->revision);
     if (decided->answer.created)
       one = {.ref = one.ref, .kept = timeline{decided->next, now}};
     else
@@ -111,6 +111,12 @@ private:
     while (lives_[i].ref != ref)
       ++i;
     return i;
+  }
+
+  /// What was pinned before is promised no more.
+  static void pin(life& fork, std::uint64_t revision) {
+    fork.merged = revision;
+    fork.kept.prune(retention_of(fork.kept.current()), now, {{revision}});
   }
 
   [[nodiscard]] operation random_operation(std::size_t at, std::mt19937_64& random) const {

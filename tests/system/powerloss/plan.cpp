@@ -130,10 +130,18 @@ private:
     }
     if (const auto* merge = std::get_if<merge_fork>(&what)) {
       out.pin = {merge->fork, merge->theirs->revision};
-      lives_[index_of(merge->fork)].merged = merge->theirs->revision;
+      pin(index_of(merge->fork), merge->theirs->revision);
     }
     become(entity, *std::move(decided), request);
     return true;
+  }
+
+  /// What was pinned before is promised no more, already of the fork's last moment.
+  void pin(std::size_t fork, std::uint64_t revision) {
+    auto& one = lives_[fork];
+    one.merged = revision;
+    one.kept.prune(retention_of(now(fork)), {clock_}, {{revision}});
+    out_.entities[fork].moments.back().kept = one.kept.revisions();
   }
 
   void become(std::size_t entity, decision decided, const command& request) {

@@ -395,8 +395,22 @@ std::optional<std::string_view> transaction::get(dbi db, std::string_view key) {
   return to_view(v);
 }
 
+/// Over a value of this transaction LMDB writes a smaller one in its place, and the overflow pages
+/// that are left over stay with it. We read a page as damaged that says another number than its
+/// value needs, so the larger value goes first.
+void transaction::make_way(dbi db, std::string_view key, std::size_t size) {
+  const auto pages = [&](std::size_t bytes) {
+    return overflow_pages(bytes, guard_->pages.head().page_bytes);
+  };
+  auto k = to_val(key);
+  MDB_val old{};
+  if (mdb_get(txn_, db, &k, &old) == MDB_SUCCESS && pages(old.mv_size) > pages(size))
+    check("mdb_del", mdb_del(txn_, db, &k, nullptr));
+}
+
 void transaction::put(dbi db, std::string_view key, std::string_view value) {
   guard_->pages.check_key(guard_->name_of(db), key);
+  make_way(db, key, value.size());
   auto k = to_val(key);
   auto v = to_val(value);
   check("mdb_put", mdb_put(txn_, db, &k, &v, 0));
@@ -414,6 +428,7 @@ bool transaction::erase(dbi db, std::string_view key) {
 
 char* transaction::reserve(dbi db, std::string_view key, std::size_t size) {
   guard_->pages.check_key(guard_->name_of(db), key);
+  make_way(db, key, size);
   auto k = to_val(key);
   MDB_val v{size, nullptr};
   check("mdb_put", mdb_put(txn_, db, &k, &v, MDB_RESERVE));

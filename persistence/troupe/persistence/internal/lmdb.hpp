@@ -159,6 +159,8 @@ public:
 private:
   transaction(MDB_txn* txn, guard* pages) : txn_{txn}, guard_{pages} {}
 
+  void make_way(dbi db, std::string_view key, std::size_t size);
+
   MDB_txn* txn_;
   guard* guard_;
 };

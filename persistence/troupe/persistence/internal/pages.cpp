@@ -161,7 +161,7 @@ page_file::page page_file::read(page_number number, const tree& of, std::size_t 
 std::uint64_t page_file::check_overflow(const page& holder, const node& what) {
   const auto bytes = head().page_bytes;
   const auto first = first_overflow(what);
-  const auto count = (header_bytes - 1 + what.size) / bytes + 1;
+  const auto count = overflow_pages(what.size, bytes);
   if (first < 2 || first > head().last_page || count > head().last_page - first + 1)
     damaged(name_of(holder.number)
             + " names an overflow page that cannot be one: " + std::to_string(first));

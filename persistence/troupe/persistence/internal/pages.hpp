@@ -47,6 +47,12 @@ struct meta {
   std::uint64_t txn = 0;
 };
 
+/// How many overflow pages a value takes that stands on some.
+[[nodiscard]] constexpr std::size_t overflow_pages(std::size_t value_bytes,
+                                                   std::size_t page_bytes) noexcept {
+  return (16 - 1 + value_bytes) / page_bytes + 1;  // behind the first page's head
+}
+
 /// One entry of a page. Both views live as long as the page's bytes.
 struct node {
   static constexpr std::uint16_t big = 0x01;       ///< the value stands on overflow pages
