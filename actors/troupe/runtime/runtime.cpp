@@ -1,5 +1,6 @@
 #include <troupe/actors/directory.hpp>
 #include <troupe/actors/gateway.hpp>
+#include <troupe/actors/internal/wait_for.hpp>
 #include <troupe/actors/result_cache.hpp>
 #include <troupe/actors/supervisor.hpp>
 #include <troupe/persistence/cache_store.hpp>
@@ -14,7 +15,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <future>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -51,17 +51,6 @@ expected<void> check_entity(const entity_ref& entity) {
       return tl::unexpected(std::move(ok.error()));
   }
   return {};
-}
-
-/// Calls the asynchronous form and waits. The state outlives a caller that gave up.
-template <class Answer, class Start>
-expected<Answer> wait_for(std::chrono::milliseconds deadline, Start&& start) {
-  auto promise = std::make_shared<std::promise<expected<Answer>>>();
-  auto answer = promise->get_future();
-  start([promise](expected<Answer> x) { promise->set_value(std::move(x)); });
-  if (answer.wait_for(deadline) != std::future_status::ready)
-    return fail(errc::outcome_unknown, "no answer within the deadline; a change may still be made");
-  return answer.get();
 }
 
 }  // namespace
@@ -197,8 +186,8 @@ void runtime::execute(command request, std::function<void(expected<command_resul
 }
 
 expected<command_result> runtime::execute(command request, std::chrono::milliseconds deadline) {
-  return wait_for<command_result>(deadline,
-                                  [&](auto done) { execute(std::move(request), std::move(done)); });
+  return internal::wait_for<command_result>(
+      deadline, [&](auto done) { execute(std::move(request), std::move(done)); });
 }
 
 void runtime::read(const entity_ref& entity, std::function<void(expected<snapshot>)> done) {
@@ -220,7 +209,7 @@ void runtime::read(const entity_ref& entity, std::function<void(expected<snapsho
 
 expected<runtime::snapshot> runtime::read(const entity_ref& entity,
                                           std::chrono::milliseconds deadline) {
-  return wait_for<snapshot>(deadline, [&](auto done) { read(entity, std::move(done)); });
+  return internal::wait_for<snapshot>(deadline, [&](auto done) { read(entity, std::move(done)); });
 }
 
 timestamp runtime::now() const {
