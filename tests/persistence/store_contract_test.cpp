@@ -51,7 +51,7 @@ public:
     const auto decided = decide(
         states_.back(),
         {.entity = ref_, .operations = {what}, .expected_revision = {}, .once = std::move(once)},
-        {.now = {1'000'000 + static_cast<std::int64_t>(states_.size())}});
+        {.now = {clock += 1}});
     REQUIRE_MESSAGE(decided, (decided ? "" : decided.error().message));
     commit_request out;
     out.entity = ref_;
@@ -74,6 +74,8 @@ public:
   writer& says(const std::string& text) {
     return does(append_items{{value::map({{"text", text}})}});
   }
+
+  std::int64_t clock = 1'000'000;
 
   [[nodiscard]] const entity_state& state() const { return states_.back(); }
   [[nodiscard]] const std::vector<entity_state>& states() const { return states_; }
@@ -454,4 +456,70 @@ TEST_CASE("chunks stay while a history needs them and go when none does") {
     fork.does(erase{});
     CHECK(closed().chunks == 0);
   }
+}
+
+TEST_CASE("logs that forks began are not begun again after a restart") {
+  on_disk s;
+  writer parent{s.store, "parent"}, fork{s.store, "fork"}, other{s.store, "other"};
+  parent.does(create{});
+  other.does(create{});
+  for (int i = 0; i < 100; ++i)
+    parent.says(std::string(500, 'p'));
+  fork.does(fork_from{.parent = parent.ref(),
+                      .base = std::make_shared<const entity_state>(parent.state())});
+  { const auto closed = std::move(s.store); }
+  s.store = s.open(small_map());
+  for (int i = 0; i < 100; ++i)
+    other.says(std::string(500, 'o'));
+  REQUIRE(s.store.materialise(other.ref()));
+  other.does(erase{});
+  REQUIRE(s.store.materialise(other.ref()));
+  CHECK(loaded(s.store, fork.ref()) == fork.state());
+  { const auto closed = std::move(s.store); }
+  CHECK(verified(s.dir).unused_chunks == 0);
+  s.store = s.open(small_map());
+}
+
+TEST_CASE("changes that compaction kept go when nothing needs them any more") {
+  on_disk s;
+  writer a{s.store, "a"};
+  entity_info info;
+  info.limits.keep_revisions = 5;
+  a.does(create{info});
+  for (int i = 0; i < 60; ++i) {
+    a.says("x");
+    if (i % 3 == 0)
+      s.settle();
+  }
+  s.settle();
+  { const auto closed = std::move(s.store); }
+  std::size_t kept = 0;
+  {
+    auto env = lmdb::environment::open(s.dir.store(), 64 << 20);
+    auto txn = lmdb::transaction::read(env);
+    const auto changes = txn.find_database("changes");
+    REQUIRE(changes);
+    lmdb::cursor all{txn, *changes};
+    for (auto at = all.first(); at; at = all.next())
+      ++kept;
+  }
+  CHECK(kept >= 5);
+  CHECK(kept < 20);
+  s.store = s.open(small_map());
+}
+
+TEST_CASE("a key that is used again after its time has its new answer") {
+  on_disk s;
+  writer a{s.store, "a"};
+  a.does(create{});
+  const idempotency key{"me", "k", "h"};
+  a.does(append_items{{value::map({{"n", 1}})}}, key);
+  s.settle();
+  a.clock += answers_kept_ms + 1;
+  a.does(append_items{{value::map({{"n", 2}})}}, key);
+  s.settle();
+  const auto stored = s.store.load(a.ref());
+  REQUIRE(stored);
+  REQUIRE(stored->answers.size() == 1);
+  CHECK(decode_answer(stored->answers.front())->answer.revision == 3);
 }
