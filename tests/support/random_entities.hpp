@@ -153,19 +153,9 @@ public:
     }
     const auto more = below(10);
     if (kind == entity_kind::workflow)
-      return more < 3   ? operation{define_nodes{{{"n", {}}, {"m", {"n"}}, {"k", {"n", "m"}}}}}
-             : more < 8 ? operation{update_node{
-                   .id = one_in(2) ? "n" : "m",
-                   .status = static_cast<node_status>(below(5)),
-                   .result = one_in(2) ? std::optional{data()} : std::nullopt}}
-             : more < 9 ? operation{cancel_workflow{}}
-                        : operation{resume_workflow{}};
+      return workflow_operation(more);
     if (kind == entity_kind::team)
-      return more < 4   ? operation{add_member{id(), text()}}
-             : more < 8 ? operation{send_message{
-                   id(), one_in(2) ? std::optional{id()} : std::nullopt, data()}}
-             : more < 9 ? operation{acknowledge{id(), below(4)}}
-                        : operation{remove_member{id()}};
+      return team_operation(more);
     if (more < 3)
       return append_items{{item(), item()}};
     if (more < 4)
@@ -178,12 +168,41 @@ public:
            {id() + "2", text()}}};
     if (more < 9)
       return record_call{id(), map(), one_in(4)};
-    return update_notebook{.id = one_in(2) ? std::optional{id()} : std::nullopt,
-                           .cell_count = below(9),
-                           .variables = map()};
+    update_notebook update{.cell_count = below(9), .variables = map()};
+    if (one_in(2))
+      update.id = id();
+    return update;
   }
 
 private:
+  operation workflow_operation(std::uint64_t choice) {
+    if (choice < 3)
+      return define_nodes{{{"n", {}}, {"m", {"n"}}, {"k", {"n", "m"}}}};
+    if (choice < 8) {
+      update_node update{.id = one_in(2) ? "n" : "m", .status = static_cast<node_status>(below(5))};
+      if (one_in(2))
+        update.result = data();
+      return update;
+    }
+    if (choice < 9)
+      return cancel_workflow{};
+    return resume_workflow{};
+  }
+  operation team_operation(std::uint64_t choice) {
+    if (choice < 4)
+      return add_member{id(), text()};
+    if (choice < 8) {
+      send_message message{.from = id()};
+      if (one_in(2))
+        message.to = id();
+      message.body = data();
+      return message;
+    }
+    if (choice < 9)
+      return acknowledge{id(), below(4)};
+    return remove_member{id()};
+  }
+
   std::mt19937_64 random_;
 };
 
