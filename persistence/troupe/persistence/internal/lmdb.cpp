@@ -334,10 +334,12 @@ bool environment::still_at(std::uint64_t before) noexcept {
 // ---------------------------------------------------------------------------------------------------------
 
 transaction transaction::read(environment& env) {
+  env.pages()->pages.begin();
   return {begin(env, MDB_RDONLY), env.pages()};
 }
 
 transaction transaction::write(environment& env) {
+  env.pages()->pages.begin();
   return {begin(env, 0), env.pages()};
 }
 

@@ -38,10 +38,10 @@ std::size_t even(std::size_t size) noexcept {
 
 /// Which child of a branch holds the key: the last whose separator is not greater.
 std::size_t child_for(const page_file::page& branch, const tree& of, std::string_view key) {
-  std::size_t out = 0;
-  while (out + 1 < branch.nodes.size() && !key_less(of, key, branch.nodes[out + 1].key))
-    ++out;
-  return out;
+  const auto behind = std::upper_bound(
+      branch.nodes.begin() + 1, branch.nodes.end(), key,
+      [&](std::string_view wanted, const node& x) { return key_less(of, wanted, x.key); });
+  return static_cast<std::size_t>(behind - branch.nodes.begin()) - 1;
 }
 
 }  // namespace
@@ -158,6 +158,21 @@ page_file::page page_file::read(page_number number, const tree& of, std::size_t 
   return out;
 }
 
+/// As `read`, once for all look-ups that meet the page on the same way.
+std::shared_ptr<const page_file::page> page_file::look(page_number number, const tree& of,
+                                                       std::size_t depth, const key_range& range) {
+  if (const auto at = known_.find(number); at != known_.end()) {
+    const auto& known = at->second;
+    if (known.root == of.root && known.depth == depth && known.range == range)
+      return known.what;
+  }
+  auto what = std::make_shared<const page>(read(number, of, depth, range));
+  if (known_.size() >= max_known)
+    known_.clear();
+  known_[number] = {of.root, depth, range, what};
+  return what;
+}
+
 std::uint64_t page_file::check_overflow(const page& holder, const node& what) {
   const auto bytes = head().page_bytes;
   const auto first = first_overflow(what);
@@ -190,18 +205,18 @@ std::optional<tree> page_file::find_tree(std::string_view name) {
   key_range range;
   auto at = main.root;
   for (std::size_t depth = 1;; ++depth) {
-    const auto here = read(at, main, depth, range);
-    if (!here.leaf) {
-      const auto child = child_for(here, main, name);
-      range = range_of(here, child, range);
-      at = here.nodes[child].child;
+    const auto here = look(at, main, depth, range);
+    if (!here->leaf) {
+      const auto child = child_for(*here, main, name);
+      range = range_of(*here, child, range);
+      at = here->nodes[child].child;
       continue;
     }
-    for (const auto& entry : here.nodes) {
+    for (const auto& entry : here->nodes) {
       if (entry.key != name || (entry.flags & node::sub_tree) == 0)
         continue;
       if (entry.value.size() != tree::bytes)
-        damaged(name_of(here.number) + " does not hold the database " + std::string{name});
+        damaged(name_of(here->number) + " does not hold the database " + std::string{name});
       roots_.emplace_back(name, tree::read(entry.value.data()));
       return roots_.back().second;
     }
@@ -212,11 +227,11 @@ std::optional<tree> page_file::find_tree(std::string_view name) {
 void page_file::check_edge(const page& parent, std::size_t child, const tree& of, std::size_t depth,
                            const key_range& range, bool rightmost) {
   auto within = range_of(parent, child, range);
-  auto here = read(parent.nodes[child].child, of, depth + 1, within);
-  while (!here.leaf) {
-    const auto next = rightmost ? here.nodes.size() - 1 : 0;
-    within = range_of(here, next, within);
-    here = read(here.nodes[next].child, of, ++depth + 1, within);
+  auto here = look(parent.nodes[child].child, of, depth + 1, within);
+  while (!here->leaf) {
+    const auto next = rightmost ? here->nodes.size() - 1 : 0;
+    within = range_of(*here, next, within);
+    here = look(here->nodes[next].child, of, ++depth + 1, within);
   }
 }
 
@@ -225,55 +240,56 @@ void page_file::check_key(std::string_view database, std::string_view key) {
   if (!of || of->root == no_page)
     return;
   struct level {
-    page at;
+    std::shared_ptr<const page> at;
     std::size_t child;
     key_range range;
   };
   std::vector<level> path;
   key_range range;
-  auto here = read(of->root, *of, 1, range);
-  while (!here.leaf) {
-    const auto child = child_for(here, *of, key);
-    const auto within = range_of(here, child, range);
-    const auto next = here.nodes[child].child;
-    path.push_back({std::move(here), child, range});
-    range = within;
-    here = read(next, *of, path.size() + 1, range);
+  auto here = look(of->root, *of, 1, range);
+  while (!here->leaf) {
+    const auto child = child_for(*here, *of, key);
+    auto within = range_of(*here, child, range);
+    const auto next = here->nodes[child].child;
+    path.push_back({std::move(here), child, std::move(range)});
+    range = std::move(within);
+    here = look(next, *of, path.size() + 1, range);
   }
-  const auto found = std::find_if(here.nodes.begin(), here.nodes.end(),
-                                  [&](const node& x) { return !key_less(*of, x.key, key); });
-  if (found != here.nodes.end() && found->key == key) {
+  const auto found = std::lower_bound(
+      here->nodes.begin(), here->nodes.end(), key,
+      [&](const node& x, std::string_view wanted) { return key_less(*of, x.key, wanted); });
+  if (found != here->nodes.end() && found->key == key) {
     if ((found->flags & node::big) != 0)
-      check_overflow(here, *found);
+      check_overflow(*here, *found);
     return;
   }
-  const bool first = found == here.nodes.begin(), last = found == here.nodes.end();
+  const bool first = found == here->nodes.begin(), last = found == here->nodes.end();
   for (std::size_t i = path.size(); i-- > 0 && (first || last);) {
     const auto& [parent, child, within] = path[i];
     if (first && child > 0)
-      return check_edge(parent, child - 1, *of, i + 1, within, true);
-    if (last && child + 1 < parent.nodes.size())
-      return check_edge(parent, child + 1, *of, i + 1, within, false);
+      return check_edge(*parent, child - 1, *of, i + 1, within, true);
+    if (last && child + 1 < parent->nodes.size())
+      return check_edge(*parent, child + 1, *of, i + 1, within, false);
   }
 }
 
 std::size_t page_file::run(page_number number, const tree& of, std::size_t depth,
                            const key_range& range, std::string_view key, std::size_t entries) {
-  const auto here = read(number, of, depth, range);
+  const auto here = look(number, of, depth, range);
   std::size_t out = 0;
-  if (here.leaf) {
-    for (const auto& entry : here.nodes) {
+  if (here->leaf) {
+    for (const auto& entry : here->nodes) {
       if (key_less(of, entry.key, key))
         continue;
       if ((entry.flags & node::big) != 0)
-        check_overflow(here, entry);
+        check_overflow(*here, entry);
       ++out;
     }
     return out;
   }
-  for (auto i = child_for(here, of, key); i < here.nodes.size(); ++i) {
+  for (auto i = child_for(*here, of, key); i < here->nodes.size(); ++i) {
     const bool enough = out >= entries;
-    const auto found = run(here.nodes[i].child, of, depth + 1, range_of(here, i, range), key,
+    const auto found = run(here->nodes[i].child, of, depth + 1, range_of(*here, i, range), key,
                            enough ? 0 : entries - out);
     if (enough)
       break;  // one more, which a deletion before it may merge with, does not count
@@ -295,13 +311,13 @@ void page_file::check_last(std::string_view database) {
   if (!of || of->root == no_page)
     return;
   key_range range;
-  auto here = read(of->root, *of, 1, range);
-  for (std::size_t depth = 2; !here.leaf; ++depth) {
-    range = range_of(here, here.nodes.size() - 1, range);
-    here = read(here.nodes.back().child, *of, depth, range);
+  auto here = look(of->root, *of, 1, range);
+  for (std::size_t depth = 2; !here->leaf; ++depth) {
+    range = range_of(*here, here->nodes.size() - 1, range);
+    here = look(here->nodes.back().child, *of, depth, range);
   }
-  if (const auto& newest = here.nodes.back(); (newest.flags & node::big) != 0)
-    check_overflow(here, newest);
+  if (const auto& newest = here->nodes.back(); (newest.flags & node::big) != 0)
+    check_overflow(*here, newest);
 }
 
 }  // namespace troupe::lmdb

@@ -4,9 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 /// LMDB's data format 1, read with our own eyes. LMDB believes every number it finds in a page and
@@ -69,6 +71,8 @@ struct node {
 struct key_range {
   std::optional<std::string> low{};
   std::optional<std::string> high{};
+
+  friend bool operator==(const key_range&, const key_range&) = default;
 };
 
 /// The pages of one data file. Every function that reads a page throws `failure` with the kind
@@ -92,7 +96,11 @@ public:
   void changed() noexcept {
     head_.reset();
     roots_.clear();
+    known_.clear();
   }
+
+  /// From here on a page is read once, until `changed` or the next such: a transaction begins.
+  void begin() noexcept { known_.clear(); }
 
   page read(page_number number, const tree& of, std::size_t depth, const key_range& range);
 
@@ -125,7 +133,18 @@ public:
   [[noreturn]] static void damaged(const std::string& what);
 
 private:
+  /// A page that was read as part of a tree, at this depth and for this range.
+  struct known_page {
+    page_number root = no_page;
+    std::size_t depth = 0;
+    key_range range{};
+    std::shared_ptr<const page> what{};
+  };
+  static constexpr std::size_t max_known = 512;  // then: all are forgotten
+
   std::string bytes_at(page_number number, std::size_t bytes, std::uint64_t offset);
+  std::shared_ptr<const page> look(page_number number, const tree& of, std::size_t depth,
+                                   const key_range& range);
   void check_edge(const page& parent, std::size_t child, const tree& of, std::size_t depth,
                   const key_range& range, bool rightmost);
   std::size_t run(page_number number, const tree& of, std::size_t depth, const key_range& range,
@@ -134,6 +153,7 @@ private:
   int fd_;
   std::optional<meta> head_;
   std::vector<std::pair<std::string, tree>> roots_;
+  std::unordered_map<page_number, known_page> known_;
 };
 
 /// The keys of a branch's child: its separators, or those of the branch at its ends.
