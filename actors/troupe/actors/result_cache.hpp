@@ -31,7 +31,7 @@ struct result_cache_options {
   std::map<std::string, cache_limits> quotas{};
   std::optional<cache_limits> default_quota{};  ///< of namespaces that are not named above
 
-  /// A power of two, at most 256; 0: as many as leave each some thousand entries and 16 MiB of the
+  /// A power of two, at most 256; 0: as many as leave each some hundred entries and 16 MiB of the
   /// limits and of every quota, at most 16. One entry is at most as large as a shard's part.
   std::size_t shards = 0;
 

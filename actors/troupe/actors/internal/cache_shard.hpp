@@ -21,24 +21,30 @@
 namespace troupe::internal {
 
 /// Held for tens of nanoseconds to some microseconds: worth a short spin before the kernel is
-/// asked.
+/// asked. Who spins only reads, so that the holder keeps the line.
 class short_mutex {
 public:
   void lock() {
     for (int i = 0; i < spins; ++i) {
-      if (mutex_.try_lock())
+      if (state_.load(std::memory_order_relaxed) == open
+          && state_.exchange(held, std::memory_order_acquire) == open)
         return;
 #if defined(__x86_64__) || defined(__i386__)
       __builtin_ia32_pause();
 #endif
     }
-    mutex_.lock();
+    while (state_.exchange(contended, std::memory_order_acquire) != open)
+      state_.wait(contended, std::memory_order_relaxed);
   }
-  void unlock() { mutex_.unlock(); }
+  void unlock() {
+    if (state_.exchange(open, std::memory_order_release) == contended)
+      state_.notify_one();
+  }
 
 private:
-  static constexpr int spins = 50;
-  std::mutex mutex_;
+  static constexpr int spins = 100;
+  static constexpr std::uint32_t open = 0, held = 1, contended = 2;  // somebody sleeps
+  std::atomic<std::uint32_t> state_ = open;
 };
 
 inline constexpr std::size_t max_cache_name_spaces = 1'000;  // of a shard; then: quota_exceeded
