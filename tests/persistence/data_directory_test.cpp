@@ -2,6 +2,8 @@
 
 #include "store_fixture.hpp"
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -47,6 +49,20 @@ TEST_CASE("a new store is closed to other users") {
   for (const auto* file : {"data.mdb", "lock.mdb", "owner.lock"})
     CHECK(mode_of(dir.store() / file) == 0600);
   CHECK_FALSE(fs::exists(dir.store() / "creating"));
+}
+
+TEST_CASE("an owner that was killed and its child that dies a little later keep nobody out") {
+  memory_directory dir;
+  { const auto made = open(dir); }
+  const pid_t owner = ::fork();
+  if (owner == 0) {
+    const auto store = open(dir);
+    if (::fork() == 0)  // has the lock, as the process has that checks a store
+      ::usleep(200'000);
+    ::_exit(0);
+  }
+  REQUIRE(::waitpid(owner, nullptr, 0) == owner);
+  CHECK(open(dir).stats().position == 0);
 }
 
 TEST_CASE("an empty directory is closed to others and one with content is refused") {

@@ -42,8 +42,10 @@ std::string read_all(int fd) {
 }
 
 /// The answer: the number of the error, 0 for none, then its message or the text.
-[[noreturn]] void answer(int to, const std::function<expected<std::string>()>& work) {
+[[noreturn]] void answer(int to, pid_t parent, const std::function<expected<std::string>()>& work) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != parent)  // which was killed before it could be said
+    ::_exit(1);
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
   for (const int signal : {SIGBUS, SIGSEGV, SIGABRT})
@@ -69,9 +71,10 @@ expected<std::string> run_in_child(const std::function<expected<std::string>()>&
   if (::pipe2(ends.data(), O_CLOEXEC) != 0)
     return fail(errc::store_failed,
                 "cannot make a pipe: " + std::generic_category().message(errno));
+  const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child == 0)
-    answer(ends[1], work);
+    answer(ends[1], parent, work);
   const int why = errno;
   ::close(ends[1]);
   std::string heard;
@@ -86,7 +89,8 @@ expected<std::string> run_in_child(const std::function<expected<std::string>()>&
     return fail(errc::store_failed,
                 "cannot start a process that checks it: " + std::generic_category().message(why));
   std::uint16_t code = 0;
-  if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)  // by somebody: it says nothing of the file
+  if (WIFSIGNALED(status)
+      && WTERMSIG(status) == SIGKILL)  // by somebody: it says nothing of the file
     return fail(errc::store_failed, "the process that checked it was killed; start again");
   if (WIFSIGNALED(status))
     return fail(errc::damaged, std::string{"it is damaged: the process that checked it died of SIG"}

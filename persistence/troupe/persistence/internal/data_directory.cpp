@@ -9,9 +9,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <csignal>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 namespace troupe::internal {
@@ -75,19 +79,37 @@ expected<void> make_private(const fs::path& path, int directory) {
   return {};
 }
 
+/// What the owner wrote; 0 while it has not.
+pid_t owner_of(int fd) {
+  std::array<char, 32> text{};
+  const auto size = ::pread(fd, text.data(), text.size() - 1, 0);
+  pid_t out = 0;
+  std::from_chars(text.data(), text.data() + std::max<ssize_t>(size, 0), out);
+  return out;
+}
+
+bool is_alive(pid_t pid) {
+  return pid > 0 && (::kill(pid, 0) == 0 || errno == EPERM);
+}
+
+/// A process that checked the store for an owner that was killed dies with it, but not in the same
+/// instant, and holds the lock until then. Longer: `busy`.
+constexpr std::chrono::seconds orphan_patience{5};
+
 expected<unique_fd> lock_owner(const fs::path& path) {
   auto fd = open_plain(path / "owner.lock", O_RDWR | O_CREAT);
   if (!fd)
     return fd;
-  if (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
+  const auto until = std::chrono::steady_clock::now() + orphan_patience;
+  while (::flock(fd->get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK)
       return system_failure("cannot lock " + (path / "owner.lock").string(), errno);
-    std::array<char, 32> text{};
-    const auto size = ::pread(fd->get(), text.data(), text.size(), 0);
-    std::string_view pid{text.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
-    pid = pid.substr(0, pid.find('\n'));
-    return fail(errc::busy,
-                path.string() + " is in use by pid " + std::string{pid.empty() ? "unknown" : pid});
+    const auto pid = owner_of(fd->get());
+    if (is_alive(pid) || std::chrono::steady_clock::now() > until)
+      return fail(errc::busy,
+                  path.string() + " is in use by "
+                      + (pid > 0 ? "pid " + std::to_string(pid) : "an unknown process"));
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
   }
   const auto pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(fd->get(), 0) != 0
