@@ -1,4 +1,5 @@
 #include <troupe/actors/supervisor.hpp>
+#include <troupe/messages/metrics.hpp>
 
 #include <spdlog/spdlog.h>
 
@@ -83,7 +84,7 @@ private:
     auto& entity = entities_[ref];
     activate(ref, entity);
     if (by_use_.size() > options_.max_live)
-      retire_entity(entities_.at(by_use_.front()));
+      hibernate(entities_.at(by_use_.front()));
     return entity;
   }
 
@@ -96,6 +97,8 @@ private:
     entity.used_ms = looked_ms_;
     entity.use = by_use_.insert(by_use_.end(), ref);
     options_.live->insert(ref, published);
+    measured_.activations->inc();
+    measured_.live->inc();
     monitors_.monitor(self_, entity.actor,
                       [this, ref](const caf::error& why) { on_down(ref, why); });
   }
@@ -104,6 +107,7 @@ private:
     if (why != caf::error{} && why != caf::exit_reason::user_shutdown)
       on_crash(ref, why);
     options_.live->erase(ref);
+    measured_.live->dec();
     auto node = entities_.extract(ref);
     if (!node)
       return;
@@ -133,7 +137,7 @@ private:
   void look_later() {
     if (options_.look_every_ms > 0)
       compat::send_after(self_, supervisor_actor{self_},
-                           std::chrono::milliseconds{options_.look_every_ms}, look_for_idle{});
+                         std::chrono::milliseconds{options_.look_every_ms}, look_for_idle{});
   }
 
   /// From the one that was used least lately on; one that was read meanwhile goes to the end.
@@ -148,7 +152,7 @@ private:
       if (entity.published->read_lately())
         touch(entity);
       else
-        retire_entity(entity);
+        hibernate(entity);
     }
     look_later();
   }
@@ -162,6 +166,9 @@ private:
     auto& times = crashes_[ref];
     std::erase_if(times, over);
     times.push_back(now);
+    measured_.crashes->inc();
+    if (times.size() > max_crashes)
+      measured_.quarantines->inc();
     spdlog::error("{} crashed and {}: {}", to_string(ref),
                   times.size() > max_crashes ? "is left alone for a minute"
                                              : "wakes from the store when it is asked for",
@@ -181,6 +188,11 @@ private:
   void on_ready_to_retire(const ready_to_retire& offer) {
     if (const auto at = entities_.find(offer.entity); at != entities_.end())
       retire_entity(at->second);
+  }
+
+  void hibernate(live_entity& entity) {
+    measured_.hibernations->inc();
+    retire_entity(entity);
   }
 
   void retire_entity(live_entity& entity) {
@@ -228,6 +240,7 @@ private:
   std::shared_ptr<std::atomic<std::uint64_t>> relaxed_bytes_ =
       std::make_shared<std::atomic<std::uint64_t>>(0);
   std::int64_t looked_ms_ = 0;  // the last look's time, which is what uses until the next one get
+  metrics measured_{metrics::of(self_->home_system())};
   compat::monitors monitors_;
   std::vector<caf::typed_response_promise<void>> drained_;
   bool draining_ = false;

@@ -3,6 +3,7 @@
 #include <troupe/actors/internal/wait_for.hpp>
 #include <troupe/actors/result_cache.hpp>
 #include <troupe/actors/supervisor.hpp>
+#include <troupe/messages/metrics.hpp>
 #include <troupe/persistence/cache_store.hpp>
 #include <troupe/persistence/store_actor.hpp>
 #include <troupe/runtime/runtime.hpp>
@@ -35,6 +36,9 @@ struct system_config : caf::actor_system_config {
     set("caf.scheduler.policy", "sharing");
     set("caf.scheduler.max-throughput", 100);
     set("caf.scheduler.max-threads", std::max(2u, std::thread::hardware_concurrency()));
+    // Mailboxes and handlers of those that are one for all; each of many would cost memory.
+    set("caf.metrics-filters.actors.includes",
+        std::vector<std::string>{"troupe.store", "troupe.supervisor", "troupe.gateway"});
   }
 };
 
@@ -132,6 +136,26 @@ struct runtime::impl {
     return read_stats(self);
   }
 
+  std::string metrics_text() {
+    const auto stored = stats();
+    const auto cached = results.stats();
+    const auto measured = troupe::metrics::of(system);
+    const auto tell = [](troupe::metrics::level* of, std::uint64_t number) {
+      of->value(static_cast<std::int64_t>(number));
+    };
+    tell(measured.stored, stored.entities);
+    tell(measured.journal_tail, stored.tail_bytes);
+    tell(measured.journal_covered, stored.covered_bytes);
+    tell(measured.store_bytes, stored.bytes);
+    tell(measured.cache_entries, cached.entries);
+    tell(measured.cache_bytes, cached.bytes);
+    tell(measured.cache_hits, cached.hits);
+    tell(measured.cache_misses, cached.misses);
+    tell(measured.cache_evictions, cached.evictions());
+    tell(measured.cache_expirations, cached.expirations);
+    return troupe::metrics_text(system);
+  }
+
   runtime_options options;
   system_config config;
   caf::actor_system system;
@@ -218,6 +242,10 @@ timestamp runtime::now() const {
 
 const result_cache& runtime::cache() const {
   return impl_->results;
+}
+
+std::string runtime::metrics() const {
+  return impl_->metrics_text();
 }
 
 runtime_stats runtime::stats() const {

@@ -82,6 +82,10 @@ public:
   /// Waits for a commit that is on its way.
   [[nodiscard]] runtime_stats stats() const;
 
+  /// What the runtime measures, and what CAF does, in Prometheus' text format; the names stand in
+  /// <troupe/messages/metrics.hpp>. Waits for a commit that is on its way.
+  [[nodiscard]] std::string metrics() const;
+
   /// Refuses new requests with `draining`, finishes those in flight, folds the journal. Called
   /// twice is harmless.
   void close();

@@ -111,6 +111,9 @@ struct store_stats {
       0;                      ///< journal bytes behind `materialised`, replayed at the next start
   std::uint64_t commits = 0;  ///< transactions since the start
   std::uint64_t changes = 0;  ///< changes committed since the start
+  // Counted when the actor is asked.
+  std::uint64_t entities = 0;  ///< with a snapshot: those that were ever folded
+  std::uint64_t bytes = 0;     ///< of pages that were ever used
 };
 
 /// Supervisor to a scope actor: nothing more comes; finish what is in flight and end.

@@ -227,6 +227,16 @@ store_stats journal_store::stats() const {
           .changes = impl_->committed};
 }
 
+expected<store_stats> journal_store::full_stats() {
+  return guarded(*impl_, [&]() -> expected<store_stats> {
+    auto out = stats();
+    auto txn = lmdb::transaction::read(impl_->env);
+    out.entities = txn.entries(impl_->dbs.entities);
+    out.bytes = impl_->env.used_bytes();
+    return out;
+  });
+}
+
 const start_report& journal_store::started() const noexcept {
   return impl_->started;
 }

@@ -184,6 +184,12 @@ expected<void> memory_store::for_each_record(
   return {};
 }
 
+expected<store_stats> memory_store::full_stats() {
+  auto out = stats();
+  out.entities = impl_->entities.size();
+  return out;
+}
+
 store_stats memory_store::stats() const {
   return {.position = impl_->position,
           .materialised = impl_->watermark,

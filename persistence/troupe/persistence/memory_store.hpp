@@ -30,6 +30,7 @@ public:
       std::uint64_t from, std::uint64_t to,
       const std::function<bool(const journal_record& record)>& next) override;
   [[nodiscard]] store_stats stats() const override;
+  expected<store_stats> full_stats() override;
   [[nodiscard]] const journal_options& options() const noexcept override;
   [[nodiscard]] bool short_of_room() const noexcept override;
   [[nodiscard]] const error* failed() const noexcept override;

@@ -125,7 +125,10 @@ public:
       std::uint64_t from, std::uint64_t to,
       const std::function<bool(const journal_record& record)>& next) = 0;
 
+  /// Cheap; `entities` and `bytes` are left out.
   [[nodiscard]] virtual store_stats stats() const = 0;
+  /// With all that there is to tell.
+  virtual expected<store_stats> full_stats() = 0;
   [[nodiscard]] virtual const journal_options& options() const noexcept = 0;
 
   /// Little is left but the reserve: what can be folded and freed should be.

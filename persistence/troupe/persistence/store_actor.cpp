@@ -1,9 +1,11 @@
+#include <troupe/messages/metrics.hpp>
 #include <troupe/persistence/store_actor.hpp>
 
 #include <caf/typed_response_promise.hpp>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <type_traits>
@@ -45,7 +47,7 @@ public:
         [this](const list_request& x) { return guarded([&] { return on_list_request(x); }); },
         [this](const materialise_one& x) { return guarded([&] { return on_materialise_one(x); }); },
         [this](const materialise_all&) { return guarded([&] { return on_materialise_all(); }); },
-        [this](const get_store_stats&) { return store_->stats(); },
+        [this](const get_store_stats&) { return on_get_store_stats(); },
         [this](caf::tick_atom) { guarded([&] { on_tick(); }); }};
   }
 
@@ -136,6 +138,14 @@ private:
     return std::move(*found);
   }
 
+  caf::result<store_stats> on_get_store_stats() {
+    auto found = store_->full_stats();
+    check_fatal();
+    if (!found)
+      return to_caf(std::move(found.error()));
+    return *found;
+  }
+
   caf::result<void> on_materialise_one(const materialise_one& request) {
     commit_waiting();
     const auto done = store_->materialise(request.entity);
@@ -175,7 +185,9 @@ private:
   void commit_waiting() {
     if (waiting_.empty())
       return;
+    const auto begun = std::chrono::steady_clock::now();
     auto results = store_->commit(waiting_);
+    note(results, std::chrono::steady_clock::now() - begun);
     check_fatal();
     waiting_.clear();
     waiting_bytes_ = 0;
@@ -188,6 +200,21 @@ private:
       result += static_cast<std::ptrdiff_t>(requests);
     }
     promises_.clear();
+  }
+
+  void note(const std::vector<expected<commit_receipt>>& results,
+            std::chrono::steady_clock::duration took) {
+    const auto failed = std::count_if(results.begin(), results.end(),
+                                      [](const auto& result) { return !result.has_value(); });
+    const auto made = static_cast<std::int64_t>(results.size()) - failed;
+    if (failed > 0)
+      measured_.failed_commits->inc(failed);
+    if (made == 0)
+      return;
+    measured_.commits->inc();
+    measured_.changes->inc(made);
+    measured_.commit_batch->observe(made);
+    measured_.commit_time->observe(std::chrono::duration<double>(took).count());
   }
 
   [[nodiscard]] bool wants_slice() const {
@@ -210,7 +237,11 @@ private:
     const auto before = store_->stats().tail_bytes;
     expected<bool> more = true;
     do {
+      const auto begun = std::chrono::steady_clock::now();
       more = store_->materialise();
+      measured_.slices->inc();
+      measured_.slice_time->observe(
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
     } while (more && *more && store_->stats().tail_bytes > bound
              && before - store_->stats().tail_bytes < added);
     check_fatal();
@@ -258,6 +289,7 @@ private:
   store_impl::pointer self_;
   std::unique_ptr<store> store_;
   store_options options_;
+  metrics measured_{metrics::of(self_->home_system())};
   std::vector<commit_request> waiting_;
   std::vector<waiting_answer> promises_;
   std::size_t waiting_bytes_ = 0;

@@ -376,6 +376,13 @@ dbi transaction::create_database(const char* name) {
   return out;
 }
 
+std::uint64_t transaction::entries(dbi db) {
+  static_cast<void>(guard_->pages.find_tree(guard_->name_of(db)));
+  MDB_stat stat{};
+  check("mdb_stat", mdb_stat(txn_, db, &stat));
+  return stat.ms_entries;
+}
+
 std::vector<std::string> transaction::database_names() {
   dbi names = 0;
   check("mdb_dbi_open", mdb_dbi_open(txn_, nullptr, 0, &names));

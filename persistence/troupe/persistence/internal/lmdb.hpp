@@ -145,6 +145,8 @@ public:
   [[nodiscard]] std::optional<dbi> find_database(const char* name);
   [[nodiscard]] dbi create_database(const char* name);
   [[nodiscard]] std::vector<std::string> database_names();
+  /// How many a database has.
+  [[nodiscard]] std::uint64_t entries(dbi db);
   [[nodiscard]] std::optional<std::string_view> get(dbi db, std::string_view key);
   void put(dbi db, std::string_view key, std::string_view value);
   /// Whether there was one.
