@@ -1,9 +1,8 @@
 #include "troupe/exit_status.hpp"
+#include "troupe/logging.hpp"
 #include "troupe/options.hpp"
 #include "troupe/text.hpp"
 #include "troupe/versions.hpp"
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
 
 #include <cstdio>
 #include <exception>
@@ -34,12 +33,6 @@ struct runner {
   }
 };
 
-void set_up_logging(const std::string& level) {
-  spdlog::set_default_logger(spdlog::stderr_logger_mt("troupe"));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
-  spdlog::set_level(spdlog::level::from_str(level));
-}
-
 int run(int argc, char** argv) {
   const auto read = cli::read_command_line(argc, argv);
   if (const auto* none = std::get_if<cli::no_command>(&read)) {
@@ -47,7 +40,7 @@ int run(int argc, char** argv) {
     return none->status;
   }
   const auto& line = std::get<cli::command_line>(read);
-  set_up_logging(line.log_level);
+  cli::set_up_logging(line.format, line.log_level);
   return std::visit(runner{}, line.what);
 }
 

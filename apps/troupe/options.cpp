@@ -51,6 +51,9 @@ public:
                     "trace, debug, info, warn, err or off; logs go to standard error")
         ->check(CLI::IsMember({"trace", "debug", "info", "warn", "err", "off"}))
         ->type_name("LEVEL");
+    app_.add_option("--log-format", log_format_, "text, or json: one object a line")
+        ->check(CLI::IsMember({"text", "json"}))
+        ->type_name("FORMAT");
     app_.fallthrough();
     app_.footer(exit_codes);
     add_demo();
@@ -70,7 +73,8 @@ public:
       return no_command{exit_status::usage, app_.help()};
     try {
       app_.parse(argc, argv);
-      return command_line{chosen_(), log_level_};
+      return command_line{chosen_(), log_level_,
+                          log_format_ == "json" ? log_format::json : log_format::text};
     } catch (const CLI::CallForHelp&) {
       return no_command{exit_status::ok, asked()->help(asked() == &app_ ? "" : "troupe")};
     } catch (const CLI::CallForVersion&) {
@@ -358,6 +362,7 @@ private:
   CLI::App app_{overview, "troupe"};
   std::function<command()> chosen_;
   std::string log_level_ = "info";
+  std::string log_format_ = "text";
   std::string data_;
   std::uint64_t journal_tail_ = 64 << 20;
   std::uint64_t journal_kept_ = 256 << 20;

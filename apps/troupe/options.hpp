@@ -5,6 +5,7 @@
 #include "troupe/demo.hpp"
 #include "troupe/demo_writer.hpp"
 #include "troupe/inspect.hpp"
+#include "troupe/logging.hpp"
 #include "troupe/replay.hpp"
 #include "troupe/serve.hpp"
 #include "troupe/store_tools.hpp"
@@ -27,6 +28,7 @@ using command =
 struct command_line {
   command what;
   std::string log_level;  ///< a level of spdlog
+  log_format format = log_format::text;
 };
 
 /// The command line asks for nothing to be run: help, or it has a fault.

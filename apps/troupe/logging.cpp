@@ -1,0 +1,55 @@
+#include "troupe/logging.hpp"
+
+#include <troupe/state/json.hpp>
+#include <troupe/state/time.hpp>
+
+#include <spdlog/formatter.h>
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <string_view>
+
+namespace troupe::cli {
+
+namespace {
+
+std::string_view view(spdlog::string_view_t text) {
+  return {text.data(), text.size()};
+}
+
+class json_formatter final : public spdlog::formatter {
+public:
+  void format(const spdlog::details::log_msg& what, spdlog::memory_buf_t& dest) override {
+    const auto since = what.time.time_since_epoch();
+    const timestamp at{std::chrono::duration_cast<std::chrono::milliseconds>(since).count()};
+    std::string out = R"({"time":")" + to_rfc3339(at) + R"(","level":")";
+    out += view(spdlog::level::to_string_view(what.level));
+    out += R"(","message":)";
+    append_json_string(out, view(what.payload));
+    out += "}\n";
+    dest.append(out.data(), out.data() + out.size());
+  }
+
+  [[nodiscard]] std::unique_ptr<spdlog::formatter> clone() const override {
+    return std::make_unique<json_formatter>();
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<spdlog::formatter> make_log_formatter(log_format how) {
+  if (how == log_format::json)
+    return std::make_unique<json_formatter>();
+  return std::make_unique<spdlog::pattern_formatter>("%Y-%m-%dT%H:%M:%S.%eZ %l %v",
+                                                     spdlog::pattern_time_type::utc);
+}
+
+void set_up_logging(log_format how, const std::string& level) {
+  spdlog::set_default_logger(spdlog::stderr_logger_mt("troupe"));
+  spdlog::set_formatter(make_log_formatter(how));
+  spdlog::set_level(spdlog::level::from_str(level));
+}
+
+}  // namespace troupe::cli

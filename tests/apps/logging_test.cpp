@@ -1,0 +1,43 @@
+#include "troupe/logging.hpp"
+
+#include <troupe/state/json.hpp>
+
+#include <doctest/doctest.h>
+#include <spdlog/details/log_msg.h>
+#include <spdlog/formatter.h>
+
+#include <chrono>
+#include <string>
+
+using namespace troupe;
+
+namespace {
+
+std::string formatted(cli::log_format how, std::string_view text) {
+  const spdlog::details::log_msg what{
+      spdlog::log_clock::time_point{std::chrono::milliseconds{1'767'323'045'678}},
+      {},
+      "troupe",
+      spdlog::level::warn,
+      {text.data(), text.size()}};
+  spdlog::memory_buf_t out;
+  cli::make_log_formatter(how)->format(what, out);
+  return {out.data(), out.size()};
+}
+
+}  // namespace
+
+TEST_CASE("a JSON log is one object a line whatever is logged") {
+  const auto line = formatted(cli::log_format::json, "a \"quote\" and\na line, \\ and \x01");
+  CHECK(line.find('\n') == line.size() - 1);
+  const auto read = value_from_json(line);
+  REQUIRE(read);
+  CHECK(*read
+        == value::map({{"time", "2026-01-02T03:04:05.678Z"},
+                       {"level", "warning"},
+                       {"message", "a \"quote\" and\na line, \\ and \x01"}}));
+}
+
+TEST_CASE("a text log begins with its time in UTC and its level") {
+  CHECK(formatted(cli::log_format::text, "hello") == "2026-01-02T03:04:05.678Z warning hello\n");
+}
