@@ -79,6 +79,9 @@ public:
 
   [[nodiscard]] timestamp now() const { return backend_.now(); }
   [[nodiscard]] const result_cache& cache() const { return backend_.cache(); }
+  void stats(std::function<void(expected<runtime_stats>)> done) const {
+    backend_.stats(std::move(done));
+  }
   [[nodiscard]] std::string random_id() const { return id_from_random(random_()); }
 
   /// The node shuts down: a load balancer is to look elsewhere.

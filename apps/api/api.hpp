@@ -11,7 +11,8 @@ namespace troupe::api {
 /// and no socket. Called from any thread; never blocks.
 class service {
 public:
-  /// `random` brings the bits of ids that the node makes. The runtime outlives the service.
+  /// `random` brings the bits of ids that the node makes. The runtime outlives the service, which
+  /// outlives its requests: `runtime::close` waits for them.
   service(runtime& backend, gate::random_bits random) : doors_{backend, std::move(random)} {}
 
   void operator()(http::request request, http::responder respond);

@@ -82,24 +82,33 @@ void make_fork(const call_ptr& c, const entity_access& child, std::uint64_t at) 
           });
 }
 
-void post_fork(const call_ptr& c) {
-  auto body = c->optional_body_as<fork_request>();
-  if (!body)
-    return c->refuse(body.error());
+void fork_as_asked(const call_ptr& c, const entity_access& child, const fork_request& body) {
   const auto if_match = c->if_match();
   if (!if_match)
     return c->refuse(if_match.error());
-  const auto child = c->doors.resolve(c->who, c->entity.ref().kind, body->id.value_or(c->new_id()));
-  if (!child)
-    return c->refuse({child.error().code, child.error().message, "/id"});
-  c->entity.read(false, [c, child = *child, body = *std::move(body),
-                         if_match = *if_match](expected<runtime::snapshot> parent) {
+  c->entity.read(false, [=, if_match = *if_match](expected<runtime::snapshot> parent) {
     if (!parent)
       return c->refuse(parent.error());
     const auto at = revision_to_fork(body, **parent, if_match);
     if (!at)
       return c->refuse(at.error());
     make_fork(c, child, *at);
+  });
+}
+
+void post_fork(const call_ptr& c) {
+  const auto body = c->optional_body_as<fork_request>();
+  if (!body)
+    return c->refuse(body.error());
+  const auto child = c->doors.resolve(c->who, c->entity.ref().kind, body->id.value_or(c->new_id()));
+  if (!child)
+    return c->refuse({child.error().code, child.error().message, "/id"});
+  if (!c->request.find_header("Idempotency-Key"))
+    return fork_as_asked(c, *child, *body);
+  child->header([c, child = *child, body = *body](const expected<entity_header>& made) {
+    if (made)  // a repeat, whatever the parent is now; or `already_exists`
+      return make_fork(c, child, 0);
+    fork_as_asked(c, child, body);
   });
 }
 

@@ -53,6 +53,7 @@ const std::vector<step> steps = {
     {"GET", "/healthz", "", 200},
     {"GET", "/readyz", "", 200},
     {"GET", "/openapi.json", "", 200},
+    {"GET", "/v1/stats", "", 200},
     {"PUT", "/v1/users/ann", R"({"metadata":{"n":1}})", 201},
     {"PUT", "/v1/global", "", 201},
     {"PUT", "/v1/teams/t", R"({"tags":["x"]})", 201},

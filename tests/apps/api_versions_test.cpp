@@ -123,6 +123,19 @@ TEST_CASE("a fork begins at the revision or checkpoint that is named and leaves 
   CHECK(n.send("GET", "/v1/sessions/h").status == 404);
 }
 
+TEST_CASE("a fork is made once for one idempotency key whatever becomes of its parent") {
+  node n;
+  make_past(n);
+  const http::header once{"Idempotency-Key", "k"}, at_four{"If-Match", "\"4\""};
+  const auto first = n.send("POST", "/v1/sessions/a/fork", "", {once, at_four});
+  CHECK(first.status == 201);
+  n.send("PUT", "/v1/sessions/a/state/k", "9");
+  const auto again = n.send("POST", "/v1/sessions/a/fork", "", {once, at_four});
+  CHECK(again.status == 201);
+  CHECK(again.body == first.body);
+  CHECK(n.send("POST", "/v1/sessions/a/fork", "{}", {once, at_four}).status == 422);
+}
+
 TEST_CASE("a merge brings changes back or lists what conflicts and applies nothing") {
   node n;
   make_past(n);

@@ -161,6 +161,15 @@ struct runtime::impl {
     return read_stats(self);
   }
 
+  [[nodiscard]] runtime_stats told(const store_stats& stored) const {
+    return {.position = stored.position,
+            .materialised = stored.materialised,
+            .tail_bytes = stored.tail_bytes,
+            .commits = stored.commits,
+            .changes = stored.changes,
+            .live = live->size()};
+  }
+
   runtime_options options;
   std::atomic<std::size_t> asked = 0;  // questions to the store that are not answered yet
   system_config config;
@@ -318,14 +327,15 @@ const result_cache& runtime::cache() const {
   return impl_->results;
 }
 
+void runtime::stats(std::function<void(expected<runtime_stats>)> done) const {
+  impl_->ask_store<store_stats>(get_store_stats{}, [self = impl_.get(), done = std::move(done)](
+                                                       expected<store_stats> stored) {
+    done(stored.map([&](const store_stats& x) { return self->told(x); }));
+  });
+}
+
 runtime_stats runtime::stats() const {
-  const auto stored = impl_->stats();
-  return {.position = stored.position,
-          .materialised = stored.materialised,
-          .tail_bytes = stored.tail_bytes,
-          .commits = stored.commits,
-          .changes = stored.changes,
-          .live = impl_->live->size()};
+  return impl_->told(impl_->stats());
 }
 
 }  // namespace troupe

@@ -108,6 +108,7 @@ public:
   [[nodiscard]] const result_cache& cache() const;
 
   /// Waits for a commit that is on its way.
+  void stats(std::function<void(expected<runtime_stats>)> done) const;
   [[nodiscard]] runtime_stats stats() const;
 
   /// Refuses new requests with `draining`, finishes those in flight, folds the journal. Called
