@@ -1,3 +1,5 @@
+#include <troupe/state/transfer.hpp>
+
 #include "support/api_node.hpp"
 #include <doctest/doctest.h>
 
@@ -216,14 +218,22 @@ TEST_CASE("an export is the whole entity in the format that is asked for") {
   n.send("POST", "/v1/sessions/a/items", R"({"items":[{"role":"user","content":"Hello"}]})");
   const auto lines = n.send("GET", "/v1/sessions/a/export");
   CHECK(lines.content_type == "application/jsonl");
-  CHECK(lines.body.starts_with(R"({"troupe":1,"namespace":"default","kind":"session","id":"a")"));
-  CHECK(lines.body.find(R"("fields":{"role":"user","content":"Hello"}})") != std::string::npos);
+  const auto read = import_jsonl(lines.body);
+  REQUIRE(read);
+  REQUIRE(read->size() == 1);
+  CHECK(read->front().ref == session_ref("a"));
+  CHECK(read->front().state.items.size() == 1);
+  CHECK(read->front().state.revision == 2);
   const auto packed = n.send("GET", "/v1/sessions/a/export?format=msgpack");
   CHECK(packed.content_type == "application/msgpack");
+  const auto unpacked = import_msgpack(packed.body);
+  REQUIRE(unpacked);
+  CHECK(unpacked->front().state == read->front().state);
   CHECK(n.send("GET", "/v1/sessions/a/export", "", {{"Accept", "application/msgpack"}}).body
         == packed.body);
   const auto text = n.send("GET", "/v1/sessions/a/export?format=markdown");
   CHECK(text.content_type == "text/markdown; charset=utf-8");
   CHECK(text.body.find("Hello") != std::string::npos);
+  CHECK(text.body.starts_with("# "));
   CHECK(n.send("GET", "/v1/sessions/a/export?format=xml").status == 422);
 }

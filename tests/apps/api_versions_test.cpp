@@ -113,6 +113,10 @@ TEST_CASE("a fork begins at the revision or checkpoint that is named and leaves 
       == R"({"items":[{"id":"00000000000000010000000000000002","parent":"a","at":5,"revision":6},)"
          R"({"id":"f","parent":"a","at":2,"revision":3},{"id":"g","parent":"a","at":4,"revision":5}],)"
          R"("next_cursor":null})");
+  n.send("POST", "/v1/sessions/f/fork", R"({"id":"ff"})");
+  CHECK(n.send("GET", "/v1/sessions/f/forks").body
+        == R"({"items":[{"id":"ff","parent":"f","at":3,"revision":4}],"next_cursor":null})");
+  CHECK(n.send("GET", "/v1/sessions/a/forks").body.find("\"ff\"") == std::string::npos);
   CHECK(n.send("GET", "/v1/sessions/f").body.find(R"("forked_from":{"parent":"a","at":2})")
         != std::string::npos);
   CHECK(n.send("POST", "/v1/sessions/a/fork", R"({"id":"f"})").status == 409);
