@@ -1,13 +1,9 @@
 #pragma once
 
-#include <troupe/runtime/runtime.hpp>
-
+#include "api/access.hpp"
 #include "http/message.hpp"
 
-#include <array>
-#include <atomic>
-#include <cstdint>
-#include <functional>
+#include <utility>
 
 namespace troupe::api {
 
@@ -15,18 +11,17 @@ namespace troupe::api {
 /// and no socket. Called from any thread; never blocks.
 class service {
 public:
-  /// `random` brings the bits of ids that the node makes. The runtime outlives the service.
-  service(runtime& backend, std::function<std::array<std::uint64_t, 2>()> random);
+  /// `random` brings the bits of ids that the node makes. The runtime outlives the service, which
+  /// outlives its requests: `runtime::close` waits for them.
+  service(runtime& backend, gate::random_bits random) : doors_{backend, std::move(random)} {}
 
   void operator()(http::request request, http::responder respond);
 
   /// From now on /readyz answers 503, so that a load balancer looks elsewhere.
-  void set_draining() { draining_ = true; }
+  void set_draining() { doors_.set_draining(); }
 
 private:
-  runtime& backend_;
-  std::function<std::array<std::uint64_t, 2>()> random_;
-  std::atomic<bool> draining_ = false;
+  gate doors_;
 };
 
 }  // namespace troupe::api

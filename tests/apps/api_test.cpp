@@ -43,7 +43,7 @@ TEST_CASE("PUT creates a session once and finds it afterwards") {
   CHECK(
       created.body
       == R"({"id":"a","status":"active","revision":1,"created":"2026-01-02T12:00:00.123Z",)"
-         R"("last_activity":"2026-01-02T12:00:00.123Z","user":"ann","metadata":{"k":1.0},"items":0,"keys":0,"bytes":10})");
+         R"("last_activity":"2026-01-02T12:00:00.123Z","user":"ann","metadata":{"k":1.0},"items":0,"entries":1,"bytes":10})");
   const auto found = n.send("PUT", "/v1/sessions/a", R"({"user":"bob"})");
   CHECK(found.status == 200);
   CHECK(found.body == created.body);
@@ -154,9 +154,9 @@ TEST_CASE("everything that was answered is there after a restart") {
              state = n.send("GET", "/v1/sessions/a/state").body;
   n.stop();
   n.start();
-  CHECK(n.send("GET", "/v1/sessions/a").body == info);
   CHECK(n.send("GET", "/v1/sessions/a/items").body == items);
   CHECK(n.send("GET", "/v1/sessions/a/state").body == state);
+  CHECK(n.send("GET", "/v1/sessions/a").body == info);
 }
 
 TEST_CASE("an id is data whatever it looks like") {
@@ -246,19 +246,19 @@ TEST_CASE("wrong types are refused with their path") {
   n.send("PUT", "/v1/sessions/a");
   CHECK_PROBLEM(
       n.send("POST", "/v1/sessions/a/items", R"({"items":{}})"), 422,
-      R"("title":"Unprocessable Content","status":422,"detail":"`items` is an array of objects","code":"wrong_type","path":"/items"})");
+      R"("title":"Unprocessable Content","status":422,"detail":"an array is expected, found an object","code":"wrong_type","path":"/items"})");
   CHECK_PROBLEM(
       n.send("POST", "/v1/sessions/a/items", R"({"items":[{},7]})"), 422,
       R"("title":"Unprocessable Content","status":422,"detail":"an item is an object","code":"wrong_type","path":"/items/1"})");
   CHECK_PROBLEM(
       n.send("POST", "/v1/sessions/a/items", "[]"), 422,
-      R"("title":"Unprocessable Content","status":422,"detail":"expected an object, got array","code":"wrong_type"})");
+      R"("title":"Unprocessable Content","status":422,"detail":"an object is expected, found an array","code":"wrong_type"})");
   CHECK_PROBLEM(
       n.send("PATCH", "/v1/sessions/a/state", "7"), 422,
       R"("title":"Unprocessable Content","status":422,"detail":"a merge patch of the state is an object","code":"wrong_type"})");
   CHECK_PROBLEM(
       n.send("PUT", "/v1/sessions/b", R"({"user":7})"), 422,
-      R"("title":"Unprocessable Content","status":422,"detail":"expected a string","code":"wrong_type","path":"/user"})");
+      R"("title":"Unprocessable Content","status":422,"detail":"a string is expected, found an integer","code":"wrong_type","path":"/user"})");
   CHECK_PROBLEM(
       n.send("PUT", "/v1/sessions/b", R"({"metadata":[]})"), 422,
       R"("title":"Unprocessable Content","status":422,"detail":"metadata is an object","code":"wrong_type","path":"/metadata"})");
@@ -269,34 +269,18 @@ TEST_CASE("unknown fields and parameters are refused with their name") {
   n.send("PUT", "/v1/sessions/a");
   CHECK_PROBLEM(
       n.send("PUT", "/v1/sessions/b", R"({"usr":"ann"})"), 422,
-      R"("title":"Unprocessable Content","status":422,"detail":"no such field here","code":"unknown_field","path":"/usr"})");
+      R"("title":"Unprocessable Content","status":422,"detail":"there is no member of this name","code":"unknown_field","path":"/usr"})");
   CHECK_PROBLEM(
       n.send("POST", "/v1/sessions/a/items", R"({"items":[{}],"x/y":1})"), 422,
-      R"("title":"Unprocessable Content","status":422,"detail":"no such field here","code":"unknown_field","path":"/x~1y"})");
+      R"("title":"Unprocessable Content","status":422,"detail":"there is no member of this name","code":"unknown_field","path":"/x~1y"})");
   CHECK_PROBLEM(
       n.send("PATCH", "/v1/sessions/a/state",
              R"({"ops":[{"op":"set","key":"a","value":1,"ttl":2}]})", {ops}),
       422,
-      R"("title":"Unprocessable Content","status":422,"detail":"no such field here","code":"unknown_field","path":"/ops/0/ttl"})");
+      R"("title":"Unprocessable Content","status":422,"detail":"there is no member of this name","code":"unknown_field","path":"/ops/0/ttl"})");
   CHECK_PROBLEM(
       n.send("GET", "/v1/sessions/a?x=1"), 422,
       R"("title":"Unprocessable Content","status":422,"detail":"no such query parameter here","code":"unknown_field","path":"x"})");
-}
-
-TEST_CASE("fields of the contract that this version lacks are refused and not ignored") {
-  node n;
-  n.send("PUT", "/v1/sessions/a");
-  CHECK_PROBLEM(
-      n.send("PUT", "/v1/sessions/b", R"({"ttl_s":60})"), 501,
-      R"("title":"Not Implemented","status":501,"detail":"this version does not have this field yet","code":"not_supported","path":"/ttl_s"})");
-  CHECK(n.send("PATCH", "/v1/sessions/a/state", R"({"ops":[{"op":"add","key":"a","by":1}]})", {ops})
-            .status
-        == 501);
-  CHECK(
-      n.send("POST", "/v1/sessions/a/items", R"({"items":[{}]})", {{"Idempotency-Key", "k"}}).status
-      == 501);
-  CHECK(n.send("GET", "/v1/sessions/a/items?q=x").status == 501);
-  CHECK(etag(n.send("GET", "/v1/sessions/a")) == "\"1\"");
 }
 
 TEST_CASE("an item cannot bring its own sequence number or time") {
@@ -404,7 +388,6 @@ TEST_CASE("other methods are 405 with the allowed ones and other paths are 404")
   CHECK(answer.status == 405);
   REQUIRE(answer.find_header("Allow"));
   CHECK(*answer.find_header("Allow") == "GET, PATCH");
-  CHECK(n.send("GET", "/v1/sessions").status == 405);
   for (const auto* path : {"/", "/v1", "/v1/session/a", "/v1/sessions/a/b",
                            "/v1/sessions/a/items/1", "/v1/sessions/a/"}) {
     CAPTURE(path);
@@ -417,7 +400,7 @@ TEST_CASE("a body without a type is 415") {
   n.send("PUT", "/v1/sessions/a");
   CHECK_PROBLEM(
       n.send("POST", "/v1/sessions/a/items", R"({"items":[{}]})", {{"Content-Type", ""}}), 415,
-      R"("title":"Unsupported Media Type","status":415,"detail":"send application/json","code":"unsupported_media_type"})");
+      R"("title":"Unsupported Media Type","status":415,"detail":"send application/json or application/msgpack","code":"unsupported_media_type"})");
 }
 
 TEST_CASE("a request under another host name is 421") {
@@ -521,7 +504,7 @@ TEST_CASE("a body of another type is 415") {
   n.send("PUT", "/v1/sessions/a");
   CHECK_PROBLEM(
       n.send("POST", "/v1/sessions/a/items", "x", {{"Content-Type", "text/plain"}}), 415,
-      R"("title":"Unsupported Media Type","status":415,"detail":"send application/json","code":"unsupported_media_type"})");
+      R"("title":"Unsupported Media Type","status":415,"detail":"send application/json or application/msgpack","code":"unsupported_media_type"})");
   CHECK(n.send("POST", "/v1/sessions/a/items", R"({"items":[{}]})",
                {{"Content-Type", "Application/JSON; charset=utf-8"}})
             .status

@@ -374,6 +374,10 @@ TEST_CASE_TEMPLATE("a list tells of every entity without waking it", Store, on_d
   CHECK(ids(*s.store.list(red)) == std::vector<std::string>{"s10", "s15", "s20", "s25"});
   red.wanted = [](const entity_header& x) { return !x.live(); };
   CHECK(ids(*s.store.list(red)) == std::vector<std::string>{"s17", "s30"});
+  red.after = "s17";
+  CHECK(ids(*s.store.list(red)) == std::vector<std::string>{"s30"});
+  red.including = true;
+  CHECK(ids(*s.store.list(red)) == std::vector<std::string>{"s17", "s30"});
   red.kind = entity_kind::team;
   CHECK(s.store.list(red)->rows.empty());
 }

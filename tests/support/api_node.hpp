@@ -9,6 +9,7 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -21,15 +22,16 @@ namespace troupe::testing {
 inline constexpr std::int64_t noon = 1'767'355'200'123;  // 2026-01-02T12:00:00.123Z
 
 /// A node in this process over a store of its own, asked over a real socket. Its clock stands
-/// still.
+/// still until the test moves it.
 class api_node {
 public:
   api_node() { start(); }
   ~api_node() { stop(); }
 
   void start() {
-    auto opened =
-        runtime::open({.data = directory_.store(), .now = [] { return timestamp{noon}; }});
+    auto opened = runtime::open({.data = directory_.store(),
+                                 .now = [this] { return timestamp{noon + later_ms_}; },
+                                 .idle = std::chrono::milliseconds{0}});
     REQUIRE_MESSAGE(opened, opened.error().message);
     backend_ = *std::move(opened);
     service_ = std::make_unique<api::service>(*backend_, [] {
@@ -48,6 +50,9 @@ public:
     backend_.reset();
   }
 
+  [[nodiscard]] std::uint16_t port() const { return server_->port(); }
+  void advance(std::int64_t ms) { later_ms_ += ms; }
+
   http::response send(std::string method, std::string target, std::string body = {},
                       std::vector<http::header> headers = {}) {
     if (!body.empty() && !http::find_header(headers, "Content-Type"))
@@ -62,6 +67,7 @@ public:
   }
 
 private:
+  std::atomic<std::int64_t> later_ms_ = 0;
   temp_directory directory_;
   std::unique_ptr<runtime> backend_;
   std::unique_ptr<api::service> service_;

@@ -1,5 +1,6 @@
 #include <troupe/actors/directory.hpp>
 #include <troupe/actors/gateway.hpp>
+#include <troupe/actors/internal/ask_once.hpp>
 #include <troupe/actors/internal/wait_for.hpp>
 #include <troupe/actors/result_cache.hpp>
 #include <troupe/actors/supervisor.hpp>
@@ -106,6 +107,8 @@ struct runtime::impl {
     caf::scoped_actor self{system};
     compat::request(self, supervisor, drain{}).receive([] {}, [](const caf::error&) {});
     compat::request(self, gateway, drain{}).receive([] {}, [](const caf::error&) {});
+    for (auto left = asked.load(); left != 0; left = asked.load())
+      asked.wait(left);
     final_stats = read_stats(self);
     ending = true;
     results.close();
@@ -119,6 +122,32 @@ struct runtime::impl {
       caf::anon_send_exit(end, caf::exit_reason::user_shutdown);
       self->wait_for(end);
     }
+  }
+
+  void read(get_state query, std::function<void(expected<snapshot>)> done) {
+    if (draining)
+      return done(fail(errc::draining, "the runtime is closing"));
+    auto unwrap = [done = std::move(done)](expected<state_snapshot> answer) {
+      done(answer ? expected<snapshot>{std::move(answer->state)}
+                  : tl::unexpected(std::move(answer.error())));
+    };
+    compat::anon_send(gateway, host_read{std::move(query), completion<state_snapshot>{unwrap}});
+  }
+
+  /// `close` waits for the answers.
+  template <class Answer, class Message>
+  void ask_store(Message what, std::function<void(expected<Answer>)> done) {
+    ++asked;
+    auto asking = std::shared_ptr<void>{&asked, [this](void*) {
+                                          --asked;
+                                          asked.notify_all();
+                                        }};
+    if (draining)
+      return done(fail(errc::draining, "the runtime is closing"));
+    internal::ask_once(system, store, std::move(what),
+                       completion<Answer>{[asking, done = std::move(done)](expected<Answer> x) {
+                         done(std::move(x));
+                       }});
   }
 
   store_stats read_stats(caf::scoped_actor& self) {
@@ -156,7 +185,17 @@ struct runtime::impl {
     return troupe::metrics_text(system);
   }
 
+  [[nodiscard]] runtime_stats told(const store_stats& stored) const {
+    return {.position = stored.position,
+            .materialised = stored.materialised,
+            .tail_bytes = stored.tail_bytes,
+            .commits = stored.commits,
+            .changes = stored.changes,
+            .live = live->size()};
+  }
+
   runtime_options options;
+  std::atomic<std::size_t> asked = 0;  // questions to the store that are not answered yet
   system_config config;
   caf::actor_system system;
   std::shared_ptr<directory> live = std::make_shared<directory>();
@@ -221,19 +260,87 @@ void runtime::read(const entity_ref& entity, std::function<void(expected<snapsho
     if (auto state = published->read())
       return done(std::move(state));
   }
-  if (impl_->draining)
-    return done(fail(errc::draining, "the runtime is closing"));
-  auto unwrap = [done = std::move(done)](expected<state_snapshot> answer) {
-    done(answer ? expected<snapshot>{std::move(answer->state)}
-                : tl::unexpected(std::move(answer.error())));
-  };
-  compat::anon_send(impl_->gateway,
-                    host_read{{entity}, completion<state_snapshot>{std::move(unwrap)}});
+  impl_->read({entity}, std::move(done));
 }
 
 expected<runtime::snapshot> runtime::read(const entity_ref& entity,
                                           std::chrono::milliseconds deadline) {
   return internal::wait_for<snapshot>(deadline, [&](auto done) { read(entity, std::move(done)); });
+}
+
+void runtime::read_latest(const entity_ref& entity, std::function<void(expected<snapshot>)> done) {
+  if (auto ok = check_entity(entity); !ok)
+    return done(tl::unexpected(std::move(ok.error())));
+  impl_->read({entity, true}, std::move(done));
+}
+
+expected<runtime::snapshot> runtime::read_latest(const entity_ref& entity,
+                                                 std::chrono::milliseconds deadline) {
+  return internal::wait_for<snapshot>(deadline,
+                                      [&](auto done) { read_latest(entity, std::move(done)); });
+}
+
+void runtime::read_at(const entity_ref& entity, std::uint64_t revision,
+                      std::function<void(expected<snapshot>)> done) {
+  if (auto ok = check_entity(entity); !ok)
+    return done(tl::unexpected(std::move(ok.error())));
+  impl_->ask_store<stored_entity>(
+      load_request{entity, revision}, [done = std::move(done)](expected<stored_entity> stored) {
+        if (!stored)
+          return done(tl::unexpected(std::move(stored.error())));
+        auto state = join_entity(stored->parts);
+        done(state ? expected<snapshot>{std::make_shared<const entity_state>(*std::move(state))}
+                   : tl::unexpected(std::move(state.error())));
+      });
+}
+
+expected<runtime::snapshot> runtime::read_at(const entity_ref& entity, std::uint64_t revision,
+                                             std::chrono::milliseconds deadline) {
+  return internal::wait_for<snapshot>(
+      deadline, [&](auto done) { read_at(entity, revision, std::move(done)); });
+}
+
+void runtime::header(const entity_ref& entity, std::function<void(expected<entity_header>)> done) {
+  if (auto ok = check_entity(entity); !ok)
+    return done(tl::unexpected(std::move(ok.error())));
+  if (const auto published = impl_->live->find(entity)) {
+    if (const auto state = published->read())
+      return done(header_of(*state));
+  }
+  impl_->ask_store<listing>(list_request{.name_space = entity.name_space,
+                                         .kind = entity.kind,
+                                         .after = entity.id,
+                                         .including = true,
+                                         .limit = 1,
+                                         .wanted = [](const entity_header&) { return true; }},
+                            [id = entity.id, done = std::move(done)](expected<listing> page) {
+                              if (!page)
+                                return done(tl::unexpected(std::move(page.error())));
+                              const bool found = !page->rows.empty() && page->rows.front().id == id;
+                              done(found ? std::move(page->rows.front().header) : entity_header{});
+                            });
+}
+
+expected<entity_header> runtime::header(const entity_ref& entity,
+                                        std::chrono::milliseconds deadline) {
+  return internal::wait_for<entity_header>(deadline,
+                                           [&](auto done) { header(entity, std::move(done)); });
+}
+
+void runtime::list(list_request request, std::function<void(expected<listing>)> done) {
+  const entity_ref from{request.name_space, request.kind, request.after};
+  if (auto ok = request.after.empty() ? expected<void>{} : check_entity(from); !ok)
+    return done(tl::unexpected(std::move(ok.error())));
+  impl_->ask_store<listing>(std::move(request), std::move(done));
+}
+
+expected<listing> runtime::list(list_request request, std::chrono::milliseconds deadline) {
+  return internal::wait_for<listing>(deadline,
+                                     [&](auto done) { list(std::move(request), std::move(done)); });
+}
+
+bool runtime::is_live(const entity_ref& entity) const {
+  return impl_->live->find(entity) != nullptr;
 }
 
 timestamp runtime::now() const {
@@ -248,14 +355,15 @@ std::string runtime::metrics() const {
   return impl_->metrics_text();
 }
 
+void runtime::stats(std::function<void(expected<runtime_stats>)> done) const {
+  impl_->ask_store<store_stats>(get_store_stats{}, [self = impl_.get(), done = std::move(done)](
+                                                       expected<store_stats> stored) {
+    done(stored.map([&](const store_stats& x) { return self->told(x); }));
+  });
+}
+
 runtime_stats runtime::stats() const {
-  const auto stored = impl_->stats();
-  return {.position = stored.position,
-          .materialised = stored.materialised,
-          .tail_bytes = stored.tail_bytes,
-          .commits = stored.commits,
-          .changes = stored.changes,
-          .live = impl_->live->size()};
+  return impl_->told(impl_->stats());
 }
 
 }  // namespace troupe

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <troupe/state/decide.hpp>
+#include <troupe/state/header.hpp>
 
 #include <chrono>
 #include <filesystem>
@@ -73,6 +74,33 @@ public:
   expected<snapshot> read(const entity_ref& entity,
                           std::chrono::milliseconds deadline = std::chrono::seconds{30});
 
+  /// With what is not on disk yet: every change that was answered, at any level of durability. An
+  /// unknown or sleeping one wakes.
+  void read_latest(const entity_ref& entity, std::function<void(expected<snapshot>)> done);
+  expected<snapshot> read_latest(const entity_ref& entity,
+                                 std::chrono::milliseconds deadline = std::chrono::seconds{30});
+
+  /// An earlier committed state: right behind `revision`. Errors: `revision_gone` (not kept, or not
+  /// there yet). Wakes nobody.
+  void read_at(const entity_ref& entity, std::uint64_t revision,
+               std::function<void(expected<snapshot>)> done);
+  expected<snapshot> read_at(const entity_ref& entity, std::uint64_t revision,
+                             std::chrono::milliseconds deadline = std::chrono::seconds{30});
+
+  /// What a list tells of one entity; `status` says whether there is such a one. Wakes nobody.
+  void header(const entity_ref& entity, std::function<void(expected<entity_header>)> done);
+  expected<entity_header> header(const entity_ref& entity,
+                                 std::chrono::milliseconds deadline = std::chrono::seconds{30});
+
+  /// One page of the entities of a kind by id, sleeping ones included. Wakes nobody.
+  /// `request.wanted` is called on the store's thread.
+  void list(list_request request, std::function<void(expected<listing>)> done);
+  expected<listing> list(list_request request,
+                         std::chrono::milliseconds deadline = std::chrono::seconds{30});
+
+  /// Has an actor at this moment.
+  [[nodiscard]] bool is_live(const entity_ref& entity) const;
+
   /// The clock that commands are decided by; what expires is judged by it.
   [[nodiscard]] timestamp now() const;
 
@@ -80,6 +108,7 @@ public:
   [[nodiscard]] const result_cache& cache() const;
 
   /// Waits for a commit that is on its way.
+  void stats(std::function<void(expected<runtime_stats>)> done) const;
   [[nodiscard]] runtime_stats stats() const;
 
   /// What the runtime measures, and what CAF does, in Prometheus' text format; the names stand in

@@ -72,26 +72,6 @@ struct stored_entity {
   std::vector<std::string> answers{};  ///< `encode(kept_answer)`, without those of `parts.changes`
 };
 
-/// One page of a list of entities.
-struct list_request {
-  std::string name_space = "default";
-  entity_kind kind = entity_kind::session;
-  std::string after{};                                 ///< the id that the last page ended with
-  std::size_t limit = 100;                             ///< entities in a page
-  std::function<bool(const entity_header&)> wanted{};  ///< empty: all that live; must not block
-};
-inline constexpr std::size_t max_listed = 1'000;       // then: this many
-inline constexpr std::size_t max_looked_at = 100'000;  // by one page; then: it ends there
-
-struct listing {
-  struct row {
-    std::string id;
-    entity_header header;
-  };
-  std::vector<row> rows;
-  std::optional<std::string> next;  ///< `after` of the next page; absent: there is none
-};
-
 /// Folds one entity's changes into its snapshot.
 struct materialise_one {
   entity_ref entity;

@@ -2,7 +2,9 @@
 
 #include <troupe/state/entity.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,5 +45,26 @@ struct entity_header {
 
 /// Errors: `damaged` (not what `encode` writes), `newer_format`.
 expected<entity_header> decode_header(std::string_view bytes);
+
+/// One page of a list of entities.
+struct list_request {
+  std::string name_space = "default";
+  entity_kind kind = entity_kind::session;
+  std::string after{};                                 ///< the id that the last page ended with
+  bool including = false;                              ///< begins with `after` itself
+  std::size_t limit = 100;                             ///< entities in a page
+  std::function<bool(const entity_header&)> wanted{};  ///< empty: all that live; must not block
+};
+inline constexpr std::size_t max_listed = 1'000;       // then: this many
+inline constexpr std::size_t max_looked_at = 100'000;  // by one page; then: it ends there
+
+struct listing {
+  struct row {
+    std::string id;
+    entity_header header;
+  };
+  std::vector<row> rows;
+  std::optional<std::string> next;  ///< `after` of the next page; absent: there is none
+};
 
 }  // namespace troupe

@@ -77,7 +77,7 @@ expected<listing> journal_store::impl::list(const list_request& request) {
     const auto at = walk.next();
     if (!at || !at->key.starts_with(prefix))
       return out;
-    if (at->key == after)
+    if (at->key == after && !request.including)
       continue;
     if (out.rows.size() == limit || looked++ == max_looked_at) {
       out.next = std::move(id);

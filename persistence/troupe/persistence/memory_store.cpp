@@ -145,7 +145,8 @@ expected<listing> memory_store::list(const list_request& request) {
   listing out;
   std::string looked_at;
   for (const auto& [ref, stored] : impl_->entities) {
-    if (ref.name_space != request.name_space || ref.kind != request.kind || ref.id <= request.after)
+    const bool behind = ref.id > request.after || (request.including && ref.id == request.after);
+    if (ref.name_space != request.name_space || ref.kind != request.kind || !behind)
       continue;
     if (out.rows.size() == limit) {
       out.next = std::move(looked_at);

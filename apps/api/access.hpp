@@ -1,0 +1,97 @@
+#pragma once
+
+#include <troupe/runtime/runtime.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+/// The one way from a request to an entity. Handlers see a runtime nowhere else, so who may do what
+/// is decided here.
+namespace troupe::api {
+
+/// What a route asks of whoever calls it; each includes those before it.
+enum class role : std::uint8_t { reader = 1, writer = 2, admin = 3 };
+[[nodiscard]] std::string_view to_string(role what) noexcept;
+
+/// Who asks.
+struct identity {
+  std::string name_space = "default";
+  principal by = principal::host();
+  role held = role::admin;
+};
+
+/// One entity as one principal sees it: what it may not read is `not_found`, like what is not
+/// there. Copies cheaply. Callbacks run on a runtime thread or on the caller's, and must not block.
+class entity_access {
+public:
+  using snapshot = runtime::snapshot;
+
+  entity_access() = default;  ///< of nothing; only to be assigned to
+
+  [[nodiscard]] const entity_ref& ref() const noexcept { return ref_; }
+  [[nodiscard]] bool is_live() const { return backend_->is_live(ref_); }
+
+  /// A live state; `latest`: with what is not on disk yet.
+  void read(bool latest, std::function<void(expected<snapshot>)> done) const;
+  /// An earlier state of what is there now. Errors: also `revision_gone`.
+  void read_at(std::uint64_t revision, std::function<void(expected<snapshot>)> done) const;
+  /// Wakes nobody.
+  void header(std::function<void(expected<entity_header>)> done) const;
+  /// Whatever `request` says of the entity and on whose behalf is set here.
+  void execute(command request, std::function<void(expected<command_result>)> done) const;
+
+private:
+  friend class gate;
+  entity_access(runtime& backend, entity_ref ref, principal by)
+      : backend_{&backend},
+        ref_{std::move(ref)},
+        by_{std::move(by)} {}
+
+  [[nodiscard]] unexpected absent() const;
+
+  runtime* backend_ = nullptr;
+  entity_ref ref_{};
+  principal by_{};
+};
+
+class gate {
+public:
+  using random_bits = std::function<std::array<std::uint64_t, 2>()>;
+
+  /// `random` brings the bits of ids that the node makes.
+  gate(runtime& backend, random_bits random) : backend_{backend}, random_{std::move(random)} {}
+
+  /// Who sends a request. Without access tokens: the host itself.
+  [[nodiscard]] expected<identity> identify() const { return identity{}; }
+
+  /// Errors: `bad_id`.
+  [[nodiscard]] expected<entity_access> resolve(const identity& who, entity_kind kind,
+                                                std::string_view id) const;
+
+  /// Those that the principal may read. `request` brings kind, page and filter.
+  void list(const identity& who, list_request request,
+            std::function<void(expected<listing>)> done) const;
+
+  [[nodiscard]] timestamp now() const { return backend_.now(); }
+  [[nodiscard]] const result_cache& cache() const { return backend_.cache(); }
+  void stats(std::function<void(expected<runtime_stats>)> done) const {
+    backend_.stats(std::move(done));
+  }
+  [[nodiscard]] std::string random_id() const { return id_from_random(random_()); }
+
+  /// The node shuts down: a load balancer is to look elsewhere.
+  [[nodiscard]] bool draining() const { return draining_; }
+  void set_draining() { draining_ = true; }
+
+private:
+  runtime& backend_;
+  random_bits random_;
+  std::atomic<bool> draining_ = false;
+};
+
+}  // namespace troupe::api

@@ -1,0 +1,164 @@
+#include "api/item_page.hpp"
+#include "api/route.hpp"
+#include "api/writer.hpp"
+
+#include <utility>
+
+/// {S}/items: a session's history.
+namespace troupe::api {
+
+namespace {
+
+struct append_body {
+  std::vector<value> items{};
+  static constexpr auto fields = std::tuple{field{"items", &append_body::items}};
+};
+struct appended_body {
+  std::uint64_t revision = 0, first_seq = 0, last_seq = 0;
+  static constexpr auto fields = std::tuple{field{"revision", &appended_body::revision},
+                                            field{"first_seq", &appended_body::first_seq},
+                                            field{"last_seq", &appended_body::last_seq}};
+};
+struct pop_body {
+  std::uint64_t count = 1;
+  std::optional<std::uint64_t> expected_last_seq{};
+  static constexpr auto fields =
+      std::tuple{defaulted{"count", &pop_body::count},
+                 field{"expected_last_seq", &pop_body::expected_last_seq}};
+};
+struct popped_body {
+  std::uint64_t revision = 0, removed = 0;
+  static constexpr auto fields = std::tuple{field{"revision", &popped_body::revision},
+                                            field{"removed", &popped_body::removed}};
+};
+/// An item's own fields stand beside these.
+struct item_body {
+  std::uint64_t seq = 0;
+  timestamp at{};
+  value more = value::map({});
+  static constexpr auto fields = std::tuple{
+      field{"seq", &item_body::seq}, field{"at", &item_body::at}, other_members{&item_body::more}};
+};
+struct page_body {
+  std::vector<item_body> items{};
+  nullable_text next_cursor{};
+  static constexpr auto fields =
+      std::tuple{field{"items", &page_body::items}, field{"next_cursor", &page_body::next_cursor}};
+};
+
+expected<item_page> decode_page(const call& c) {
+  item_page out;
+  int starts = 0;
+  for (const auto& [name, to] : {std::pair{"last", &out.last},
+                                 {"after", &out.after},
+                                 {"cursor", &out.after},
+                                 {"before", &out.before}}) {
+    const auto given = c.number(name);
+    if (!given)
+      return tl::unexpected(given.error());
+    if (*given) {
+      *to = *given;
+      ++starts;
+    }
+  }
+  if (starts > 1)
+    return fail(errc::invalid_value, "give one of `last`, `after` and `before`");
+  const auto limit = c.number("limit"), bytes = c.number("max_bytes");
+  if (!limit || !bytes)
+    return tl::unexpected(limit ? bytes.error() : limit.error());
+  out.limit = limit->value_or(out.limit);
+  const std::pair<const char*, std::uint64_t> sizes[] = {{"limit", out.limit},
+                                                         {"last", out.last.value_or(1)}};
+  for (const auto& [name, size] : sizes) {
+    if (size == 0 || size > max_page_items)
+      return tl::unexpected(error{.code = errc::invalid_value,
+                                  .message = "a page has 1 to 1,000 items",
+                                  .path = name,
+                                  .limit = max_page_items});
+  }
+  out.bytes = std::min<std::uint64_t>(bytes->value_or(max_page_bytes), max_page_bytes);
+  const auto pair_safe = c.flag("pair_safe");
+  if (!pair_safe)
+    return tl::unexpected(pair_safe.error());
+  out.pair_safe = *pair_safe;
+  if (const auto* text = c.query("q"))
+    out.text = *text;
+  if (out.pair_safe && !out.text.empty())
+    return fail(errc::invalid_value, "`q` picks single items: leave out `pair_safe`", "q");
+  return out;
+}
+
+/// The item's own fields behind `seq` and `at`.
+std::string shown(const item_view& item) {
+  value_writer out;
+  out.begin_map(item.fields.size() + 2).string("seq").unsigned_integer(item.seq);
+  out.string("at").string(to_rfc3339(item.at));
+  for (auto field = item.fields.children(); field.next();)
+    out.string(field.key()).raw(field.item());
+  return out.take();
+}
+
+void post_items(const call_ptr& c) {
+  auto body = c->body_as<append_body>();
+  if (!body)
+    return c->refuse(body.error());
+  execute(c, {append_items{std::move(body->items)}}, [](const command_result& result) {
+    return to_answer(appended_body{result.revision, result.first_seq, result.last_seq},
+                     result.revision, 201);
+  });
+}
+
+void get_items(const call_ptr& c) {
+  const auto page = decode_page(*c);
+  if (!page)
+    return c->refuse(page.error());
+  read(c, [page = *page](const entity_state& state) {
+    const auto picked = pick(state.items, page);
+    array_writer items;
+    for (const auto i : picked.indexes) {
+      const auto item = shown(state.items[i]);
+      items.add(value_view{item});
+    }
+    const auto body = items.finish();
+    map_writer out;
+    out.any("items", value_view{body});
+    if (picked.cursor)
+      out.text("next_cursor", std::to_string(*picked.cursor));
+    else
+      out.any("next_cursor", {});
+    return answer{200, out.finish(), state.revision, {}};
+  });
+}
+
+void pop(const call_ptr& c) {
+  const auto body = c->optional_body_as<pop_body>();
+  if (!body)
+    return c->refuse(body.error());
+  execute(c, {pop_items{body->count, body->expected_last_seq}}, [](const command_result& result) {
+    return to_answer(popped_body{result.revision, result.removed}, result.revision);
+  });
+}
+
+void clear(const call_ptr& c) {
+  execute(c, {clear_items{}}, deleted_answer);
+}
+
+constexpr route rows[] = {
+    {"POST", "{S}/items", session_only, role::writer, post_items, "Append items: all or none", "",
+     schema_of<append_body>, schema_of<appended_body>, 201},
+    {"GET", "{S}/items", session_only, role::reader, get_items, "A page of the history",
+     "last after cursor before limit max_bytes pair_safe q consistency", nullptr,
+     schema_of<page_body>},
+    {"DELETE", "{S}/items", session_only, role::writer, clear, "Remove all items", "", nullptr,
+     nullptr, 204},
+    {"POST", "{S}/items/pop", session_only, role::writer, pop, "Remove the newest items", "",
+     schema_of<pop_body>, schema_of<popped_body>},
+};
+
+}  // namespace
+
+std::span<const route> item_routes() {
+  return rows;
+}
+
+}  // namespace troupe::api

@@ -1,0 +1,291 @@
+#include <troupe/state/json.hpp>
+
+#include "api/route.hpp"
+#include "support/api_node.hpp"
+#include "support/json_schema.hpp"
+#include <doctest/doctest.h>
+
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+/// The route table against a node: every row is driven, answers are what its schemas say, and what
+/// is wrong with a request is refused on each in the same way.
+
+using namespace troupe;
+using node = testing::api_node;
+
+namespace {
+
+value parsed(const std::string& json) {
+  auto read = value_from_json(json);
+  REQUIRE_MESSAGE(read, json);
+  return *std::move(read);
+}
+
+/// "PATCH {S}/state"
+std::string name_of(const api::route& r) {
+  return std::string{r.method} + ' ' + std::string{r.pattern};
+}
+
+/// A path of the row, of an entity with this id.
+std::string path_to(const api::route& r, const std::string& id) {
+  auto path = api::paths_of(r).front();
+  for (auto at = path.find('{'); at != std::string::npos; at = path.find('{')) {
+    const auto end = path.find('}', at);
+    const auto name = path.substr(at + 1, end - at - 1);
+    path.replace(at, end + 1 - at, name == "id" ? id : name == "n" ? "1" : "x");
+  }
+  return path;
+}
+
+struct step {
+  const char* method;
+  const char* target;
+  const char* body;
+  int status;
+};
+
+// One life of every kind of entity, through every row.
+const std::string key(64, 'a');
+const std::vector<step> steps = {
+    {"GET", "/healthz", "", 200},
+    {"GET", "/readyz", "", 200},
+    {"GET", "/openapi.json", "", 200},
+    {"GET", "/v1/stats", "", 200},
+    {"PUT", "/v1/users/ann", R"({"metadata":{"n":1}})", 201},
+    {"PUT", "/v1/global", "", 201},
+    {"PUT", "/v1/teams/t", R"({"tags":["x"]})", 201},
+    {"PUT", "/v1/workflows/w", R"({"team":"t"})", 201},
+    {"PUT", "/v1/sessions/s",
+     R"({"user":"ann","workflow":"w","metadata":{"channel":"web"},"tags":["a"],"ttl_s":60,)"
+     R"("policy":{"token_budget":10,"loop_limit":2}})",
+     201},
+    {"PUT", "/v1/sessions/s", "", 200},
+    {"POST", "/v1/sessions", R"({"user":"ann"})", 201},
+    {"GET", "/v1/sessions/s", "", 200},
+    {"PATCH", "/v1/sessions/s",
+     R"({"metadata":{"channel":null,"k":[1]},"shares":[{"user":"bob","access":"read"}],"ttl_s":0})",
+     200},
+    {"GET", "/v1/sessions?tag=a&user=ann", "", 200},
+    {"GET", "/v1/workflows", "", 200},
+    {"GET", "/v1/teams?tag=x", "", 200},
+    {"GET", "/v1/users?metadata.n=1", "", 200},
+    {"PATCH", "/v1/sessions/s/state", R"({"a":1,"b":{"c":[1.5,null]}})", 200},
+    {"PATCH", "/v1/global/state", R"({"g":true})", 200},
+    {"GET", "/v1/sessions/s/state?inherit=true", "", 200},
+    {"GET", "/v1/sessions/s/state?keys=a,b&consistency=latest", "", 200},
+    {"PUT", "/v1/sessions/s/state/k", R"("v")", 200},
+    {"GET", "/v1/sessions/s/state/k", "", 200},
+    {"DELETE", "/v1/sessions/s/state/k", "", 204},
+    {"POST", "/v1/sessions/s/items", R"({"items":[{"role":"user","content":"hi"},{}]})", 201},
+    {"GET", "/v1/sessions/s/items?limit=1&after=0", "", 200},
+    {"GET", "/v1/sessions/s/items?last=5&pair_safe=true", "", 200},
+    {"POST", "/v1/sessions/s/checkpoints", R"({"name":"n","tags":["t"],"metadata":{"m":1}})", 201},
+    {"GET", "/v1/sessions/s/checkpoints", "", 200},
+    {"GET", "/v1/sessions/s/checkpoints/00000000000000010000000000000002", "", 200},
+    {"POST", "/v1/sessions/s/items/pop", R"({"count":1})", 200},
+    {"POST", "/v1/sessions/s/undo", R"({"steps":1})", 200},
+    {"POST", "/v1/sessions/s/redo", "", 200},
+    {"POST", "/v1/sessions/s/checkpoints/00000000000000010000000000000002/restore", "", 200},
+    {"GET", "/v1/sessions/s/revisions/3", "", 200},
+    {"GET", "/v1/sessions/s/diff?from=1", "", 200},
+    {"POST", "/v1/sessions/s/fork", R"({"id":"f"})", 201},
+    {"GET", "/v1/sessions/s/forks", "", 200},
+    {"POST", "/v1/sessions/f/items", R"({"items":[{"role":"user","content":"fork"}]})", 201},
+    {"POST", "/v1/sessions/s/merge", R"({"from":"f"})", 200},
+    {"DELETE", "/v1/sessions/s/checkpoints/00000000000000010000000000000002", "", 204},
+    {"POST", "/v1/sessions/s/usage", R"({"prompt_tokens":12,"completion_tokens":3})", 200},
+    {"GET", "/v1/sessions/s/usage", "", 200},
+    {"DELETE", "/v1/sessions/s/usage", "", 204},
+    {"PUT", "/v1/sessions/s/todos",
+     R"({"todos":[{"id":"1","content":"c","status":"pending","priority":"high"}]})", 200},
+    {"PATCH", "/v1/sessions/s/todos", R"({"todos":[{"id":"2","content":"d"}],"removed":["1"]})",
+     200},
+    {"GET", "/v1/sessions/s/todos", "", 200},
+    {"POST", "/v1/sessions/s/loop-history", R"({"tool":"search","arguments":{"q":1}})", 200},
+    {"GET", "/v1/sessions/s/loop-history", "", 200},
+    {"DELETE", "/v1/sessions/s/loop-history", "", 204},
+    {"PATCH", "/v1/sessions/s/variables", R"({"variables":{"df":"DataFrame"},"cell_count":3})",
+     200},
+    {"GET", "/v1/sessions/s/variables", "", 200},
+    {"GET", "/v1/sessions/s/export", "", 200},
+    {"PUT", "/v1/workflows/w/nodes", R"({"nodes":[{"id":"a"},{"id":"b","after":["a"]}]})", 200},
+    {"PATCH", "/v1/workflows/w/nodes/a", R"({"status":"running"})", 200},
+    {"PATCH", "/v1/workflows/w/nodes/a", R"({"status":"done","result":{"x":1}})", 200},
+    {"GET", "/v1/workflows/w/nodes", "", 200},
+    {"PUT", "/v1/teams/t/members", R"({"members":[{"name":"p","role":"r"},{"name":"q"}]})", 200},
+    {"GET", "/v1/teams/t/members", "", 200},
+    {"POST", "/v1/teams/t/messages", R"({"from":"p","to":"q","body":{"text":"x"}})", 201},
+    {"GET", "/v1/teams/t/messages?member=q", "", 200},
+    {"POST", "/v1/cache/key", R"({"agent":"a","request":{"q":1},"permissions":[]})", 200},
+    {"PUT", "/v1/cache/KEY",
+     R"({"output":{"x":1},"agent":"a","request":{"q":1},"content_hash":"h","tags":["t"],"ttl_s":60})",
+     204},
+    {"GET", "/v1/cache/KEY", "", 200},
+    {"GET", "/v1/cache/stats", "", 200},
+    {"POST", "/v1/cache/invalidate", R"({"tag":"t"})", 200},
+    {"DELETE", "/v1/cache/KEY", "", 204},
+    {"DELETE", "/v1/sessions/s/items", "", 204},
+    {"DELETE", "/v1/sessions/s", "", 204},
+};
+
+std::string with_key(std::string target) {
+  if (const auto at = target.find("KEY"); at != std::string::npos)
+    target.replace(at, 3, key);
+  return target;
+}
+
+/// The operation of a row in the document that a node serves.
+value_view operation_of(value_view document, const api::route& r, const std::string& path) {
+  std::string method{r.method};
+  for (auto& c : method)
+    c = static_cast<char>(c - 'A' + 'a');
+  const auto item = document.find("paths")->find(path);
+  REQUIRE_MESSAGE(item, path);
+  const auto found = item->find(method);
+  REQUIRE_MESSAGE(found, name_of(r));
+  return *found;
+}
+
+value_view schema_in(value_view holder) {
+  return *holder.find("content")->find("application/json")->find("schema");
+}
+
+}  // namespace
+
+TEST_CASE("every row of the route table is in openapi.json with its schemas") {
+  node n;
+  const auto document = parsed(n.send("GET", "/openapi.json").body);
+  std::set<std::string> operations;
+  std::size_t paths = 0;
+  for (const auto& r : api::all_routes()) {
+    CAPTURE(name_of(r));
+    for (const auto& path : api::paths_of(r)) {
+      const auto operation = operation_of(document, r, path);
+      ++paths;
+      CHECK(operations.insert(std::string{*operation.find("operationId")->as_string()}).second);
+      CHECK(operation.find("x-role")->as_string() == to_string(r.needs));
+      const auto body = operation.find("requestBody");
+      const bool takes_body = r.body != nullptr;
+      REQUIRE(body.has_value() == takes_body);
+      if (body)
+        CHECK(to_json(schema_in(*body)) == r.body());
+      const auto answers = operation.find("responses");
+      const auto success = answers->find(std::to_string(r.status));
+      REQUIRE(success);
+      if (r.shows)
+        CHECK(to_json(schema_in(*success)) == r.shows());
+      CHECK(answers->find("4XX"));
+    }
+  }
+  std::size_t described = 0;
+  for (auto at = document.view().find("paths")->children(); at.next();)
+    described += at.item().size();
+  CHECK(described == paths);
+}
+
+TEST_CASE("every row answers what its schema says and takes what its schema says") {
+  node n;
+  std::set<std::string> driven;
+  for (const auto& s : steps) {
+    const auto target = with_key(s.target);
+    CAPTURE(s.method);
+    CAPTURE(target);
+    const auto path = http::parse_target(target);
+    REQUIRE(path);
+    const auto way = api::find_route(s.method, path->segments);
+    REQUIRE(way.found);
+    const auto& row = *way.found;
+    driven.insert(name_of(row));
+    if (*s.body != '\0') {
+      const bool takes_body = row.body != nullptr;
+      REQUIRE(takes_body);
+      CHECK(testing::violation(parsed(s.body), parsed(row.body())) == "");
+    }
+    const auto got = n.send(s.method, target, s.body);
+    CAPTURE(got.body);
+    CHECK(got.status == s.status);
+    if (row.shows)
+      CHECK(testing::violation(parsed(got.body), parsed(row.shows())) == "");
+    else if (row.media.empty())
+      CHECK(got.body == "");
+    if (row.scopes != api::no_scope && row.needs != api::role::reader)
+      CHECK(got.find_header("Troupe-Durable"));
+  }
+  for (const auto& r : api::all_routes())
+    CHECK_MESSAGE(driven.contains(name_of(r)), name_of(r));
+}
+
+TEST_CASE("a schema check finds what does not fit") {
+  const auto schema = parsed(
+      R"({"type":"object","properties":{"a":{"type":"integer","minimum":0}},"required":["a"],"additionalProperties":false})");
+  CHECK(testing::violation(parsed(R"({"a":1})"), schema) == "");
+  for (const auto* bad : {R"({"a":-1})", R"({"a":1.0})", R"({})", R"({"a":1,"b":2})", "[]"})
+    CHECK(testing::violation(parsed(bad), schema) != "");
+  CHECK(testing::violation(parsed("1"), parsed(R"({"oneOf":[]})")) != "");
+}
+
+TEST_CASE("every row of an entity that is not there is 404 and leaves nothing behind") {
+  node n;
+  for (const auto& r : api::all_routes()) {
+    if (r.scopes == api::no_scope || name_of(r) == "PUT {S}")
+      continue;
+    CAPTURE(name_of(r));
+    std::string body;
+    for (const auto& s : steps) {
+      const auto path = http::parse_target(with_key(s.target));
+      const auto way = api::find_route(s.method, path->segments);
+      if (way.found == &r)
+        body = s.body;
+    }
+    std::string query = r.pattern == "{S}/diff" ? "?from=1" : "";
+    const auto got = n.send(std::string{r.method}, path_to(r, "nobody") + query, body);
+    CAPTURE(got.body);
+    CHECK(got.status == 404);
+    CHECK(got.body.find(R"("code":"not_found")") != std::string::npos);
+    CHECK(got.content_type == "application/problem+json");
+  }
+  CHECK(n.send("GET", "/v1/sessions").body == R"({"items":[],"next_cursor":null})");
+}
+
+TEST_CASE("every row refuses unknown parameters and bad ids and bodies that are none") {
+  node n;
+  n.send("PUT", "/v1/sessions/s");
+  n.send("PUT", "/v1/workflows/s");
+  n.send("PUT", "/v1/teams/s");
+  for (const auto& r : api::all_routes()) {
+    CAPTURE(name_of(r));
+    const std::string method{r.method};
+    const auto refused = n.send(method, path_to(r, "s") + "?zz=1", "{}");
+    CHECK(refused.status == 422);
+    CHECK(refused.body.find(R"("code":"unknown_field")") != std::string::npos);
+    if (r.scopes != api::no_scope)
+      CHECK(n.send(method, path_to(r, "%01"), "{}").status == 400);
+    if (r.body) {
+      auto path = path_to(r, "s");
+      if (r.pattern.starts_with("/v1/cache/{"))
+        path = "/v1/cache/" + key;
+      CHECK(n.send(method, path, "{").status == 400);
+      CHECK(n.send(method, path, "{}", {{"Content-Type", "text/plain"}}).status == 415);
+      CHECK(n.send(method, path, "\xc1", {{"Content-Type", "application/msgpack"}}).status == 400);
+      if (r.body != &api::schema_of<value> && r.body != &api::schema_of<api::any_object>)
+        CHECK(n.send(method, path, R"({"zz":1})").status == 422);
+    }
+  }
+  for (const auto* path : {"/v1/sessions/s", "/v1/workflows/s", "/v1/teams/s"})
+    CHECK(*n.send("GET", path).find_header("ETag") == "\"1\"");
+}
+
+TEST_CASE("every path refuses other methods with those it has") {
+  node n;
+  for (const auto& r : api::all_routes()) {
+    CAPTURE(name_of(r));
+    const auto answer = n.send("TRACE", path_to(r, "s"));
+    CHECK(answer.status == 405);
+    const auto* allowed = answer.find_header("Allow");
+    REQUIRE(allowed);
+    CHECK((", " + *allowed + ",").find(", " + std::string{r.method} + ",") != std::string::npos);
+  }
+}
