@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::uint64_t echo_steps = 600;   // a fault is felt: an actor that ends, what it sent
 constexpr std::size_t crashes_allowed = 5;  // in a minute; then: quarantined
-constexpr std::int64_t minute_ms = 60'000;
 
 template <class Op>
 Op* one_of(command& what) {
@@ -195,12 +194,9 @@ bool checker::is_right(const sent_command& what, asked& by, errc code) {
 /// Whether something went wrong that makes the answer a right one.
 bool checker::excused(followed& in, const command* what, const moment& since,
                       const error& why) const {
-  if (why.code == errc::quarantined) {
-    const auto recent = std::count_if(in.crashes.begin(), in.crashes.end(), [&](std::int64_t at) {
-      return since.clock.ms - at < minute_ms + 2'000;
-    });
-    return recent > static_cast<std::ptrdiff_t>(crashes_allowed);
-  }
+  if (why.code
+      == errc::quarantined)  // it may be told late of the last crash, and long of the first
+    return !healed_ && in.crashes > crashes_allowed;
   if (why.code == errc::store_full && (!full_ || healed_))
     return false;
   if (static_cast<int>(why.code) > static_cast<int>(errc::outcome_unknown)
@@ -249,6 +245,8 @@ void checker::answered(const sent_read& what, const expected<state_snapshot>& an
     in.shown.emplace(found->revision, early{0, what.faults, found});
     return;
   }
+  if (what.latest && what.faults != in.faults)
+    return;  // it was on its way, and lost before the answer arrived
   const auto on_disk = in.states.find(found->revision);
   if (on_disk == in.states.end() || !(*on_disk->second == *found))
     return violated(who + " shows another state than revision " + said + " has");
@@ -423,7 +421,7 @@ void checker::node_crashed() {
   for (auto& one : asked_)
     one.open = 0;
   for (auto& [ref, in] : entities_) {
-    in.crashes.clear();  // the next life does not know of them
+    in.crashes = 0;  // the next life does not know of them
     in.faulty.reset();
     in.newest_asked = 0;
   }
@@ -433,7 +431,7 @@ void checker::node_crashed() {
 
 void checker::scope_crashed(const entity_ref& entity) {
   fault(entity);
-  of(entity).crashes.push_back(now.clock.ms);
+  ++of(entity).crashes;
 }
 
 void checker::all_written() {

@@ -124,7 +124,7 @@ private:
     std::uint64_t faults = 0;
     std::optional<std::uint64_t> faulty{};  // the step of the newest
     std::uint64_t newest_asked = 0;         // of those that landed and were asked once
-    std::deque<std::int64_t> crashes{};
+    std::size_t crashes = 0;                // in this life
   };
 
   followed& of(const entity_ref& entity) { return entities_[entity]; }

@@ -5,6 +5,7 @@
 #include "plant.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace troupe::simulation {
@@ -47,9 +48,11 @@ std::vector<expected<commit_receipt>> faulty_store::commit(
     return none(requests.size(), errc::store_failed);
   const bool lands = what == fate::written || luck_.percent(50);
   std::vector<expected<commit_receipt>> out;
-  for (const auto& request : requests)
-    if (lands)
-      out.push_back(write(request));
+  for (auto rest = requests; lands && !rest.empty();) {
+    const auto set = rest.first(std::min(rest.size(), std::size_t{1} + rest.front().together));
+    std::ranges::move(write(set), std::back_inserter(out));
+    rest = rest.subspan(set.size());
+  }
   if (what == fate::written)
     return out;
   if (what == fate::stopped) {
@@ -59,16 +62,20 @@ std::vector<expected<commit_receipt>> faulty_store::commit(
   return none(requests.size(), errc::outcome_unknown);
 }
 
-expected<commit_receipt> faulty_store::write(const commit_request& request) {
-  if (node_->full && !request.frees) {
-    checker_.fault(request.entity);
-    return fail(errc::store_full, "the simulated disk is full");
+/// One request, or those of a set.
+std::vector<expected<commit_receipt>> faulty_store::write(std::span<const commit_request> set) {
+  if (node_->full && !std::ranges::all_of(set, &commit_request::frees)) {
+    for (const auto& request : set)
+      checker_.fault(request.entity);
+    return none(set.size(), errc::store_full);
   }
-  auto done = disk_.commit({&request, 1}).front();
-  if (done)
-    checker_.landed(request);
-  else
-    checker_.did_not_follow(request, done.error().current_revision.value_or(0));
+  auto done = disk_.commit(set);
+  for (std::size_t i = 0; i < set.size(); ++i) {
+    if (done[i])
+      checker_.landed(set[i]);
+    else
+      checker_.did_not_follow(set[i], done[i].error().current_revision.value_or(0));
+  }
   return done;
 }
 
@@ -126,7 +133,7 @@ std::vector<expected<commit_receipt>> faulty_store::planted_commit(
   std::vector<expected<commit_receipt>> out;
   if (planted("ack_before_write")) {  // what was answered is written with the next transaction
     for (const auto& request : std::exchange(unwritten_, {}))
-      write(request);
+      write({&request, 1});
     for (const auto& request : requests) {
       unwritten_.push_back(request);
       out.emplace_back(commit_receipt{1});
@@ -147,7 +154,7 @@ std::vector<expected<commit_receipt>> faulty_store::planted_commit(
       out.emplace_back(commit_receipt{1});
       continue;
     }
-    auto done = write(request);
+    auto done = write({&request, 1}).front();
     if (planted("refused_and_written") && now && done)
       done = fail(errc::store_failed, "the simulated transaction failed");
     if (!done)

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace troupe::simulation {
@@ -63,7 +64,7 @@ private:
 
   [[nodiscard]] fate next_fate();
   [[nodiscard]] std::vector<expected<commit_receipt>> none(std::size_t requests, errc code) const;
-  expected<commit_receipt> write(const commit_request& request);
+  std::vector<expected<commit_receipt>> write(std::span<const commit_request> set);
   [[nodiscard]] std::vector<expected<commit_receipt>> planted_commit(
       std::span<const commit_request> requests);
   [[nodiscard]] expected<stored_entity> folded(stored_entity stored);

@@ -3,7 +3,6 @@
 #include <troupe/persistence/store_actor.hpp>
 
 #include "plant.hpp"
-#include <caf/actor_registry.hpp>
 #include <caf/scheduled_actor.hpp>
 
 #include <algorithm>
@@ -63,7 +62,7 @@ void simulator::end_in_a_crash() {
   crash();
   start();
   node_->its_disk->sound = true;
-  check_node_after_start();
+  check_sound_node();
 }
 
 /// Liveness: once nothing goes wrong any more, all that was asked is answered, everything can be
@@ -80,12 +79,9 @@ void simulator::end_healed() {
   settle("after it was healed");
   if (broken())
     return;
-  if (its.gone) {
-    return end_in_a_crash();
-  }
   move_clock(quarantine_over_ms);
   settle("after a minute of rest");
-  check_node_after_start();
+  check_sound_node();
   if (broken())
     return;
   auto drained = std::make_shared<bool>(false);
@@ -113,8 +109,8 @@ void simulator::settle(const char* when) {
 }
 
 /// Every entity is at its newest revision on disk, and takes another durable change.
-void simulator::check_node_after_start() {
-  settle("after its start");
+void simulator::check_sound_node() {
+  settle("at rest");
   checker_.healed();
   for (const auto& entity : entities_of(plan_)) {
     read_strictly(entity, false);

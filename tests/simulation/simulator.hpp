@@ -10,7 +10,6 @@
 #include "faulty_store.hpp"
 #include "plan.hpp"
 
-#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -59,7 +58,7 @@ private:
   void end_in_a_crash();
   void end_healed();
   void settle(const char* when);
-  void check_node_after_start();
+  void check_sound_node();
 
   // The scheduler
   void step();
