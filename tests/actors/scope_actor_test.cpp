@@ -224,6 +224,47 @@ TEST_CASE("a refusal that depends on a pending change waits for it") {
   CHECK(n.now(conflict).error().current_revision == 2);
 }
 
+TEST_CASE("a durable answer without a change waits until what it was decided upon is on disk") {
+  node n;
+  n.disk->hold = true;
+  n.send_at(durability::memory, create{});
+  const auto found = n.send(create{}), refused = n.send(create{.only_if_absent = true});
+  n.world.run();
+  CHECK_FALSE(found->has_value());
+  CHECK_FALSE(refused->has_value());
+  n.release();
+  n.world.run();
+  CHECK_FALSE(n.now(found)->changed);
+  CHECK(n.now(refused).error().code == errc::already_exists);
+}
+
+TEST_CASE("a fork behind a deletion is decided when that is on disk or lost") {
+  node n;
+  REQUIRE(n.execute(create{}, "parent"));
+  REQUIRE(n.execute(create{}));
+  n.disk->hold = true;
+  const auto erased = n.send(erase{}), forked = n.send(fork_from{.parent = session_ref("parent")});
+  const auto a = n.send(item("a"));
+  n.world.run();
+  REQUIRE(n.disk->held.size() == 1);
+  n.disk->hold = false;
+  SUBCASE("on disk") {
+    n.release();
+    n.world.run();
+    CHECK(n.now(erased));
+    CHECK(n.now(forked)->created);
+    CHECK(n.now(a)->revision == 4);
+  }
+  SUBCASE("lost") {
+    n.disk->fail = error{errc::store_failed, "the write failed"};
+    n.release();
+    n.world.run();
+    CHECK(n.now(erased).error().code == errc::store_failed);
+    CHECK(n.now(forked).error().code == errc::already_exists);
+    CHECK(n.now(a)->revision == 2);
+  }
+}
+
 TEST_CASE("a failed commit takes back all that was decided upon it") {
   node n;
   REQUIRE(n.execute(create{}));

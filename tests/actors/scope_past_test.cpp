@@ -57,6 +57,15 @@ TEST_CASE("undo and redo reach back beyond the actor's own life") {
   CHECK(n.execute("s", restore{std::uint64_t{99}}).error().code == errc::revision_gone);
 }
 
+TEST_CASE("undo goes back over changes that are not written yet") {
+  memory_node n;
+  REQUIRE(n.execute("s", create{}));
+  for (const char* text : {"a", "b", "c"})
+    REQUIRE(n.execute(at_level(item(text), durability::memory)));
+  REQUIRE(n.execute("s", undo{.steps = 2}));
+  CHECK(texts(n.read("s")) == "a ");
+}
+
 TEST_CASE("commands behind one that waits for the store keep their order") {
   memory_node n;
   REQUIRE(n.execute("s", create{}));

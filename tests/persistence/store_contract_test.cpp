@@ -303,6 +303,20 @@ TEST_CASE_TEMPLATE("an id that is forked anew takes nothing from those that fork
   CHECK(loaded(s.store, id.ref()) == id.state());
 }
 
+TEST_CASE_TEMPLATE("an id that becomes a fork keeps the answers of its earlier life", Store,
+                   on_disk, in_memory) {
+  Store s;
+  writer parent{s.store, "parent"}, id{s.store, "id"};
+  parent.does(create{});
+  id.does(create{}, idempotency{"me", "key", "hash"}).does(erase{});
+  id.does(fork_from{.parent = parent.ref(),
+                    .base = std::make_shared<const entity_state>(parent.state())});
+  const auto stored = s.store.load(id.ref());
+  REQUIRE(stored);
+  REQUIRE(stored->answers.size() == 1);
+  CHECK(decode_answer(stored->answers.front())->asked.key == "key");
+}
+
 TEST_CASE_TEMPLATE("a command that is repeated finds its answer", Store, on_disk, in_memory) {
   Store s;
   writer a{s.store, "a"};

@@ -62,6 +62,9 @@ public:
     run();
   }
 
+  /// What can run and when, for a simulator that picks for itself.
+  caf::scheduler::test_coordinator& scheduler() { return scheduler_; }
+
 private:
   struct config : caf::actor_system_config {
     config() {

@@ -202,7 +202,7 @@ private:
 
   /// Decides the held command, or asks the store for what it lacks and comes back.
   void go_on() {
-    auto& [what, past, fault] = *held_;
+    auto& [what, past, fault, waits] = *held_;
     if (fault)
       return refuse(std::move(*fault));
     auto& request = what.request;
@@ -215,6 +215,10 @@ private:
       if (*found != nullptr)
         return repeat(**found);
     }
+    if (internal::begins_fork(request, *latest_) && !all_is_written()) {
+      waits = true;
+      return;
+    }
     if (const auto lack = internal::first_lack(request, *latest_))
       return ask(*lack);
     auto decided = decide(*latest_, request, {.now = options_.now(), .versions = &past});
@@ -224,7 +228,7 @@ private:
       return refuse(std::move(decided.error()));
     if (!decided->answer.changed) {
       reply out;
-      out.needs = sent_;
+      out.needs = all_before();
       out.answer = decided->answer;
       return answer(std::move(out));
     }
@@ -232,6 +236,8 @@ private:
   }
 
   void ask(const internal::lack& what) {
+    if (what.what == internal::lack::of::own_past)
+      send_unwritten();  // it may be among these
     compat::request(self_, options_.store, load_request{what.entity, what.revision})
         .then(
             [this, what](const stored_entity& stored) {
@@ -248,24 +254,49 @@ private:
       return;
     if (auto ok = internal::supply(held_->what.request, held_->past, what, std::move(state)); !ok)
       held_->fault = std::move(ok.error());
+    take_up();
+  }
+
+  /// The held command, and those behind it.
+  void take_up() {
     go_on();
     take_waiting();
     offer_to_retire();
     end_when_idle();
   }
 
+  /// The store cannot see that a fork, whose revision is any later one, follows a change that was
+  /// lost: it is decided when nothing is on its way.
+  [[nodiscard]] bool all_is_written() {
+    send_unwritten();
+    return commits_.empty();
+  }
+
+  void take_up_fork() {
+    if (held_ && commits_.empty() && std::exchange(held_->waits, false))
+      take_up();
+  }
+
+  /// What an answer without a change of its own waits for: that all it was decided upon is on disk,
+  /// unless the caller asked for less.
+  [[nodiscard]] std::uint64_t all_before() {
+    if (held_->what.request.level != durability::memory)
+      send_unwritten();
+    return sent_;
+  }
+
   void refuse(error why) {
     reply out;
-    out.needs = sent_;
+    out.needs = all_before();
     out.answer = tl::unexpected(std::move(why));
     answer(std::move(out));
   }
 
   void repeat(const outcome& earlier) {
     reply out;
-    out.needs = sent_;
+    out.needs = all_before();
     out.answer = earlier;
-    out.durable = earlier.revision <= durable_->revision;
+    out.durable = unwritten_.empty() || earlier.revision <= durable_->revision;
     out.repeated = true;
     out.state = latest_;
     answer(std::move(out));
@@ -357,6 +388,7 @@ private:
     commits_.pop_front();
     ++done_;
     deliver_ready();
+    take_up_fork();
   }
 
   /// All that was decided upon the lost change is lost with it. The store refuses what is on its
@@ -382,6 +414,7 @@ private:
     latest_ = durable_;
     if (held_)  // it is decided anew, upon what is left
       held_->past = internal::past{durable_, latest_};
+    take_up_fork();
     offer_to_retire();
     end_when_idle();
   }
@@ -456,6 +489,7 @@ private:
     waiting_command what;
     internal::past past;
     std::optional<error> fault{};
+    bool waits = false;  // for the commits that are on their way
   };
 
   scope_actor::pointer self_;

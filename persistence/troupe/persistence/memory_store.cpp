@@ -15,6 +15,7 @@ struct memory_store::impl {
     std::uint64_t base = 0;  // revision that `begins` is at
     stored_parts begins;
     std::vector<std::string> changes;  // of base + 1, base + 2 ...
+    std::vector<std::string> answers;  // of earlier lives of its id
   };
   struct record {
     std::uint64_t position;
@@ -54,9 +55,21 @@ struct memory_store::impl {
                             stored}};
   }
 
+  /// An id that becomes a fork keeps of its earlier life what it answered, and nothing else.
+  void keep_answers(entity_kind kind, entity& of) const {
+    if (of.changes.empty())
+      return;
+    auto parts = of.begins;
+    parts.changes = of.changes;
+    if (const auto made = fold(kind, parts))
+      for (const auto& one : made->answers)
+        of.answers.push_back(one.answer);
+  }
+
   void write(const commit_request& request) {
     auto& to = entities[request.entity];
     if (request.base) {
+      keep_answers(request.entity.kind, to);
       const auto& chunks = request.base->chunks;
       to.begins = {request.base->body, {chunks.begin(), chunks.end()}, {}};
       to.base = request.sequence - 1;
@@ -110,7 +123,7 @@ expected<stored_entity> memory_store::load(const entity_ref& entity) {
   const auto found = impl_->entities.find(entity);
   if (found == impl_->entities.end())
     return stored_entity{};
-  stored_entity out{found->second.begins, found->second.sequence, {}};
+  stored_entity out{found->second.begins, found->second.sequence, found->second.answers};
   out.parts.changes = found->second.changes;
   return out;
 }

@@ -1,6 +1,7 @@
 #include <troupe/actors/internal/past.hpp>
 #include <troupe/state/versions.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace troupe::internal {
@@ -18,6 +19,12 @@ const entity_state* past::at(std::uint64_t revision) const {
 void past::add(std::uint64_t revision, std::shared_ptr<const entity_state> state) {
   found_.insert_or_assign(revision, std::move(state));
   missed_.reset();
+}
+
+bool begins_fork(const command& request, const entity_state& state) {
+  return !state.live() && std::ranges::any_of(request.operations, [](const operation& op) {
+    return std::holds_alternative<fork_from>(op);
+  });
 }
 
 std::optional<lack> first_lack(const command& request, const entity_state& state) {

@@ -42,6 +42,9 @@ struct lack {
   std::optional<std::uint64_t> revision{};  ///< absent: the newest
 };
 
+/// A fork that is to take the place of nothing, or of a deleted entity.
+[[nodiscard]] bool begins_fork(const command& request, const entity_state& state);
+
 /// The first state that a fork or a merge lacks; `state` is the entity it is asked of.
 [[nodiscard]] std::optional<lack> first_lack(const command& request, const entity_state& state);
 

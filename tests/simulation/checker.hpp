@@ -1,0 +1,151 @@
+#pragma once
+
+#include <troupe/messages/messages.hpp>
+
+#include "../support/model.hpp"
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace troupe::simulation {
+
+namespace model = testing::model;
+using state_ptr = std::shared_ptr<const entity_state>;
+
+/// A moment of the simulation: a step of the scheduler, and the virtual clock.
+struct moment {
+  std::uint64_t step = 0;
+  timestamp clock{};
+};
+
+/// A command that a client asked for, once or again and again under its key.
+struct asked {
+  std::uint64_t id = 0;
+  command what{};
+  std::uint64_t asked_times = 0;
+  std::uint64_t open = 0;          ///< of these, how many may still make their change
+  std::uint64_t parent_floor = 0;  ///< of a fork: what was shown of its parent when it was asked
+  bool acknowledged = false;
+  std::uint64_t landed = 0;  ///< the revision it made; 0: none yet
+  outcome made{};            ///< what it made, once landed
+};
+
+/// One request on its way, with what was so when it was sent.
+struct sent_command {
+  std::uint64_t id = 0;
+  moment at{};
+  std::uint64_t head = 0, floor = 0, faults = 0;  ///< of its entity then
+};
+struct sent_read {
+  entity_ref entity{};
+  bool latest = false;
+  moment at{};
+  std::uint64_t floor = 0, faults = 0;
+};
+
+/// What the promises allow. It sees what clients see, and each change the moment the disk has it;
+/// it holds what every entity was at each revision twice: replayed from the disk's changes, and by
+/// the naive model from the commands. The first thing that is not allowed is told in words and
+/// stays.
+///
+/// One checker for a simulation, whatever crashes; checkers of other promises (events, change sets)
+/// stand beside it and are told of the same moments.
+class checker {
+public:
+  /// What is wrong; empty as long as nothing is.
+  [[nodiscard]] const std::string& violation() const { return violation_; }
+  void violated(const std::string& what);
+
+  moment now{};  ///< moved by the simulation
+
+  // What clients do and see --------------------------------------------------------------------
+
+  /// A new command: it is found again on disk by its key, or by what it writes under "op".
+  asked& begin(command what);
+  asked& find(std::uint64_t id) { return asked_.at(id - 1); }
+  [[nodiscard]] std::uint64_t begun() const { return asked_.size(); }
+  [[nodiscard]] sent_command send(asked& what);
+  void answered(const sent_command& what, const expected<command_result>& answer);
+
+  [[nodiscard]] sent_read send_read(const entity_ref& entity, bool latest);
+  void answered(const sent_read& what, const expected<state_snapshot>& answer);
+
+  // What the disk does -------------------------------------------------------------------------
+
+  void landed(const commit_request& request);
+  /// A change that does not follow what is stored was sent.
+  void did_not_follow(const commit_request& request, std::uint64_t stored);
+  /// From here on an entity's answers may say that something went wrong, and what was answered
+  /// before it was on disk may be lost.
+  void fault(const entity_ref& entity);
+  void fault_of_all();
+  void stopped() { stopped_ = true; }
+  void full(bool is) { full_ = full_ || is; }
+
+  // What happens to actors ---------------------------------------------------------------------
+
+  void node_crashed();
+  void scope_crashed(const entity_ref& entity);
+  /// Nothing goes wrong from here on: all requests must succeed.
+  void healed() { healed_ = true; }
+  /// Everything was written: what was answered before it was on disk is there now.
+  void all_written();
+
+  [[nodiscard]] const std::map<std::uint64_t, state_ptr>& history(const entity_ref& entity) {
+    return of(entity).states;
+  }
+  [[nodiscard]] std::uint64_t head(const entity_ref& entity) { return of(entity).head; }
+
+  std::function<void(const std::string&)> told;             ///< the trace, where it is wanted
+  std::uint64_t quarantined = 0, unknown = 0, repeats = 0;  ///< answers of these kinds
+  std::uint64_t hash = 14695981039346656037u;               ///< of all that was seen
+  void mix(std::uint64_t number);
+  void mix(std::string_view text);
+
+private:
+  /// What was shown before it was on disk.
+  struct early {
+    std::uint64_t id = 0;  // 0: a read of what is pending
+    std::uint64_t faults = 0;
+    state_ptr state{};
+  };
+  struct followed {
+    std::map<std::uint64_t, state_ptr> states{{0, std::make_shared<const entity_state>()}};
+    model::past expected{{0, std::make_shared<const model::entity>()}};  // all there ever was
+    model::past kept = expected;                                         // what undo may go to
+    std::uint64_t head = 0;   // the newest revision on disk
+    std::uint64_t floor = 0;  // the newest that was shown as committed
+    std::multimap<std::uint64_t, early> shown{};
+    std::uint64_t faults = 0;
+    std::optional<std::uint64_t> faulty{};  // the step of the newest
+    std::uint64_t newest_asked = 0;         // of those that landed and were asked once
+    std::size_t crashes = 0;                // in this life
+  };
+
+  followed& of(const entity_ref& entity) { return entities_[entity]; }
+  [[nodiscard]] asked* author(const change& what);
+  [[nodiscard]] bool follow(followed& in, const commit_request& request, const change& what,
+                            asked& by);
+  void settle_shown(followed& in, const entity_ref& ref, const asked& by);
+  [[nodiscard]] model::context context_of(followed& in, command& what, timestamp at,
+                                          const change* made);
+  void accepted(const sent_command& what, asked& by, const command_result& answer);
+  void accepted_change(const sent_command& what, asked& by, const command_result& answer);
+  void refused(const sent_command& what, asked& by, const error& why);
+  [[nodiscard]] bool excused(followed& in, const command* what, const moment& since,
+                             const error& why) const;
+  [[nodiscard]] bool is_right(const sent_command& what, asked& by, errc code);
+
+  std::string violation_;
+  std::deque<asked> asked_;
+  std::map<entity_ref, followed> entities_;
+  std::optional<std::uint64_t> faulty_;  // the step of the newest fault of all
+  bool stopped_ = false, full_ = false, healed_ = false;
+};
+
+}  // namespace troupe::simulation

@@ -1,0 +1,49 @@
+#include "plan.hpp"
+
+namespace troupe::simulation {
+
+plan plan::of(std::uint64_t seed) {
+  dice luck{seed};
+  plan out{.seed = seed, .liveness = luck.percent(50), .steps = 300 + luck.below(900)};
+  out.commands = luck.one_of<std::uint64_t>({60, 120, 200});
+  out.reads = luck.one_of<std::uint64_t>({20, 60, 120});
+  out.ticks = luck.one_of<std::uint64_t>({10, 40, 100});
+  const auto sometimes = [&](std::uint64_t chance, std::uint64_t often) {
+    return luck.percent(chance) ? 1 + luck.below(often) : 0;
+  };
+  if (!luck.percent(10)) {  // else: nothing goes wrong
+    out.crashes = sometimes(70, 12);
+    out.refused = sometimes(40, 15);
+    out.unknown = sometimes(30, 10);
+    out.stopped = sometimes(20, 3);
+    out.load_failed = sometimes(25, 15);
+    out.scope_crashes = luck.percent(8) ? 60 : sometimes(50, 12);  // else: nobody is quarantined
+    out.full = luck.percent(20);
+  }
+  out.slow = sometimes(50, 40);
+  out.relaxed = sometimes(50, 50);
+  out.memory = sometimes(50, 40);
+  out.keyed = luck.one_of<std::uint64_t>({0, 30, 80});
+  out.repeated = luck.one_of<std::uint64_t>({10, 50, 90});
+  out.in_flight = luck.one_of<std::uint64_t>({1, 4, 12, 30});
+  out.entities = luck.one_of<std::uint64_t>({2, 5, 9});
+  out.max_live = luck.one_of<std::size_t>({1, 3, 100});
+  out.idle_ms = luck.one_of<std::int64_t>({0, 1'000, 5'000});
+  return out;
+}
+
+std::string describe(const plan& of) {
+  const auto say = [](const char* name, auto n) {
+    return ' ' + std::string{name} + '=' + std::to_string(n);
+  };
+  return std::string{of.liveness ? "liveness" : "safety"} + say("steps", of.steps)
+         + say("commands", of.commands) + say("reads", of.reads) + say("ticks", of.ticks)
+         + say("crashes", of.crashes) + say("refused", of.refused) + say("unknown", of.unknown)
+         + say("stopped", of.stopped) + say("load_failed", of.load_failed)
+         + say("scope_crashes", of.scope_crashes) + say("slow", of.slow) + say("full", of.full)
+         + say("relaxed", of.relaxed) + say("memory", of.memory) + say("keyed", of.keyed)
+         + say("repeated", of.repeated) + say("in_flight", of.in_flight)
+         + say("entities", of.entities) + say("max_live", of.max_live) + say("idle_ms", of.idle_ms);
+}
+
+}  // namespace troupe::simulation

@@ -1,0 +1,358 @@
+#include "simulator.hpp"
+
+#include <troupe/persistence/store_actor.hpp>
+
+#include "plant.hpp"
+#include <caf/scheduled_actor.hpp>
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+namespace troupe::simulation {
+
+namespace {
+
+constexpr std::uint64_t endless = 200'000;  // messages without an answer; then: it hangs
+constexpr std::int64_t quarantine_over_ms = 61'000;
+
+}  // namespace
+
+simulator::simulator(const plan& how, std::function<void(const std::string&)> told)
+    : plan_{how},
+      luck_{how.seed ^ 0x9e3779b97f4a7c15} {
+  checker_.told = std::move(told);
+  checker_.now.clock = clock_;
+}
+
+simulator::~simulator() {
+  if (node_)
+    crash();
+}
+
+findings simulator::run() {
+  start();
+  chaos();
+  if (!broken())
+    plan_.liveness ? end_healed() : end_in_a_crash();
+  found_.violation = checker_.violation();
+  found_.hash = checker_.hash;
+  found_.commands = checker_.begun();
+  found_.unknown = checker_.unknown;
+  found_.quarantined = checker_.quarantined;
+  found_.repeats = checker_.repeats;
+  for (std::uint64_t id = 1; id <= checker_.begun(); ++id) {
+    found_.acknowledged += checker_.find(id).acknowledged ? 1 : 0;
+    found_.landed += checker_.find(id).landed != 0 ? 1 : 0;
+  }
+  return found_;
+}
+
+// Phases
+// ------------------------------------------------------------------------------------------------
+
+void simulator::chaos() {
+  for (std::uint64_t i = 0; i < plan_.steps && !broken(); ++i)
+    step();
+}
+
+/// Safety: whatever was on its way, the next node has what was acknowledged.
+void simulator::end_in_a_crash() {
+  plan_.scope_crashes = plan_.crashes = plan_.slow = 0;
+  crash();
+  start();
+  node_->its_disk->sound = true;
+  check_sound_node();
+}
+
+/// Liveness: once nothing goes wrong any more, all that was asked is answered, everything can be
+/// asked again and succeeds, and the node comes to rest.
+void simulator::end_healed() {
+  if (node_->its_disk->gone || crash_wanted_) {
+    crash();
+    start();
+  }
+  auto& its = *node_->its_disk;
+  its.sound = true;
+  its.full = false;
+  plan_.scope_crashes = plan_.crashes = plan_.slow = 0;
+  settle("after it was healed");
+  if (broken())
+    return;
+  move_clock(quarantine_over_ms);
+  settle("after a minute of rest");
+  check_sound_node();
+  if (broken())
+    return;
+  auto drained = std::make_shared<bool>(false);
+  world_.system().spawn([this, drained](caf::event_based_actor* self) {
+    compat::request(self, node_->supervisor, drain{})
+        .then([drained] { *drained = true; }, [](const caf::error&) {});
+  });
+  settle("while it was drained");
+  if (!broken() && (!*drained || node_->live->size() != 0))
+    checker_.violated("the node was told to drain and did not come to rest");
+  checker_.all_written();
+  if (!broken())
+    end_in_a_crash();
+}
+
+/// Runs what can run. No request may be left without an answer then.
+void simulator::settle(const char* when) {
+  for (std::uint64_t i = 0; !scheduler_.jobs.empty() && !broken(); ++i) {
+    run_a_job();
+    if (i > endless)
+      return checker_.violated(std::string{"the node does not come to rest "} + when);
+  }
+  if (waiting_ != 0 && !broken())
+    checker_.violated(std::to_string(waiting_) + " requests are not answered " + when);
+}
+
+/// Every entity is at its newest revision on disk, and takes another durable change.
+void simulator::check_sound_node() {
+  settle("at rest");
+  checker_.healed();
+  for (const auto& entity : entities_of(plan_)) {
+    read_strictly(entity, false);
+    settle("in the end");
+    if (broken())
+      return;
+    command one{.entity = entity};
+    one.operations.emplace_back(create{});
+    one.operations.emplace_back(
+        patch_state{{set_key{.key = "op", .data = value{checker_.begun() + 1}}}});
+    auto& what = checker_.begin(std::move(one));
+    ask(what);
+    settle("in the end");
+    if (!broken() && (!what.acknowledged || checker_.head(entity) != what.landed))
+      checker_.violated("a sound node does not take a change of " + to_string(entity));
+  }
+}
+
+// The scheduler
+// ------------------------------------------------------------------------------------------------
+
+void simulator::step() {
+  if (crash_wanted_ || luck_.below(1'000) < plan_.crashes) {
+    crash();
+    start();
+    return;
+  }
+  auto roll = luck_.below(1'000);
+  const auto falls_in = [&](std::uint64_t share) {
+    const bool in = roll < share;
+    roll -= in ? 0 : share;
+    return in;
+  };
+  if (falls_in(plan_.commands) && waiting_ < plan_.in_flight)
+    return !to_repeat_.empty() && luck_.percent(40) ? ask_again() : ask_something();
+  if (falls_in(plan_.reads))
+    return read_something();
+  if (falls_in(plan_.ticks))
+    return move_clock(luck_.percent(2)    ? quarantine_over_ms
+                      : luck_.percent(20) ? 1'000 + static_cast<std::int64_t>(luck_.below(6'000))
+                                          : static_cast<std::int64_t>(luck_.below(100)));
+  if (plan_.full && falls_in(4)) {
+    node_->its_disk->full = !node_->its_disk->full;
+    checker_.full(node_->its_disk->full);
+  }
+  run_a_job();
+}
+
+/// The next actor, as the seed says; the store may take its time.
+void simulator::run_a_job() {
+  auto& jobs = scheduler_.jobs;
+  ++checker_.now.step;
+  if (jobs.empty())
+    return;
+  auto at = luck_.below(jobs.size());
+  const auto id_of = [&](std::size_t i) { return dynamic_cast<caf::local_actor&>(*jobs[i]).id(); };
+  const auto store = node_->store->id();
+  if (id_of(at) == store && checker_.now.step < store_sleeps_until_) {
+    if (jobs.size() == 1) {
+      store_sleeps_until_ = 0;
+      move_clock(20);
+    }
+    at = (at + 1) % jobs.size();
+  }
+  handle(at);
+}
+
+void simulator::handle(std::size_t job) {
+  auto& jobs = scheduler_.jobs;
+  std::swap(jobs[job], jobs.front());
+  auto& actor = dynamic_cast<caf::scheduled_actor&>(*jobs.front());
+  checker_.mix(actor.id());
+  ++found_.events;
+  crash_at_look_ = 0;
+  if (actor.id() == node_->store->id() && luck_.percent(plan_.slow))
+    store_sleeps_until_ = checker_.now.step + luck_.below(60);
+  look_at(actor);
+  scheduler_.run_once();
+  crash_at_look_ = 0;
+}
+
+/// Learns which entity an actor writes, sees that it is the only one, and lets it crash now and
+/// then in the middle of what it does.
+void simulator::look_at(caf::scheduled_actor& actor) {
+  if (std::string_view{actor.name()} != "troupe.scope")
+    return;
+  auto known = scopes_.find(actor.id());
+  if (const auto* head = actor.mailbox().peek(); head != nullptr && known == scopes_.end()) {
+    const entity_ref* entity = nullptr;
+    if (auto asked = caf::make_const_typed_message_view<command>(head->payload))
+      entity = &caf::get<0>(asked).entity;
+    else if (auto read = caf::make_const_typed_message_view<get_state>(head->payload))
+      entity = &caf::get<0>(read).entity;
+    if (entity != nullptr) {
+      known = scopes_.emplace(actor.id(), scope_seen{*entity, actor.address()}).first;
+      if (const auto before = writers_.find(*entity); before != writers_.end()) {
+        const auto still = caf::actor_cast<caf::strong_actor_ptr>(before->second);
+        if (still && !still->get()->getf(caf::abstract_actor::is_terminated_flag))
+          checker_.violated("two live actors write " + to_string(*entity));
+      }
+      writers_.insert_or_assign(*entity, actor.address());
+    }
+  }
+  if (known != scopes_.end() && luck_.percent(plan_.scope_crashes)) {
+    crash_at_look_ = 1 + luck_.below(3);
+    crashing_ = &known->second.entity;
+  }
+}
+
+timestamp simulator::clock() {
+  if (crash_at_look_ > 0 && --crash_at_look_ == 0) {
+    ++found_.scope_crashes;
+    checker_.scope_crashed(*crashing_);
+    throw std::runtime_error{"simulated crash"};
+  }
+  return clock_;
+}
+
+void simulator::move_clock(std::int64_t ms) {
+  clock_.ms += ms;
+  checker_.now.clock = clock_;
+  found_.virtual_ms += static_cast<std::uint64_t>(ms);
+  checker_.mix(static_cast<std::uint64_t>(ms));
+  scheduler_.advance_time(std::chrono::milliseconds{ms});
+}
+
+// The node
+// ------------------------------------------------------------------------------------------------
+
+void simulator::start() {
+  ++life_;
+  waiting_ = 0;
+  crash_wanted_ = false;
+  store_sleeps_until_ = 0;
+  auto& is = node_.emplace();
+  auto below = std::make_unique<faulty_store>(disk_, checker_, luck_, plan_, is.its_disk);
+  is.store = spawn_store(world_.system(), std::move(below),
+                         {.detached = false, .on_fatal = [this, its = is.its_disk](const error&) {
+                            its->gone = its->gone || luck_.percent(70);
+                            crash_wanted_ = true;
+                          }});
+  is.supervisor = spawn_supervisor(world_.system(), {.store = is.store,
+                                                     .live = is.live,
+                                                     .now = [this] { return clock(); },
+                                                     .max_live = plan_.max_live,
+                                                     .idle_ms = plan_.idle_ms});
+  is.gateway = spawn_gateway(world_.system(), is.supervisor);
+}
+
+/// All actors vanish: what they still do on their way out is seen by nobody and reaches no disk.
+void simulator::crash() {
+  ++found_.crashes;
+  node_->its_disk->gone = true;
+  ++life_;
+  for (const auto& actor :
+       {caf::actor_cast<caf::actor>(node_->gateway), caf::actor_cast<caf::actor>(node_->supervisor),
+        caf::actor_cast<caf::actor>(node_->store)})
+    caf::anon_send_exit(actor, caf::exit_reason::kill);
+  for (const auto& [id, scope] : scopes_)
+    if (const auto left = caf::actor_cast<caf::actor>(scope.actor))
+      caf::anon_send_exit(left, caf::exit_reason::kill);
+  scopes_.clear();
+  writers_.clear();
+  node_.reset();
+  crash_at_look_ = 0;
+  for (std::uint64_t i = 0; !scheduler_.jobs.empty() && i < endless; ++i)
+    scheduler_.run_once();
+  checker_.node_crashed();
+  checker_.mix("crash");
+  if (checker_.told)
+    checker_.told("the node crashed");
+}
+
+// Clients
+// ------------------------------------------------------------------------------------------------
+
+void simulator::ask_something() {
+  auto& what = checker_.begin(any_command(luck_, plan_, checker_));
+  ask(what);
+  if (std::holds_alternative<erase>(what.what.operations.front()) && luck_.percent(90))
+    ask(checker_.begin(any_command(luck_, plan_, checker_, &what.what.entity)));
+}
+
+void simulator::ask_again() {
+  const auto at = to_repeat_.begin() + static_cast<std::ptrdiff_t>(luck_.below(to_repeat_.size()));
+  const auto id = *at;
+  to_repeat_.erase(at);
+  ask(checker_.find(id));
+}
+
+void simulator::ask(asked& what) {
+  const auto sent = checker_.send(what);
+  if (checker_.told)
+    checker_.told("ask " + std::to_string(what.id) + ' ' + testing::describe(what.what)
+                  + (what.what.once ? " keyed" : "") + " level "
+                  + std::to_string(static_cast<int>(what.what.level)));
+  ++waiting_;
+  const auto on_answer = [this, sent, life = life_](expected<command_result> answer) {
+    if (life != life_)
+      return;
+    --waiting_;
+    checker_.answered(sent, answer);
+    if (checker_.find(sent.id).what.once
+        && luck_.percent(answer ? plan_.repeated / 4 : plan_.repeated))
+      to_repeat_.push_back(sent.id);
+  };
+  if (what.what.once && luck_.percent(plan_.repeated / 5))  // also while the first is on its way
+    to_repeat_.push_back(what.id);
+  compat::anon_send(node_->gateway, host_command{what.what, completion<command_result>{on_answer}});
+}
+
+void simulator::read_something() {
+  const auto all = entities_of(plan_);
+  const auto& entity = all[luck_.below(all.size())];
+  if (luck_.percent(50))
+    return read_published(entity);
+  read_strictly(entity, luck_.percent(20));
+}
+
+void simulator::read_strictly(const entity_ref& entity, bool latest) {
+  ++waiting_;
+  ++found_.reads;
+  const auto on_answer = [this, sent = checker_.send_read(entity, latest),
+                          life = life_](expected<state_snapshot> answer) {
+    if (life != life_)
+      return;
+    --waiting_;
+    checker_.answered(sent, answer);
+  };
+  compat::anon_send(node_->gateway,
+                    host_read{{entity, latest}, completion<state_snapshot>{on_answer}});
+}
+
+/// As a host thread reads: what was published, where there is any.
+void simulator::read_published(const entity_ref& entity) {
+  const auto sent = checker_.send_read(entity, false);
+  if (const auto published = node_->live->find(entity)) {
+    if (auto state = published->read()) {
+      ++found_.reads;
+      checker_.answered(sent, state_snapshot{std::move(state)});
+    }
+  }
+}
+
+}  // namespace troupe::simulation
