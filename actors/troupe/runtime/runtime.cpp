@@ -190,6 +190,43 @@ expected<command_result> runtime::execute(command request, std::chrono::millisec
       deadline, [&](auto done) { execute(std::move(request), std::move(done)); });
 }
 
+void runtime::execute_all(change_set what, std::function<void(expected<change_set_result>)> done) {
+  if (auto ok = checked_order(what); !ok)
+    return done(tl::unexpected(std::move(ok.error())));
+  if (impl_->draining)
+    return done(fail(errc::draining, "the runtime is closing"));
+  compat::anon_send(
+      impl_->gateway,
+      host_change_set{std::move(what), completion<change_set_result>{std::move(done)}});
+}
+
+expected<change_set_result> runtime::execute_all(change_set what,
+                                                 std::chrono::milliseconds deadline) {
+  return internal::wait_for<change_set_result>(
+      deadline, [&](auto done) { execute_all(std::move(what), std::move(done)); });
+}
+
+void runtime::read_all(std::vector<entity_ref> entities,
+                       std::function<void(expected<std::vector<snapshot>>)> done) {
+  change_set what;
+  for (auto& one : entities)
+    what.commands.push_back({.entity = std::move(one)});
+  execute_all(std::move(what), [done = std::move(done)](expected<change_set_result> found) {
+    if (!found)
+      return done(tl::unexpected(std::move(found.error())));
+    std::vector<snapshot> out;
+    for (auto& one : found->answers)
+      out.push_back(std::move(one.state));
+    done(std::move(out));
+  });
+}
+
+expected<std::vector<runtime::snapshot>> runtime::read_all(std::vector<entity_ref> entities,
+                                                           std::chrono::milliseconds deadline) {
+  return internal::wait_for<std::vector<snapshot>>(
+      deadline, [&](auto done) { read_all(std::move(entities), std::move(done)); });
+}
+
 void runtime::read(const entity_ref& entity, std::function<void(expected<snapshot>)> done) {
   if (auto ok = check_entity(entity); !ok)
     return done(tl::unexpected(std::move(ok.error())));

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <troupe/state/decide.hpp>
+#include <troupe/state/change_set.hpp>
 
 #include <chrono>
 #include <filesystem>
@@ -66,6 +66,22 @@ public:
   /// Blocks until the answer. After `deadline`: `outcome_unknown`.
   expected<command_result> execute(command request,
                                    std::chrono::milliseconds deadline = std::chrono::seconds{30});
+
+  /// Changes up to eight entities of one namespace in one step. The first that refuses refuses all,
+  /// with the entity and its place ("/changes/2") in the error; `busy`, too, then means that
+  /// nothing was written. The answers are of one moment.
+  void execute_all(change_set what, std::function<void(expected<change_set_result>)> done);
+  expected<change_set_result> execute_all(change_set what,
+                                          std::chrono::milliseconds deadline = std::chrono::seconds{
+                                              30});
+
+  /// The committed states of up to eight entities at one moment: never half of a change set, as
+  /// several `read`s may show it. Waits for what is in flight, like a command.
+  void read_all(std::vector<entity_ref> entities,
+                std::function<void(expected<std::vector<snapshot>>)> done);
+  expected<std::vector<snapshot>> read_all(
+      std::vector<entity_ref> entities,
+      std::chrono::milliseconds deadline = std::chrono::seconds{30});
 
   /// The committed state; `status` says whether there is such a session. A live one answers at
   /// once, on the calling thread.

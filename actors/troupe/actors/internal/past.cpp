@@ -1,6 +1,7 @@
 #include <troupe/actors/internal/past.hpp>
 #include <troupe/state/versions.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace troupe::internal {
@@ -61,6 +62,12 @@ expected<void> supply(command& request, past& earlier, const lack& what,
       (what.what == lack::of::fork ? merge->theirs : merge->base) = *state;
   }
   return {};
+}
+
+bool forks(const command& request) {
+  return std::ranges::any_of(request.operations, [](const operation& op) {
+    return std::holds_alternative<fork_from>(op);
+  });
 }
 
 void add_what_the_store_needs(commit_request& change, const command& request) {

@@ -50,6 +50,9 @@ struct lack {
 expected<void> supply(command& request, past& earlier, const lack& what,
                       expected<std::shared_ptr<const entity_state>> state);
 
+/// Whether it begins its entity as a fork.
+[[nodiscard]] bool forks(const command& request);
+
 /// A fork's base and a merge's pin.
 void add_what_the_store_needs(commit_request& change, const command& request);
 
