@@ -444,3 +444,26 @@ TEST_CASE("a set that only removes goes on when the store is full") {
   CHECK(n.now(set));
   CHECK(n.live->find(session_ref("a")) == nullptr);
 }
+
+TEST_CASE("a fork is not made over an entity whose deletion is on its way and fails") {
+  for (const bool in_a_set : {false, true}) {
+    node n;
+    n.disk->hold = true;
+    const command fork{.entity = session_ref("a"),
+                       .operations = {fork_from{.parent = session_ref("b")}},
+                       .expected_revision = {}};
+    const auto gone = n.send(
+        command{.entity = session_ref("a"), .operations = {erase{}}, .expected_revision = {}});
+    const auto alone = in_a_set ? nullptr : n.send(fork);
+    const auto set = in_a_set ? n.send(change_set{.commands = {fork, add("c", 1)}}) : nullptr;
+    n.world.run();
+    CHECK(n.disk->held.size() == 1);
+    n.disk->fail = error{errc::store_failed, "planted"};
+    n.release();
+    n.disk->hold = false;
+    n.release_all();
+    CHECK(n.now(gone).error().code == errc::store_failed);
+    CHECK((in_a_set ? n.now(set).error() : n.now(alone).error()).code == errc::already_exists);
+    CHECK(n.counts() == counts{10, 10, 10});
+  }
+}
