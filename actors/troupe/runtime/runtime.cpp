@@ -1,3 +1,4 @@
+#include <troupe/actors/cleaner.hpp>
 #include <troupe/actors/directory.hpp>
 #include <troupe/actors/gateway.hpp>
 #include <troupe/actors/internal/wait_for.hpp>
@@ -63,6 +64,8 @@ struct runtime::impl {
     supervisor = spawn_supervisor(
         system, {store, live, options.now, options.max_live, options.idle.count()});
     gateway = spawn_gateway(system, supervisor);
+    cleaner = spawn_cleaner(
+        system, {store, supervisor, live, options.now, options.idle.count() > 0, options.clean_up});
     watch(store, "store");
     watch(supervisor, "supervisor");
     watch(gateway, "gateway");
@@ -110,11 +113,19 @@ struct runtime::impl {
       self->wait_for(saved);
     }
     for (const auto& end :
-         {caf::actor_cast<caf::actor>(gateway), caf::actor_cast<caf::actor>(supervisor),
-          caf::actor_cast<caf::actor>(store)}) {
+         {caf::actor_cast<caf::actor>(cleaner), caf::actor_cast<caf::actor>(gateway),
+          caf::actor_cast<caf::actor>(supervisor), caf::actor_cast<caf::actor>(store)}) {
       caf::anon_send_exit(end, caf::exit_reason::user_shutdown);
       self->wait_for(end);
     }
+  }
+
+  void walk(host_cleanup what) {
+    if (auto ok = checked_id(what.what.name_space); !ok)
+      return what.done(tl::unexpected(std::move(ok.error())));
+    if (draining)
+      return what.done(fail(errc::draining, "the runtime is closing"));
+    compat::anon_send(cleaner, std::move(what));
   }
 
   store_stats read_stats(caf::scoped_actor& self) {
@@ -139,6 +150,7 @@ struct runtime::impl {
   store_actor store;
   supervisor_actor supervisor;
   gateway_actor gateway;
+  cleaner_actor cleaner;
   cache_store_actor saved;
   result_cache results;
   std::atomic<bool> draining = false;  // no new requests
@@ -247,6 +259,34 @@ void runtime::read(const entity_ref& entity, std::function<void(expected<snapsho
 expected<runtime::snapshot> runtime::read(const entity_ref& entity,
                                           std::chrono::milliseconds deadline) {
   return internal::wait_for<snapshot>(deadline, [&](auto done) { read(entity, std::move(done)); });
+}
+
+void runtime::clean_up(const cleanup& what, std::function<void(expected<cleanup_report>)> done) {
+  impl_->walk({what, false, completion<cleanup_report>{std::move(done)}});
+}
+
+expected<cleanup_report> runtime::clean_up(const cleanup& what,
+                                           std::chrono::milliseconds deadline) {
+  return internal::wait_for<cleanup_report>(deadline,
+                                            [&](auto done) { clean_up(what, std::move(done)); });
+}
+
+void runtime::clear_all(const std::string& name_space,
+                        std::function<void(expected<cleanup_report>)> done) {
+  using enum entity_kind;
+  impl_->walk({{.name_space = name_space, .kinds = {session, workflow, team, user, global}},
+               true,
+               completion<cleanup_report>{std::move(done)}});
+}
+
+expected<cleanup_report> runtime::clear_all(const std::string& name_space,
+                                            std::chrono::milliseconds deadline) {
+  return internal::wait_for<cleanup_report>(
+      deadline, [&](auto done) { clear_all(name_space, std::move(done)); });
+}
+
+std::size_t runtime::active_count() const {
+  return impl_->live->size();
 }
 
 timestamp runtime::now() const {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <troupe/state/change_set.hpp>
+#include <troupe/state/cleanup.hpp>
 
 #include <chrono>
 #include <filesystem>
@@ -28,6 +29,8 @@ struct runtime_options {
   bool allow_remote_fs = false;            ///< store on a network file system all the same
   std::size_t max_live = 100'000;  ///< entities in memory; then: the least lately used hibernate
   std::chrono::milliseconds idle{600'000};  ///< unused so long, an entity hibernates; 0: never
+  /// What is deleted by itself once nobody has used it for long. None: nothing ever is.
+  std::optional<cleanup_policy> clean_up{};
   /// Empty: the defaults. Its clock and store are the runtime's.
   std::shared_ptr<const result_cache_options> cache{};
   /// Called on a runtime thread when nothing can be acknowledged any more: an I/O error, or an
@@ -88,6 +91,22 @@ public:
   void read(const entity_ref& entity, std::function<void(expected<snapshot>)> done);
   expected<snapshot> read(const entity_ref& entity,
                           std::chrono::milliseconds deadline = std::chrono::seconds{30});
+
+  /// Deletes what is older than asked. Spares what is awake (used within `runtime_options::idle`)
+  /// or was changed since, and whatever a live fork was forked from: the fork could not be merged
+  /// any more. Errors: those of the store's list; a deletion that is refused is only counted.
+  void clean_up(const cleanup& what, std::function<void(expected<cleanup_report>)> done);
+  expected<cleanup_report> clean_up(const cleanup& what,
+                                    std::chrono::milliseconds deadline = std::chrono::minutes{10});
+
+  /// Deletes every entity of a namespace, of all five kinds, and spares none. What is created
+  /// meanwhile may stay.
+  void clear_all(const std::string& name_space, std::function<void(expected<cleanup_report>)> done);
+  expected<cleanup_report> clear_all(const std::string& name_space,
+                                     std::chrono::milliseconds deadline = std::chrono::minutes{10});
+
+  /// How many entities are awake, without waiting for anything.
+  [[nodiscard]] std::size_t active_count() const;
 
   /// The clock that commands are decided by; what expires is judged by it.
   [[nodiscard]] timestamp now() const;
