@@ -467,3 +467,30 @@ TEST_CASE("a fork is not made over an entity whose deletion is on its way and fa
     CHECK(n.counts() == counts{10, 10, 10});
   }
 }
+
+TEST_CASE("a set whose key stands on a change that is not on disk yet is refused until it is") {
+  node n;
+  n.disk->hold = true;
+  auto early = add("a", 1);
+  early.once = idempotency{"p", "k", "h"};
+  early.level = durability::relaxed;
+  const auto answered = n.send(early);
+  const change_set same{.commands = {add("a", 1), add("b", 1)}, .once = early.once};
+  const auto refused = n.send(same);
+  n.world.run();
+  CHECK(n.now(answered));
+  CHECK(n.now(refused).error().code == errc::in_flight);
+  n.disk->hold = false;
+  n.release_all();
+  CHECK(n.execute(same)->repeated);
+  CHECK(n.counts() == counts{11, 10, 10});
+}
+
+TEST_CASE("sets are reserved in the order of their names whatever order they are given in") {
+  node n;
+  const auto first = n.send(change_set{.commands = {add("a", 1), add("b", 1), add("c", 1)}});
+  const auto second = n.send(change_set{.commands = {add("c", 1), add("b", 1), add("a", 1)}});
+  n.world.run();
+  CHECK(n.now(first)->answers[0].revision == 2);
+  CHECK(n.now(second)->answers[0].revision == 3);
+}

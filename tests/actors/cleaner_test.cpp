@@ -14,10 +14,10 @@ namespace {
 
 /// A node whose sessions sleep after a second without use, and a cleaner.
 struct node : memory_node {
-  explicit node(std::optional<cleanup_policy> policy = {})
+  explicit node(std::optional<cleanup_policy> policy = {}, bool spare_awake = true)
       : memory_node{100, 1'000},
         cleaner{spawn_cleaner(world.system(), {store, supervisor, live, [this] { return clock; },
-                                               true, std::move(policy)})} {}
+                                               spare_awake, std::move(policy)})} {}
   ~node() {
     caf::anon_send_exit(caf::actor_cast<caf::actor>(cleaner), caf::exit_reason::user_shutdown);
     world.run();
@@ -78,7 +78,19 @@ TEST_CASE("an entity with a ttl of its own goes by that") {
   CHECK(n.is_there("long"));
 }
 
-TEST_CASE("nothing that is awake or changed meanwhile is cleaned up and nothing else wakes") {
+TEST_CASE("what was changed since the walk saw it is spared") {
+  node n{{}, false};
+  n.create_session("old");
+  n.pass(2h);
+  REQUIRE(n.execute({.entity = session_ref("old"),  // in memory; the disk has not seen it
+                     .operations = {append_items{{value::map({{"n", 1}})}}},
+                     .expected_revision = {},
+                     .level = durability::memory}));
+  CHECK(n.clean(after_an_hour) == cleanup_report{.looked_at = 1, .changed = 1});
+  CHECK(n.is_there("old"));
+}
+
+TEST_CASE("nothing that is awake is cleaned up and nothing wakes but what goes") {
   node n;
   n.create_session("read");
   n.create_session("asleep");

@@ -15,6 +15,10 @@ namespace troupe {
 
 namespace {
 
+error still_running() {
+  return {errc::in_flight, "the request with this idempotency key is still running"};
+}
+
 /// What leaves less than there was goes on when the store is full.
 bool only_removes(const change& what) {
   return std::ranges::all_of(what.events, [](const event& x) {
@@ -245,7 +249,7 @@ private:
       if (!found)
         return refuse(found.error());
       if (*found != nullptr && is_unanswered((**found).revision))
-        return refuse({errc::in_flight, "the request with this idempotency key is still running"});
+        return refuse(still_running());
       if (*found != nullptr)
         return repeat(**found);
     }
@@ -510,6 +514,8 @@ private:
       const auto found = answers_.find(*what.request.once, options_.now());
       if (!found)
         return what.promise.deliver(to_caf(found.error()));
+      if (*found != nullptr && (**found).revision > durable_->revision)
+        return what.promise.deliver(to_caf(still_running()));
       if (*found != nullptr)
         out.made = **found;
     }
