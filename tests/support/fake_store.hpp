@@ -25,27 +25,35 @@ struct fake_disk {
   std::uint64_t sequence_lie = 0;  ///< added to the sequence a load answers
   int loads = 0;
   int folds = 0;
-  std::deque<std::pair<commit_request, caf::typed_response_promise<commit_receipt>>> held;
+  std::deque<std::pair<commit_set, caf::typed_response_promise<commit_receipt>>> held;
   std::uint64_t position = 0;
+  bool note_senders = false;
+  caf::actor last_set;                      ///< who sent the newest set, if that is noted ...
+  std::map<entity_ref, caf::actor> actors;  ///< ... and who loaded an entity last
 
-  void finish(const commit_request& request, caf::typed_response_promise<commit_receipt>& promise) {
-    auto& stored = changes[request.entity];
+  /// All of a set or none of it.
+  void finish(const commit_set& set, caf::typed_response_promise<commit_receipt>& promise) {
+    const auto write = [&] {
+      for (const auto& request : set.changes)
+        changes[request.entity].push_back(request.payload);
+    };
     if (auto why = std::exchange(fail, std::nullopt)) {
       if (std::exchange(land_anyway, false))
-        stored.push_back(request.payload);
+        write();
       return promise.deliver(to_caf(*why));
     }
-    if (request.sequence != stored.size() + 1)
-      return promise.deliver(to_caf({errc::store_failed, "the change does not follow"}));
-    stored.push_back(request.payload);
+    for (const auto& request : set.changes)
+      if (request.sequence != changes[request.entity].size() + 1)
+        return promise.deliver(to_caf({errc::store_failed, "the change does not follow"}));
+    write();
     promise.deliver(commit_receipt{++position});
   }
 
   /// The oldest held commit ends; on the actor's own thread.
   void release_one() {
-    auto [request, promise] = std::move(held.front());
+    auto [set, promise] = std::move(held.front());
     held.pop_front();
-    finish(request, promise);
+    finish(set, promise);
   }
 };
 
@@ -58,19 +66,17 @@ public:
         disk_{std::move(disk)} {}
 
   store_actor::behavior_type make_behavior() {
-    return {[this](const commit_request& request) -> caf::result<commit_receipt> {
-              auto promise = self_->make_response_promise<commit_receipt>();
-              if (disk_->hold)
-                disk_->held.emplace_back(request, promise);
-              else
-                disk_->finish(request, promise);
-              return promise;
-            },
-            [](const commit_set&) -> caf::result<commit_receipt> {
-              return to_caf({errc::not_supported, "the fake disk takes no sets"});
+    return {[this](const commit_request& request) { return take({{request}}); },
+            [this](const commit_set& set) {
+              if (disk_->note_senders)
+                disk_->last_set = caf::actor_cast<caf::actor>(self_->current_sender());
+              return take(set);
             },
             [this](const load_request& request) -> caf::result<stored_entity> {
               ++disk_->loads;
+              if (disk_->note_senders)
+                disk_->actors[request.entity] =
+                    caf::actor_cast<caf::actor>(self_->current_sender());
               while (!disk_->held.empty())  // a load sees every change that was sent before it
                 disk_->release_one();
               const auto& stored = disk_->changes[request.entity];
@@ -87,6 +93,15 @@ public:
   }
 
 private:
+  caf::result<commit_receipt> take(const commit_set& set) {
+    auto promise = self_->make_response_promise<commit_receipt>();
+    if (disk_->hold)
+      disk_->held.emplace_back(set, promise);
+    else
+      disk_->finish(set, promise);
+    return promise;
+  }
+
   store_actor::pointer self_;
   std::shared_ptr<fake_disk> disk_;
 };

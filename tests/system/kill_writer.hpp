@@ -4,11 +4,13 @@
 /// seed, of how many there were before and of those states: the process that is killed and the one
 /// that kills it agree on each without talking.
 
-#include <troupe/state/decide.hpp>
+#include <troupe/state/change_set.hpp>
 #include <troupe/state/versions.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <random>
 #include <string>
@@ -21,10 +23,12 @@ class kill_writer {
 public:
   static constexpr timestamp now{1'000'000};  // of every command
 
+  /// One command, or a change set of several entities.
   struct asked {
-    command sent;     ///< the runtime finds the other states it needs ...
-    command request;  ///< ... which stand here
+    change_set sent;               ///< the runtime finds the other states it needs ...
+    std::vector<command> request;  ///< ... which stand here
   };
+  using decisions = expected<std::vector<decision>>;
 
   kill_writer(std::size_t number, std::uint64_t seed) : number_{number}, seed_{seed} {
     for (int i = 0; i < 5; ++i)
@@ -44,58 +48,59 @@ public:
 
   [[nodiscard]] asked next() const {
     std::mt19937_64 random{seed_ * 1'000'003 + number_ * 10'000'019 + count_};
-    const auto at = random() % lives_.size();
+    std::vector<std::size_t> who(lives_.size());
+    std::iota(who.begin(), who.end(), std::size_t{0});
+    std::shuffle(who.begin(), who.end(), random);
+    who.resize(random() % 3 == 0 ? 2 + random() % (lives_.size() - 1) : 1);
     asked out;
-    out.sent.entity = lives_[at].ref;
-    out.request = out.sent;
-    out.request.operations = {random_operation(at, random)};
-    // A store may keep more than it promised.
-    if (const auto made = decide(out.request); !made && made.error().code == errc::revision_gone)
-      out.request.operations = {growth(random)};
-    out.sent.operations = out.request.operations;
-    if (random() % 3 != 0) {
+    for (const auto at : who)
+      add_command(at, random, out);
+    if (random() % 3 != 0)
       out.sent.once =
           idempotency{"p", "w" + std::to_string(number_) + "." + std::to_string(count_), "h"};
-      out.request.once = out.sent.once;
-    }
-    if (auto* fork = std::get_if<fork_from>(&out.sent.operations.front()))
-      fork->base = nullptr;
-    if (auto* merge = std::get_if<merge_fork>(&out.sent.operations.front()))
-      merge->base = merge->theirs = nullptr;
+    for (auto& one : out.request)
+      one.once = out.sent.once;
     return out;
   }
 
-  [[nodiscard]] expected<decision> decide(const command& what) const {
-    const auto& one = lives_[index_of(what.entity)];
-    return troupe::decide(one.kept.current(), what, {.now = now, .versions = &one.kept});
+  /// All of them or the first refusal, in the order of their entities.
+  [[nodiscard]] decisions decide(const asked& what) const {
+    decisions out{std::vector<decision>(what.request.size())};
+    const auto order = set_order(what.request);
+    for (const auto i : *order) {
+      auto one = decide(what.request[i]);
+      if (!one)
+        return tl::unexpected(one.error());
+      (*out)[i] = *std::move(one);
+    }
+    return out;
   }
 
   /// The next command is on its way.
   void begin() { waits_ = true; }
 
   /// It was answered, or found.
-  void become(const asked& what, const expected<decision>& decided) {
+  void become(const asked& what, const decisions& decided) {
     waits_ = false;
     ++count_;
-    if (!decided || !decided->answer.changed)
+    if (!decided)
       return;
-    auto& one = lives_[index_of(what.request.entity)];
-    if (const auto* merge = std::get_if<merge_fork>(&what.request.operations.front()))
-      pin(lives_[index_of(merge->fork)], merge->theirs->revision);
-    if (decided->answer.created)
-      one = {.ref = one.ref, .kept = timeline{decided->next, now}};
-    else
-      one.kept.push(decided->next, now);
-    std::vector<std::uint64_t> pins;
-    if (one.merged)
-      pins.push_back(*one.merged);
-    one.kept.prune(retention_of(decided->next), now, pins);
-    if (what.sent.once)
-      keyed_ = {what.sent, decided->answer};
+    for (const auto& one : what.request)
+      if (const auto* merge = std::get_if<merge_fork>(&one.operations.front()))
+        pin(lives_[index_of(merge->fork)], merge->theirs->revision);
+    bool changed = false;
+    for (std::size_t i = 0; i < decided->size(); ++i) {
+      if (!(*decided)[i].answer.changed)
+        continue;
+      changed = true;
+      take(lives_[index_of(what.request[i].entity)], (*decided)[i]);
+    }
+    if (what.sent.once && changed)
+      keyed_ = {what, decided};
   }
 
-  /// Now and then, an acknowledged command under its key, and what it was answered.
-  [[nodiscard]] const std::pair<command, outcome>* to_repeat() const {
+  /// Now and then, what was acknowledged under a key, and what it was answered.
+  [[nodiscard]] const std::pair<asked, decisions>* to_repeat() const {
     return keyed_ && count_ % 8 == 0 ? &*keyed_ : nullptr;
   }
 
@@ -105,6 +110,37 @@ private:
     timeline kept{entity_state{}};
     std::optional<std::uint64_t> merged{};  ///< its parent stands on this revision
   };
+
+  [[nodiscard]] expected<decision> decide(const command& what) const {
+    const auto& one = lives_[index_of(what.entity)];
+    return troupe::decide(one.kept.current(), what, {.now = now, .versions = &one.kept});
+  }
+
+  void add_command(std::size_t at, std::mt19937_64& random, asked& to) const {
+    command out;
+    out.entity = lives_[at].ref;
+    out.operations = {random_operation(at, random)};
+    // A store may keep more than it promised.
+    if (const auto made = decide(out); !made && made.error().code == errc::revision_gone)
+      out.operations = {growth(random)};
+    to.request.push_back(out);
+    if (auto* fork = std::get_if<fork_from>(&out.operations.front()))
+      fork->base = nullptr;
+    if (auto* merge = std::get_if<merge_fork>(&out.operations.front()))
+      merge->base = merge->theirs = nullptr;
+    to.sent.commands.push_back(std::move(out));
+  }
+
+  static void take(life& one, const decision& made) {
+    if (made.answer.created)
+      one = {.ref = one.ref, .kept = timeline{made.next, now}};
+    else
+      one.kept.push(made.next, now);
+    std::vector<std::uint64_t> pins;
+    if (one.merged)
+      pins.push_back(*one.merged);
+    one.kept.prune(retention_of(made.next), now, pins);
+  }
 
   [[nodiscard]] std::size_t index_of(const entity_ref& ref) const {
     std::size_t i = 0;
@@ -186,7 +222,7 @@ private:
   std::uint64_t count_ = 0;
   bool waits_ = false;
   std::vector<life> lives_;
-  std::optional<std::pair<command, outcome>> keyed_;
+  std::optional<std::pair<asked, decisions>> keyed_;
 };
 
 }  // namespace troupe::testing

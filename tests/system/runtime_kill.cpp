@@ -2,12 +2,13 @@
 // make and restore checkpoints, fork, merge and delete. Few entities may live and little journal is
 // kept, so kills hit activation, hibernation, folding and compaction too, and the start. What
 // comes back must be what was decided: every acknowledged command, and the unanswered one of each
-// writer as a whole or not at all. A command that is repeated under its key has one effect.
+// writer as a whole or not at all. One in three is a change set of two to five entities, half of
+// which is a violation. What is repeated under its key has one effect.
 //
-//   runtime_kill [--kills N] [--seed S] [--plant earlyack]
+//   runtime_kill [--kills N] [--seed S] [--plant earlyack | --plant splitset]
 //
 // Prints the seed, and one JSON object at the end. The plant tells of an acknowledgement before it
-// comes, which must be found.
+// comes, the other one makes the commands of a set one by one; both must be found.
 
 #include <troupe/persistence/verify.hpp>
 #include <troupe/runtime/runtime.hpp>
@@ -49,10 +50,16 @@ struct note {
   unsigned char writer = 0;
 };
 
+enum class plant { none, early_ack, split_set };
+
 /// The process that is killed. It knows from its parent's memory what must be there.
 class child {
 public:
-  child(std::vector<kill_writer>& all, int out, bool early) : all_{all}, out_{out}, early_{early} {}
+  child(std::vector<kill_writer>& all, int out, plant lie)
+      : all_{all},
+        out_{out},
+        early_{lie == plant::early_ack},
+        split_{lie == plant::split_set} {}
 
   [[noreturn]] void run(const std::filesystem::path& data, bool write) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -98,44 +105,73 @@ private:
   /// Answers whether the command that was on its way is there.
   bool compare(const kill_writer& of) {
     const auto next = of.next();
-    const auto decided = of.decide(next.request);
-    bool landed = false;
+    const auto decided = of.decide(next);
+    std::size_t landed = 0, to_land = 0;
     for (const auto& [ref, state] : of.states()) {
       const auto found = runtime_->read(ref);
       if (!found)
         violation(to_string(ref) + " cannot be read: " + found.error().message);
+      const auto* made = decided ? change_of(ref, next, *decided) : nullptr;
+      to_land += made != nullptr ? 1 : 0;
       if (encode(**found) == encode(state))
         continue;
-      if (!of.waits() || ref != next.request.entity || !decided
-          || encode(**found) != encode(decided->next))
+      if (!of.waits() || made == nullptr || encode(**found) != encode(made->next))
         violation(to_string(ref) + " has revision " + std::to_string((**found).revision)
                   + "; acknowledged was " + std::to_string(state.revision)
                   + (of.waits() ? ", one command is on its way" : ""));
-      landed = true;
+      ++landed;
     }
-    return landed;
+    if (landed != 0 && landed != to_land)
+      violation("of a change set of " + std::to_string(to_land) + " there are "
+                + std::to_string(landed));
+    return landed != 0;
+  }
+
+  /// What is to be made of an entity; null: nothing.
+  static const decision* change_of(const entity_ref& ref, const kill_writer::asked& next,
+                                   const std::vector<decision>& decided) {
+    for (std::size_t i = 0; i < decided.size(); ++i)
+      if (next.request[i].entity == ref && decided[i].answer.changed)
+        return &decided[i];
+    return nullptr;
   }
 
   /// What landed without an answer: sent again under its key, it changes nothing.
   void take_over(kill_writer& of) {
     const auto next = of.next();
-    const auto decided = of.decide(next.request);
-    if (next.request.once)
-      repeat(of, next.request, decided->answer);
+    const auto decided = of.decide(next);
+    if (next.sent.once)
+      repeat(of, next, decided);
     tell(note::what::landed, of.number());
     of.become(next, decided);
+  }
+
+  expected<change_set_result> execute(const change_set& what, bool one_by_one = false) {
+    if (what.commands.size() > 1 && !one_by_one)
+      return runtime_->execute_all(what);
+    change_set_result out;
+    for (auto one : what.commands) {
+      one.once = what.once;
+      auto done = runtime_->execute(one);
+      if (!done)
+        return tl::unexpected(std::move(done.error()));
+      out.repeated = done->repeated;
+      out.answers.push_back(*std::move(done));
+    }
+    return out;
   }
 
   void step(kill_writer& of) {
     if (const auto* earlier = of.to_repeat())
       repeat(of, earlier->first, earlier->second);
     const auto next = of.next();
-    const auto decided = of.decide(next.request);
+    const auto decided = of.decide(next);
     tell(note::what::begun, of.number());
     if (early_)
       tell(note::what::answered, of.number());
-    const auto done = runtime_->execute(next.sent);
-    const auto name = to_string(next.request.entity) + ", command " + std::to_string(of.count());
+    const auto done = execute(next.sent, split_ && decided);
+    const auto name =
+        to_string(next.request.front().entity) + ", command " + std::to_string(of.count());
     if (done.has_value() != decided.has_value())
       violation(name
                 + (done ? " was done; it had to be refused: " + decided.error().message
@@ -143,27 +179,37 @@ private:
     if (!done && done.error().code != decided.error().code)
       violation(name + " was refused as " + done.error().message + ", not as "
                 + decided.error().message);
-    if (done
-        && (static_cast<const outcome&>(*done) != decided->answer || done->repeated
-            || encode(*done->state) != encode(decided->next)))
-      violation(name + " had another outcome than it must have");
+    if (done && done->repeated)
+      violation(name + " was taken for a repeat");
+    for (std::size_t i = 0; done && i < done->answers.size(); ++i)
+      if (static_cast<const outcome&>(done->answers[i]) != (*decided)[i].answer
+          || encode(*done->answers[i].state) != encode((*decided)[i].next))
+        violation(name + " had another outcome than it must have");
     if (!early_)
       tell(note::what::answered, of.number());
     of.become(next, decided);
   }
 
-  void repeat(const kill_writer& of, const command& what, const outcome& first) {
-    const auto again = runtime_->execute(what);
+  /// What was not changed the first time may have been changed since.
+  void repeat(const kill_writer& of, const kill_writer::asked& what,
+              const kill_writer::decisions& first) {
+    const auto name = to_string(what.request.front().entity);
+    const auto again = execute(what.sent);
     if (!again)
-      violation(to_string(what.entity) + " refuses a repeat: " + again.error().message);
-    if (!again->repeated || static_cast<const outcome&>(*again) != first)
-      violation(to_string(what.entity) + " answers a repeat otherwise, or made it twice");
+      violation(name + " refuses a repeat: " + again.error().message);
+    for (std::size_t i = 0; i < again->answers.size(); ++i)
+      if (!again->repeated
+          || ((*first)[i].answer.changed
+                  ? static_cast<const outcome&>(again->answers[i]) != (*first)[i].answer
+                  : again->answers[i].changed))
+        violation(name + " answers a repeat otherwise, or made it twice");
     tell(note::what::repeated, of.number());
   }
 
   std::vector<kill_writer>& all_;
   int out_;
   bool early_;
+  bool split_;
   std::unique_ptr<runtime> runtime_;
 };
 
@@ -179,7 +225,7 @@ struct fate {
 
 /// One child. Answers its exit code, or 128 + signal.
 int run_child(std::vector<kill_writer>& all, const std::filesystem::path& data, const fate& how,
-              bool early, counts& into) {
+              plant lie, counts& into) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0)
     throw std::runtime_error{"cannot make a pipe"};
@@ -187,7 +233,7 @@ int run_child(std::vector<kill_writer>& all, const std::filesystem::path& data, 
   const pid_t pid = ::fork();
   if (pid == 0) {
     ::close(ends[0]);
-    child{all, ends[1], early}.run(data, how.writes);
+    child{all, ends[1], lie}.run(data, how.writes);
   }
   ::close(ends[1]);
   bool opened = false;
@@ -203,7 +249,7 @@ int run_child(std::vector<kill_writer>& all, const std::filesystem::path& data, 
       case note::what::landed: {
         into.landed += heard.is == note::what::landed ? 1 : 0;
         const auto next = one.next();
-        one.become(next, one.decide(next.request));
+        one.become(next, one.decide(next));
         break;
       }
       case note::what::repeated: ++into.repeated; break;
@@ -235,14 +281,14 @@ int fail_campaign(const std::string& what) {
 
 int main(int argc, char** argv) {
   std::uint64_t kills = 100, seed = std::random_device{}();
-  bool early = false;
+  plant lie = plant::none;
   for (int i = 1; i + 1 < argc; i += 2) {
     if (std::strcmp(argv[i], "--kills") == 0)
       kills = std::strtoull(argv[i + 1], nullptr, 10);
     else if (std::strcmp(argv[i], "--seed") == 0)
       seed = std::strtoull(argv[i + 1], nullptr, 10);
     else
-      early = std::strcmp(argv[i + 1], "earlyack") == 0;
+      lie = std::strcmp(argv[i + 1], "earlyack") == 0 ? plant::early_ack : plant::split_set;
   }
   std::printf("runtime_kill: %llu kills, seed %llu\n", static_cast<unsigned long long>(kills),
               static_cast<unsigned long long>(seed));
@@ -256,16 +302,14 @@ int main(int argc, char** argv) {
   for (; found.kills < kills; ++found.kills) {
     fate how{.during_start = found.kills % 8 == 7};
     how.life = std::chrono::microseconds{1 + random() % (how.during_start ? 60'000 : 150'000)};
-    if (const auto code = run_child(all, directory.store(), how, early, found);
-        code != 128 + SIGKILL)
+    if (const auto code = run_child(all, directory.store(), how, lie, found); code != 128 + SIGKILL)
       return fail_campaign("the process ended with " + std::to_string(code));
   }
   const auto store = verify_store(directory.store());
   if (!store || !store->sound())
     return fail_campaign(store ? store->faults.front() : store.error().message);
   counts last;
-  if (const auto code = run_child(all, directory.store(), {.writes = false}, early, last);
-      code != 0)
+  if (const auto code = run_child(all, directory.store(), {.writes = false}, lie, last); code != 0)
     return fail_campaign("the last start ended with " + std::to_string(code));
   if (found.acknowledged == 0 || found.repeated == 0)
     return fail_campaign("nothing was acknowledged or repeated, so nothing was tested");

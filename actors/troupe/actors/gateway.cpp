@@ -21,6 +21,7 @@ public:
   gateway_actor::behavior_type make_behavior() {
     return {
         [this](host_command& c) { ask<command_result>(std::move(c.envelope), std::move(c.done)); },
+        [this](host_change_set& c) { ask<change_set_result>(std::move(c.set), std::move(c.done)); },
         [this](host_read& r) { ask<state_snapshot>(std::move(r.query), std::move(r.done)); },
         [this](drain) { return on_drain(); }};
   }

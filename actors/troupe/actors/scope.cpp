@@ -15,6 +15,10 @@ namespace troupe {
 
 namespace {
 
+error still_running() {
+  return {errc::in_flight, "the request with this idempotency key is still running"};
+}
+
 /// What leaves less than there was goes on when the store is full.
 bool only_removes(const change& what) {
   return std::ranges::all_of(what.events, [](const event& x) {
@@ -31,7 +35,8 @@ bool only_removes(const change& what) {
 /// caller asked for less. A failed commit sets `latest_` back to `durable_`.
 ///
 /// A command that needs what is not at hand (an earlier revision, another entity's state) is held
-/// in `held_` while the store is asked, and all that come behind it wait in `waiting_`.
+/// in `held_` while the store is asked, and all that come behind it wait in `waiting_`. So do those
+/// behind a change set's reservation (`member_`), until the set is settled.
 class scope_behavior {
 public:
   static inline const char* name = "troupe.scope";
@@ -51,12 +56,17 @@ public:
     load();
     return {[this](command& request) { return on_command(request); },
             [this](const get_state& query) { return on_get_state(query); },
+            [this](reserve_member& x) { return on_reserve_member(x); },
+            [this](decide_member& x) { return on_decide_member(x); },
+            [this](settle_member& x) { on_settle_member(x); },
+            [this](const read_again&) { on_read_again(); },
             [this](retire) { on_retire(); }};
   }
 
 private:
   using command_promise = caf::typed_response_promise<command_result>;
   using read_promise = caf::typed_response_promise<state_snapshot>;
+  using member_promise = caf::typed_response_promise<member_decision>;
   using state_ptr = std::shared_ptr<const entity_state>;
 
   struct waiting_command {
@@ -67,7 +77,11 @@ private:
     bool latest;
     read_promise promise;
   };
-  using waiting_request = std::variant<waiting_command, waiting_read>;
+  struct waiting_reservation {
+    reserve_member request;
+    caf::typed_response_promise<reservation> promise;
+  };
+  using waiting_request = std::variant<waiting_command, waiting_read, waiting_reservation>;
 
   /// An answer that leaves once as many commits as it `needs` are durable; in the order of the
   /// requests.
@@ -78,8 +92,18 @@ private:
     bool durable = true;
     bool repeated = false;
     command_promise written{};
-    read_promise read{};  // instead of written, for a read
+    read_promise read{};      // instead of written, for a read
+    member_promise member{};  // or for a set
   };
+
+  static void deliver(reply& to, const error& why) {
+    if (to.read.pending())
+      to.read.deliver(to_caf(why));
+    else if (to.member.pending())
+      to.member.deliver(to_caf(why));
+    else
+      to.written.deliver(to_caf(why));
+  }
 
   /// A change on its way to the journal.
   struct commit {
@@ -97,6 +121,8 @@ private:
   }
 
   void on_loaded(const stored_entity& stored) {
+    if (std::exchange(stale_, false))
+      return load();
     auto state = join_entity(stored.parts);
     if (!state)
       return on_load_failed(std::move(state.error()));
@@ -141,21 +167,31 @@ private:
 
   caf::result<command_result> on_command(command& request) {
     auto promise = self_->make_response_promise<command_result>();
-    if (waiting_.size() + replies_.size() >= max_commands_in_flight)
-      promise.deliver(to_caf({.code = errc::busy,
-                              .message = "this " + std::string{to_string(options_.entity.kind)}
-                                         + " has 64 commands in flight; wait for an answer",
-                              .limit = max_commands_in_flight}));
-    else if (!loaded_ || held_)
+    if (is_full())
+      promise.deliver(to_caf(full()));
+    else if (!loaded_ || stopped())
       waiting_.emplace_back(waiting_command{std::move(request), promise});
     else
       execute({std::move(request), promise});
     return promise;
   }
 
+  [[nodiscard]] bool is_full() const {
+    return waiting_.size() + replies_.size() >= max_commands_in_flight;
+  }
+  [[nodiscard]] error full() const {
+    return {.code = errc::busy,
+            .message = "this " + std::string{to_string(options_.entity.kind)}
+                       + " has 64 commands in flight; wait for an answer",
+            .limit = max_commands_in_flight};
+  }
+
+  /// Nothing is begun until what is held was decided, and the set that reserved was settled.
+  [[nodiscard]] bool stopped() const { return held_ || member_; }
+
   caf::result<state_snapshot> on_get_state(const get_state& query) {
     auto promise = self_->make_response_promise<state_snapshot>();
-    if (!loaded_ || held_)
+    if (!loaded_ || stopped())
       waiting_.emplace_back(waiting_read{query.latest, promise});
     else
       answer_read({query.latest, promise});
@@ -164,22 +200,24 @@ private:
 
   void on_retire() {
     retiring_ = true;
-    if (loaded_ && !held_)
+    if (loaded_ && !stopped())
       send_unwritten();
     end_when_idle();
   }
 
-  /// What waited, until a command is held again.
+  /// What waited, until something is held again.
   void take_waiting() {
-    while (!waiting_.empty() && !held_) {
+    while (!waiting_.empty() && !stopped()) {
       auto request = std::move(waiting_.front());
       waiting_.pop_front();
       if (auto* command = std::get_if<waiting_command>(&request))
         execute(std::move(*command));
+      else if (auto* set = std::get_if<waiting_reservation>(&request))
+        reserve(std::move(*set));
       else
         answer_read(std::move(std::get<waiting_read>(request)));
     }
-    if (retiring_ && !held_)
+    if (retiring_ && !stopped())
       send_unwritten();
   }
 
@@ -196,13 +234,13 @@ private:
 
   /// REQUIRES: nothing is held.
   void execute(waiting_command what) {
-    held_.emplace(held_command{std::move(what), internal::past{durable_, latest_}});
+    held_.emplace(held_command{std::move(what), internal::past{durable_, latest_}, options_.now()});
     go_on();
   }
 
   /// Decides the held command, or asks the store for what it lacks and comes back.
   void go_on() {
-    auto& [what, past, fault, waits] = *held_;
+    auto& [what, past, now, fault, member, waits] = *held_;
     if (fault)
       return refuse(std::move(*fault));
     auto& request = what.request;
@@ -211,7 +249,7 @@ private:
       if (!found)
         return refuse(found.error());
       if (*found != nullptr && is_unanswered((**found).revision))
-        return refuse({errc::in_flight, "the request with this idempotency key is still running"});
+        return refuse(still_running());
       if (*found != nullptr)
         return repeat(**found);
     }
@@ -221,7 +259,8 @@ private:
     }
     if (const auto lack = internal::first_lack(request, *latest_))
       return ask(*lack);
-    auto decided = decide(*latest_, request, {.now = options_.now(), .versions = &past});
+    auto decided = member_ ? decide_one(*latest_, request, {.now = now, .versions = &past})
+                           : decide(*latest_, request, {.now = now, .versions = &past});
     if (!decided && decided.error().code == errc::revision_gone && past.missed())
       return ask({internal::lack::of::own_past, options_.entity, *past.missed()});
     if (!decided)
@@ -230,8 +269,11 @@ private:
       reply out;
       out.needs = all_before();
       out.answer = decided->answer;
+      out.state = member_ ? latest_ : nullptr;
       return answer(std::move(out));
     }
+    if (member_)
+      return propose(*std::move(decided));
     write(*std::move(decided));
   }
 
@@ -305,9 +347,11 @@ private:
   /// The held command's answer takes its place behind those in front.
   void answer(reply out) {
     out.written = std::move(held_->what.promise);
+    out.member = std::move(held_->member);
     held_.reset();
     replies_.push_back(std::move(out));
     deliver_ready();
+    forget_dead_set();
   }
 
   // Writing -----------------------------------------------------------------------------------
@@ -315,12 +359,7 @@ private:
   void write(decision decided) {
     auto& request = held_->what.request;
     auto level = request.level;
-    commit_request change;
-    change.entity = options_.entity;
-    change.sequence = decided.what.revision;
-    change.payload = encode(decided.what);
-    change.frees = only_removes(decided.what);
-    internal::add_what_the_store_needs(change, request);
+    auto change = to_be_stored(decided, request);
     latest_ = std::make_shared<const entity_state>(std::move(decided.next));
     ++unfolded_;
     if (request.once)
@@ -347,6 +386,16 @@ private:
     if (!out.durable)
       out.state = latest_;
     answer(std::move(out));
+  }
+
+  [[nodiscard]] commit_request to_be_stored(const decision& decided, const command& request) const {
+    commit_request out;
+    out.entity = options_.entity;
+    out.sequence = decided.what.revision;
+    out.payload = encode(decided.what);
+    out.frees = only_removes(decided.what);
+    internal::add_what_the_store_needs(out, request);
+    return out;
   }
 
   [[nodiscard]] bool may_relax(std::size_t bytes) const {
@@ -409,7 +458,7 @@ private:
       if (lost.read.pending())
         lost.read.deliver(state_snapshot{durable_});
       else
-        lost.written.deliver(to_caf(why));
+        deliver(lost, why);
     }
     latest_ = durable_;
     if (held_)  // it is decided anew, upon what is left
@@ -424,14 +473,12 @@ private:
   void end_in_doubt(const error& why) {
     spdlog::error("{} ends after a commit: {}", to_string(options_.entity), why.message);
     options_.published->publish(nullptr);
-    for (auto& lost : std::exchange(replies_, {})) {
-      if (lost.read.pending())
-        lost.read.deliver(to_caf(why));
-      else
-        lost.written.deliver(to_caf(why));
+    for (auto& lost : std::exchange(replies_, {}))
+      deliver(lost, why);
+    if (held_) {
+      reply lost{.written = std::move(held_->what.promise), .member = std::move(held_->member)};
+      deliver(lost, why);
     }
-    if (held_)
-      held_->what.promise.deliver(to_caf(why));
     for (auto& request : std::exchange(waiting_, {}))
       std::visit([&](auto& x) { x.promise.deliver(to_caf(why)); }, request);
     self_->quit();
@@ -450,10 +497,13 @@ private:
       const auto& state = ready.state ? ready.state : durable_;
       if (ready.read.pending())
         ready.read.deliver(state_snapshot{state});
-      else if (ready.answer)
-        ready.written.deliver(command_result{*ready.answer, state, ready.durable, ready.repeated});
+      else if (!ready.answer)
+        deliver(ready, ready.answer.error());
+      else if (command_result out{*ready.answer, state, ready.durable, ready.repeated};
+               ready.member.pending())
+        ready.member.deliver(member_decision{std::move(out)});
       else
-        ready.written.deliver(to_caf(ready.answer.error()));
+        ready.written.deliver(std::move(out));
     }
     if (replies_.empty()) {
       offer_to_retire();
@@ -461,10 +511,114 @@ private:
     }
   }
 
+  // Change sets -------------------------------------------------------------------------------
+
+  caf::result<reservation> on_reserve_member(reserve_member& request) {
+    auto promise = self_->make_response_promise<reservation>();
+    if (is_full())
+      promise.deliver(to_caf(full()));
+    else if (!loaded_ || stopped())
+      waiting_.emplace_back(waiting_reservation{std::move(request), promise});
+    else
+      reserve({std::move(request), promise});
+    return promise;
+  }
+
+  /// From here on nothing else is done until the set settles it, or ends.
+  void reserve(waiting_reservation what) {
+    reservation out{member_actor{scope_actor{self_}}, durable_};
+    if (what.request.once) {
+      const auto found = answers_.find(*what.request.once, options_.now());
+      if (!found)
+        return what.promise.deliver(to_caf(found.error()));
+      if (*found != nullptr && (**found).revision > durable_->revision)
+        return what.promise.deliver(to_caf(still_running()));
+      if (*found != nullptr)
+        out.made = **found;
+    }
+    send_unwritten();
+    member_.emplace(membership{what.request.set.address()});
+    monitors_.monitor(
+        self_, what.request.set,
+        [this, set = what.request.set.address()](const caf::error&) { on_set_ended(set); });
+    what.promise.deliver(std::move(out));
+  }
+
+  caf::result<member_decision> on_decide_member(decide_member& what) {
+    auto promise = self_->make_response_promise<member_decision>();
+    held_.emplace(held_command{
+        {std::move(what.request), {}}, internal::past{durable_, latest_}, what.now, {}, promise});
+    go_on();
+    return promise;
+  }
+
+  /// The set commits it, or not: until then it is nobody's state.
+  void propose(decision decided) {
+    auto& request = held_->what.request;
+    auto change = to_be_stored(decided, request);
+    proposal what{std::make_shared<const entity_state>(std::move(decided.next)), {}};
+    if (request.once)
+      what.answer = kept_answer{*request.once, decided.what.at, decided.answer};
+    held_->member.deliver(member_decision{{decided.answer, what.state}, std::move(change)});
+    held_.reset();
+    member_->proposed = std::move(what);
+    forget_dead_set();
+  }
+
+  void on_settle_member(settle_member& how) {
+    if (!member_)
+      return;
+    const auto proposed = std::exchange(member_, std::nullopt)->proposed;
+    if (how.is == settle_member::what::unknown)
+      return end_in_doubt(how.why);
+    if (how.is == settle_member::what::made && proposed) {
+      // It followed all that was sent before, which was answered before.
+      if (!commits_.empty())
+        return end_in_doubt({errc::outcome_unknown, "a set was made before what it follows"});
+      latest_ = proposed->state;
+      ++unfolded_;
+      if (proposed->answer)
+        answers_.remember(*proposed->answer);
+      become_durable(latest_);
+    }
+    go_on_after_set();
+  }
+
+  void go_on_after_set() {
+    take_waiting();
+    offer_to_retire();
+    end_when_idle();
+  }
+
+  /// Its promises died with it. What it may have sent to the store, the store knows.
+  void on_set_ended(const caf::actor_addr& set) {
+    if (!member_ || member_->set != set)
+      return;
+    member_->ended = true;
+    if (!held_)
+      forget_dead_set();
+  }
+
+  void forget_dead_set() {
+    if (!member_ || !member_->ended)
+      return;
+    if (member_->proposed)
+      return end_in_doubt({errc::outcome_unknown, "its change set ended"});
+    member_.reset();
+    go_on_after_set();
+  }
+
+  void on_read_again() {
+    if (loaded_)
+      end_in_doubt({errc::outcome_unknown, "a set was made while this actor began"});
+    else
+      stale_ = true;
+  }
+
   // The end -----------------------------------------------------------------------------------
 
   [[nodiscard]] bool idle() const {
-    return loaded_ && !held_ && waiting_.empty() && replies_.empty() && commits_.empty()
+    return loaded_ && !stopped() && waiting_.empty() && replies_.empty() && commits_.empty()
            && unwritten_.empty();
   }
 
@@ -488,8 +642,21 @@ private:
   struct held_command {
     waiting_command what;
     internal::past past;
+    timestamp now;
     std::optional<error> fault{};
-    bool waits = false;  // for the commits that are on their way
+    member_promise member{};  // instead of `what.promise`, for a set
+    bool waits = false;       // until no commit is on its way
+  };
+
+  /// What the set may make of this entity.
+  struct proposal {
+    state_ptr state;
+    std::optional<kept_answer> answer;
+  };
+  struct membership {
+    caf::actor_addr set;
+    std::optional<proposal> proposed{};
+    bool ended = false;
   };
 
   scope_actor::pointer self_;
@@ -498,6 +665,8 @@ private:
   state_ptr durable_;
   internal::kept_answers answers_;
   std::optional<held_command> held_;
+  std::optional<membership> member_;  // reserved by a set
+  compat::monitors monitors_;
   std::deque<waiting_request> waiting_;
   std::deque<reply> replies_;
   std::deque<commit> commits_;
@@ -514,6 +683,7 @@ private:
   bool loaded_ = false;
   bool retiring_ = false;
   bool offered_ = false;
+  bool stale_ = false;  // the load that is on its way may be too old
 };
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include <troupe/actors/internal/set_actor.hpp>
 #include <troupe/actors/supervisor.hpp>
 #include <troupe/messages/metrics.hpp>
 
@@ -32,8 +33,12 @@ public:
     look_later();
     return {[this](command& command) { return route<command_result>(std::move(command)); },
             [this](get_state& query) { return route<state_snapshot>(std::move(query)); },
+            [this](change_set& set) { return on_change_set(set); },
+            [this](reserve_member& x) { return route<reservation>(std::move(x)); },
+            [this](read_again& x) { return on_read_again(x); },
             [this](const ready_to_retire& offer) { on_ready_to_retire(offer); },
-            [this](look_for_idle) { on_look_for_idle(); }, [this](drain) { return on_drain(); }};
+            [this](look_for_idle) { on_look_for_idle(); },
+            [this](drain) { return on_drain(); }};
   }
 
 private:
@@ -43,7 +48,8 @@ private:
     caf::typed_response_promise<Answer> promise;
   };
   using deferred_request =
-      std::variant<deferred<command_result, command>, deferred<state_snapshot, get_state>>;
+      std::variant<deferred<command_result, command>, deferred<state_snapshot, get_state>,
+                   deferred<reservation, reserve_member>>;
 
   /// A live entity. While it retires, requests wait here for its successor: at no time do two
   /// actors of one entity write.
@@ -76,6 +82,22 @@ private:
     else
       promise.delegate(entity.actor, std::move(message));
     return promise;
+  }
+
+  /// Its actor ends by itself, and comes back here for each entity.
+  caf::result<change_set_result> on_change_set(change_set& set) {
+    if (draining_)
+      return to_caf(draining());
+    const auto actor = internal::spawn_set(self_->home_system(), supervisor_actor{self_},
+                                           options_.store, options_.now);
+    return compat::delegate(self_, actor, std::move(set));
+  }
+
+  /// One that is not live reads the disk when it wakes.
+  caf::result<void> on_read_again(const read_again& what) {
+    if (const auto at = entities_.find(what.entity); at != entities_.end())
+      return compat::delegate(self_, at->second.actor, what);
+    return caf::unit;
   }
 
   live_entity& find_or_activate(const entity_ref& ref) {

@@ -1,3 +1,4 @@
+#include <troupe/actors/cleaner.hpp>
 #include <troupe/actors/directory.hpp>
 #include <troupe/actors/gateway.hpp>
 #include <troupe/actors/internal/ask_once.hpp>
@@ -68,6 +69,8 @@ struct runtime::impl {
     supervisor = spawn_supervisor(
         system, {store, live, options.now, options.max_live, options.idle.count()});
     gateway = spawn_gateway(system, supervisor);
+    cleaner = spawn_cleaner(
+        system, {store, supervisor, live, options.now, options.idle.count() > 0, options.clean_up});
     watch(store, "store");
     watch(supervisor, "supervisor");
     watch(gateway, "gateway");
@@ -117,8 +120,8 @@ struct runtime::impl {
       self->wait_for(saved);
     }
     for (const auto& end :
-         {caf::actor_cast<caf::actor>(gateway), caf::actor_cast<caf::actor>(supervisor),
-          caf::actor_cast<caf::actor>(store)}) {
+         {caf::actor_cast<caf::actor>(cleaner), caf::actor_cast<caf::actor>(gateway),
+          caf::actor_cast<caf::actor>(supervisor), caf::actor_cast<caf::actor>(store)}) {
       caf::anon_send_exit(end, caf::exit_reason::user_shutdown);
       self->wait_for(end);
     }
@@ -148,6 +151,14 @@ struct runtime::impl {
                        completion<Answer>{[asking, done = std::move(done)](expected<Answer> x) {
                          done(std::move(x));
                        }});
+  }
+
+  void walk(host_cleanup what) {
+    if (auto ok = checked_id(what.what.name_space); !ok)
+      return what.done(tl::unexpected(std::move(ok.error())));
+    if (draining)
+      return what.done(fail(errc::draining, "the runtime is closing"));
+    compat::anon_send(cleaner, std::move(what));
   }
 
   store_stats read_stats(caf::scoped_actor& self) {
@@ -202,6 +213,7 @@ struct runtime::impl {
   store_actor store;
   supervisor_actor supervisor;
   gateway_actor gateway;
+  cleaner_actor cleaner;
   cache_store_actor saved;
   result_cache results;
   std::atomic<bool> draining = false;  // no new requests
@@ -251,6 +263,43 @@ void runtime::execute(command request, std::function<void(expected<command_resul
 expected<command_result> runtime::execute(command request, std::chrono::milliseconds deadline) {
   return internal::wait_for<command_result>(
       deadline, [&](auto done) { execute(std::move(request), std::move(done)); });
+}
+
+void runtime::execute_all(change_set what, std::function<void(expected<change_set_result>)> done) {
+  if (auto ok = checked_order(what); !ok)
+    return done(tl::unexpected(std::move(ok.error())));
+  if (impl_->draining)
+    return done(fail(errc::draining, "the runtime is closing"));
+  compat::anon_send(
+      impl_->gateway,
+      host_change_set{std::move(what), completion<change_set_result>{std::move(done)}});
+}
+
+expected<change_set_result> runtime::execute_all(change_set what,
+                                                 std::chrono::milliseconds deadline) {
+  return internal::wait_for<change_set_result>(
+      deadline, [&](auto done) { execute_all(std::move(what), std::move(done)); });
+}
+
+void runtime::read_all(std::vector<entity_ref> entities,
+                       std::function<void(expected<std::vector<snapshot>>)> done) {
+  change_set what;
+  for (auto& one : entities)
+    what.commands.push_back({.entity = std::move(one)});
+  execute_all(std::move(what), [done = std::move(done)](expected<change_set_result> found) {
+    if (!found)
+      return done(tl::unexpected(std::move(found.error())));
+    std::vector<snapshot> out;
+    for (auto& one : found->answers)
+      out.push_back(std::move(one.state));
+    done(std::move(out));
+  });
+}
+
+expected<std::vector<runtime::snapshot>> runtime::read_all(std::vector<entity_ref> entities,
+                                                           std::chrono::milliseconds deadline) {
+  return internal::wait_for<std::vector<snapshot>>(
+      deadline, [&](auto done) { read_all(std::move(entities), std::move(done)); });
 }
 
 void runtime::read(const entity_ref& entity, std::function<void(expected<snapshot>)> done) {
@@ -341,6 +390,34 @@ expected<listing> runtime::list(list_request request, std::chrono::milliseconds 
 
 bool runtime::is_live(const entity_ref& entity) const {
   return impl_->live->find(entity) != nullptr;
+}
+
+void runtime::clean_up(const cleanup& what, std::function<void(expected<cleanup_report>)> done) {
+  impl_->walk({what, false, completion<cleanup_report>{std::move(done)}});
+}
+
+expected<cleanup_report> runtime::clean_up(const cleanup& what,
+                                           std::chrono::milliseconds deadline) {
+  return internal::wait_for<cleanup_report>(deadline,
+                                            [&](auto done) { clean_up(what, std::move(done)); });
+}
+
+void runtime::clear_all(const std::string& name_space,
+                        std::function<void(expected<cleanup_report>)> done) {
+  using enum entity_kind;
+  impl_->walk({{.name_space = name_space, .kinds = {session, workflow, team, user, global}},
+               true,
+               completion<cleanup_report>{std::move(done)}});
+}
+
+expected<cleanup_report> runtime::clear_all(const std::string& name_space,
+                                            std::chrono::milliseconds deadline) {
+  return internal::wait_for<cleanup_report>(
+      deadline, [&](auto done) { clear_all(name_space, std::move(done)); });
+}
+
+std::size_t runtime::active_count() const {
+  return impl_->live->size();
 }
 
 timestamp runtime::now() const {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <troupe/state/change_set.hpp>
+#include <troupe/state/cleanup.hpp>
 #include <troupe/state/decide.hpp>
 #include <troupe/state/header.hpp>
 
@@ -29,6 +31,8 @@ struct runtime_options {
   bool allow_remote_fs = false;            ///< store on a network file system all the same
   std::size_t max_live = 100'000;  ///< entities in memory; then: the least lately used hibernate
   std::chrono::milliseconds idle{600'000};  ///< unused so long, an entity hibernates; 0: never
+  /// What is deleted by itself once nobody has used it for long. None: nothing ever is.
+  std::optional<cleanup_policy> clean_up{};
   /// Empty: the defaults. Its clock and store are the runtime's.
   std::shared_ptr<const result_cache_options> cache{};
   /// Called on a runtime thread when nothing can be acknowledged any more: an I/O error, or an
@@ -68,6 +72,22 @@ public:
   expected<command_result> execute(command request,
                                    std::chrono::milliseconds deadline = std::chrono::seconds{30});
 
+  /// Changes up to eight entities of one namespace in one step. The first that refuses refuses all,
+  /// with the entity and its place ("/changes/2") in the error; `busy`, too, then means that
+  /// nothing was written. The answers are of one moment.
+  void execute_all(change_set what, std::function<void(expected<change_set_result>)> done);
+  expected<change_set_result> execute_all(change_set what,
+                                          std::chrono::milliseconds deadline = std::chrono::seconds{
+                                              30});
+
+  /// The committed states of up to eight entities at one moment: never half of a change set, as
+  /// several `read`s may show it. Waits for what is in flight, like a command.
+  void read_all(std::vector<entity_ref> entities,
+                std::function<void(expected<std::vector<snapshot>>)> done);
+  expected<std::vector<snapshot>> read_all(
+      std::vector<entity_ref> entities,
+      std::chrono::milliseconds deadline = std::chrono::seconds{30});
+
   /// The committed state; `status` says whether there is such a session. A live one answers at
   /// once, on the calling thread.
   void read(const entity_ref& entity, std::function<void(expected<snapshot>)> done);
@@ -100,6 +120,22 @@ public:
 
   /// Has an actor at this moment.
   [[nodiscard]] bool is_live(const entity_ref& entity) const;
+
+  /// Deletes what is older than asked. Spares what is awake (used within `runtime_options::idle`)
+  /// or was changed since, and whatever a live fork was forked from: the fork could not be merged
+  /// any more. Errors: those of the store's list; a deletion that is refused is only counted.
+  void clean_up(const cleanup& what, std::function<void(expected<cleanup_report>)> done);
+  expected<cleanup_report> clean_up(const cleanup& what,
+                                    std::chrono::milliseconds deadline = std::chrono::minutes{10});
+
+  /// Deletes every entity of a namespace, of all five kinds, and spares none. What is created
+  /// meanwhile may stay.
+  void clear_all(const std::string& name_space, std::function<void(expected<cleanup_report>)> done);
+  expected<cleanup_report> clear_all(const std::string& name_space,
+                                     std::chrono::milliseconds deadline = std::chrono::minutes{10});
+
+  /// How many entities are awake, without waiting for anything.
+  [[nodiscard]] std::size_t active_count() const;
 
   /// The clock that commands are decided by; what expires is judged by it.
   [[nodiscard]] timestamp now() const;

@@ -7,7 +7,7 @@
 /// Messages stay inside one process (they carry immutable state by pointer); none is serialised.
 
 #include <troupe/messages/caf_compat.hpp>
-#include <troupe/state/decide.hpp>
+#include <troupe/state/change_set.hpp>
 #include <troupe/state/folding.hpp>
 #include <troupe/state/header.hpp>
 
@@ -58,6 +58,53 @@ struct commit_set {
 /// Sent only after the transaction that holds the change returned from its sync.
 struct commit_receipt {
   std::uint64_t position = 0;  ///< in the journal's commit order: 1, 2, 3 ...
+};
+
+/// Carries out one change set and ends.
+using set_actor = caf::typed_actor<caf::result<change_set_result>(change_set)>;
+
+/// From a set to each of its entities, in the order of their names. It is answered behind what came
+/// before; from then on the entity does nothing else until the set settles it or ends.
+struct reserve_member {
+  entity_ref entity;
+  set_actor set;
+  std::optional<idempotency> once{};
+};
+
+/// Asks a reserved entity what its part of the set means. Nothing changes yet.
+struct decide_member {
+  command request;
+  timestamp now{};
+};
+struct member_decision {
+  command_result answer;
+  std::optional<commit_request> change{};  ///< absent: nothing is to change
+};
+
+/// What became of the set.
+struct settle_member {
+  enum class what {
+    made,     ///< it is on disk: the decision holds
+    dropped,  ///< nothing was written: as if it had not been decided
+    unknown,  ///< only the disk knows
+  } is = what::dropped;
+  error why{};  ///< of `unknown`
+};
+
+/// A reserved entity as its set sees it: this actor, and no successor.
+using member_actor =
+    caf::typed_actor<caf::result<member_decision>(decide_member), caf::result<void>(settle_member)>;
+
+struct reservation {
+  member_actor member;
+  std::shared_ptr<const entity_state> state{};  ///< the committed one
+  std::optional<outcome> made{};                ///< what the set's key was answered before
+};
+
+/// A set was committed while this entity's actor crashed: what its successor has loaded may be
+/// older. To the supervisor, which knows whether there is one, and to the successor.
+struct read_again {
+  entity_ref entity;
 };
 
 struct load_request {
@@ -146,6 +193,10 @@ struct host_command {
   command envelope;
   completion<command_result> done;
 };
+struct host_change_set {
+  change_set set;
+  completion<change_set_result> done;
+};
 struct host_read {
   get_state query;
   completion<state_snapshot> done;
@@ -176,6 +227,15 @@ TROUPE_LOCAL_MESSAGE(troupe::list_request)
 TROUPE_LOCAL_MESSAGE(troupe::listing)
 TROUPE_LOCAL_MESSAGE(troupe::materialise_one)
 TROUPE_LOCAL_MESSAGE(troupe::look_for_idle)
+TROUPE_LOCAL_MESSAGE(troupe::change_set)
+TROUPE_LOCAL_MESSAGE(troupe::change_set_result)
+TROUPE_LOCAL_MESSAGE(troupe::reserve_member)
+TROUPE_LOCAL_MESSAGE(troupe::reservation)
+TROUPE_LOCAL_MESSAGE(troupe::decide_member)
+TROUPE_LOCAL_MESSAGE(troupe::member_decision)
+TROUPE_LOCAL_MESSAGE(troupe::settle_member)
+TROUPE_LOCAL_MESSAGE(troupe::read_again)
+TROUPE_LOCAL_MESSAGE(troupe::host_change_set)
 #undef TROUPE_LOCAL_MESSAGE
 
 // Ids are fixed by their order: append, never reorder.
@@ -203,6 +263,15 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(troupe, (troupe::listing))
   CAF_ADD_TYPE_ID(troupe, (troupe::materialise_one))
   CAF_ADD_TYPE_ID(troupe, (troupe::look_for_idle))
+  CAF_ADD_TYPE_ID(troupe, (troupe::change_set))
+  CAF_ADD_TYPE_ID(troupe, (troupe::change_set_result))
+  CAF_ADD_TYPE_ID(troupe, (troupe::reserve_member))
+  CAF_ADD_TYPE_ID(troupe, (troupe::reservation))
+  CAF_ADD_TYPE_ID(troupe, (troupe::decide_member))
+  CAF_ADD_TYPE_ID(troupe, (troupe::member_decision))
+  CAF_ADD_TYPE_ID(troupe, (troupe::settle_member))
+  CAF_ADD_TYPE_ID(troupe, (troupe::read_again))
+  CAF_ADD_TYPE_ID(troupe, (troupe::host_change_set))
 CAF_END_TYPE_ID_BLOCK(troupe)
 
 namespace troupe {
@@ -239,19 +308,24 @@ using store_actor =
 /// everything that was not durable. Errors: those of `decide` and of the store.
 using scope_actor =
     caf::typed_actor<caf::result<command_result>(command), caf::result<state_snapshot>(get_state),
-                     caf::result<void>(retire)>;
+                     caf::result<reservation>(reserve_member),
+                     caf::result<member_decision>(decide_member), caf::result<void>(settle_member),
+                     caf::result<void>(read_again), caf::result<void>(retire)>;
 
 /// The one that knows all entities: finds or wakes the actor and hands the request on to it,
-/// restarts what crashed, and lets sleep what is not used. Errors: those of the scope actor;
-/// `draining`, `busy`, `damaged`, `quarantined`.
+/// restarts what crashed, and lets sleep what is not used. Each change set gets an actor of its
+/// own. Errors: those of the scope actor; `draining`, `busy`, `damaged`, `quarantined`.
 using supervisor_actor =
     caf::typed_actor<caf::result<command_result>(command), caf::result<state_snapshot>(get_state),
+                     caf::result<change_set_result>(change_set),
+                     caf::result<reservation>(reserve_member), caf::result<void>(read_again),
                      caf::result<void>(ready_to_retire), caf::result<void>(look_for_idle),
                      caf::result<void>(drain)>;
 
 /// The host threads' way in: asks the supervisor, calls back. Drained once every call was answered.
-using gateway_actor = caf::typed_actor<caf::result<void>(host_command),
-                                       caf::result<void>(host_read), caf::result<void>(drain)>;
+using gateway_actor =
+    caf::typed_actor<caf::result<void>(host_command), caf::result<void>(host_change_set),
+                     caf::result<void>(host_read), caf::result<void>(drain)>;
 
 /// Registers the messages with CAF. Call it once, before the first `caf::actor_system`; again is
 /// harmless.

@@ -1,3 +1,4 @@
+#include <troupe/state/change_set.hpp>
 #include <troupe/state/decide.hpp>
 #include <troupe/state/internal/canonical.hpp>
 #include <troupe/state/internal/decider.hpp>
@@ -8,7 +9,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 #include <set>
 
 namespace troupe {
@@ -314,26 +314,14 @@ expected<decision> decide(const entity_state& state, const command& what,
 expected<std::vector<decision>> decide_all(std::span<const entity_state* const> states,
                                            std::span<const command> commands,
                                            std::span<const decide_context> contexts) {
-  if (commands.empty())
-    return fail(errc::malformed, "a change set names at least one entity", "/changes");
-  if (commands.size() > max_changes_in_set)
-    return internal::refuse_beyond(errc::too_many_elements,
-                                   "a change set names at most eight entities", max_changes_in_set,
-                                   "/changes");
+  const auto order = set_order(commands);
+  if (!order)
+    return tl::unexpected(order.error());
   if (states.size() != commands.size() || contexts.size() != commands.size()
       || std::find(states.begin(), states.end(), nullptr) != states.end())
     return fail(errc::invalid_value, "each entity has a state and a context");
-  std::vector<std::size_t> order(commands.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(),
-            [&](std::size_t a, std::size_t b) { return commands[a].entity < commands[b].entity; });
-  for (std::size_t i = 1; i < order.size(); ++i) {
-    if (commands[order[i - 1]].entity == commands[order[i]].entity)
-      return fail(errc::invalid_value, "a change set names each entity once",
-                  "/changes/" + std::to_string(std::max(order[i - 1], order[i])));
-  }
   std::vector<decision> out(commands.size());
-  for (const auto i : order) {
+  for (const auto i : *order) {
     auto one = decide(*states[i], commands[i], contexts[i]);
     if (!one) {
       auto refusal = std::move(one.error());

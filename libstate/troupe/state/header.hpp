@@ -53,10 +53,10 @@ struct list_request {
   std::string after{};                                 ///< the id that the last page ended with
   bool including = false;                              ///< begins with `after` itself
   std::size_t limit = 100;                             ///< entities in a page
+  std::size_t look_at = 100'000;                       ///< as many; then: the page ends there
   std::function<bool(const entity_header&)> wanted{};  ///< empty: all that live; must not block
 };
 inline constexpr std::size_t max_listed = 1'000;       // then: this many
-inline constexpr std::size_t max_looked_at = 100'000;  // by one page; then: it ends there
 
 struct listing {
   struct row {

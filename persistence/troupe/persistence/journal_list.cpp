@@ -66,6 +66,7 @@ expected<entity_header> journal_store::impl::header_of(lmdb::transaction& txn, e
 
 expected<listing> journal_store::impl::list(const list_request& request) {
   const auto limit = std::clamp<std::size_t>(request.limit, 1, max_listed);
+  const auto look_at = std::max<std::size_t>(request.look_at, 1);
   const auto prefix =
       internal::entity_key(name_spaces.hash_of(request.name_space), request.kind, "");
   const auto after = prefix + request.after;
@@ -79,7 +80,7 @@ expected<listing> journal_store::impl::list(const list_request& request) {
       return out;
     if (at->key == after && !request.including)
       continue;
-    if (out.rows.size() == limit || looked++ == max_looked_at) {
+    if (out.rows.size() == limit || looked++ == look_at) {
       out.next = std::move(id);
       return out;
     }

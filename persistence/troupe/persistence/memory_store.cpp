@@ -155,13 +155,15 @@ expected<bool> memory_store::compact(std::uint64_t) {
 
 expected<listing> memory_store::list(const list_request& request) {
   const auto limit = std::clamp<std::size_t>(request.limit, 1, max_listed);
+  const auto look_at = std::max<std::size_t>(request.look_at, 1);
+  std::size_t looked = 0;
   listing out;
   std::string looked_at;
   for (const auto& [ref, stored] : impl_->entities) {
     const bool behind = ref.id > request.after || (request.including && ref.id == request.after);
     if (ref.name_space != request.name_space || ref.kind != request.kind || !behind)
       continue;
-    if (out.rows.size() == limit) {
+    if (out.rows.size() == limit || looked++ == look_at) {
       out.next = std::move(looked_at);
       return out;
     }

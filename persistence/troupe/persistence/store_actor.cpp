@@ -96,6 +96,9 @@ private:
   caf::result<commit_receipt> on_commit_set(commit_set& set) {
     if (set.changes.empty() || set.changes.size() > max_changes_in_set)
       return to_caf({errc::store_failed, "a set has one to eight changes"});
+    for (const auto& one : set.changes)
+      if (one.base)
+        fold_parent(one.parent);
     for (std::size_t i = 0; i < set.changes.size(); ++i) {
       waiting_bytes_ += set.changes[i].payload.size();
       set.changes[i].together = i == 0 ? static_cast<std::uint32_t>(set.changes.size() - 1) : 0;
