@@ -1,4 +1,5 @@
 #include <troupe/messages/cache_messages.hpp>
+#include <troupe/messages/event_messages.hpp>
 #include <troupe/messages/messages.hpp>
 
 #include <caf/init_global_meta_objects.hpp>
@@ -15,6 +16,7 @@ void init_messages() {
     caf::core::init_global_meta_objects();
     caf::init_global_meta_objects<caf::id_block::troupe>();
     caf::init_global_meta_objects<caf::id_block::troupe_cache>();
+    caf::init_global_meta_objects<caf::id_block::troupe_events>();
   });
 }
 

@@ -21,6 +21,7 @@ struct memory_store::impl {
     entity_ref entity;
     std::uint64_t sequence;
     std::string payload;
+    std::uint32_t part, parts;
   };
   /// As the journal's: namespaces in the order of their hashes.
   struct by_key {
@@ -54,7 +55,7 @@ struct memory_store::impl {
                             stored}};
   }
 
-  void write(const commit_request& request) {
+  void write(const commit_request& request, std::size_t part, std::size_t parts) {
     auto& to = entities[request.entity];
     if (request.base) {
       const auto& chunks = request.base->chunks;
@@ -64,7 +65,8 @@ struct memory_store::impl {
     }
     to.sequence = request.sequence;
     to.changes.push_back(request.payload);
-    journal.push_back({position, request.entity, request.sequence, request.payload});
+    journal.push_back({position, request.entity, request.sequence, request.payload,
+                       static_cast<std::uint32_t>(part), static_cast<std::uint32_t>(parts)});
   }
 };
 
@@ -92,8 +94,8 @@ std::vector<expected<commit_receipt>> memory_store::commit(
     }
     if (fine) {
       ++impl_->position;
-      for (const auto& request : group)
-        impl_->write(request);
+      for (std::size_t i = 0; i < group.size(); ++i)
+        impl_->write(group[i], i, group.size());
       out.resize(out.size() + group.size(), commit_receipt{impl_->position});
     } else {
       out.resize(out.size() + group.size(), unexpected{fine.error()});
@@ -178,9 +180,28 @@ expected<void> memory_store::for_each_record(
     if (record.position < from)
       continue;
     if (record.position > to
-        || !next({record.position, record.sequence, 1, 0, record.entity, record.payload}))
+        || !next({record.position, record.sequence, 1, 0, record.entity, record.payload,
+                  record.part, record.parts}))
       break;
   }
+  return {};
+}
+
+expected<void> memory_store::for_each_change(
+    const entity_ref& entity, std::uint64_t after,
+    const std::function<bool(const journal_record&)>& next) {
+  const auto found = impl_->entities.find(entity);
+  const auto newest = found == impl_->entities.end() ? 0 : found->second.sequence;
+  if (after > newest)
+    return unexpected{
+        error{errc::revision_gone,
+              to_string(entity) + " has not come to revision " + std::to_string(after),
+              {},
+              newest}};
+  for (const auto& record : impl_->journal)
+    if (record.entity == entity && record.sequence > after
+        && !next({record.position, record.sequence, 1, 0, record.entity, record.payload}))
+      break;
   return {};
 }
 
@@ -191,7 +212,8 @@ store_stats memory_store::stats() const {
           .covered_bytes = 0,
           .tail_bytes = 0,
           .commits = impl_->commits,
-          .changes = impl_->journal.size()};
+          .changes = impl_->journal.size(),
+          .epoch = 1};
 }
 
 const journal_options& memory_store::options() const noexcept {
