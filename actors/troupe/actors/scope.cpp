@@ -228,6 +228,8 @@ private:
       out.answer = decided->answer;
       return answer(std::move(out));
     }
+    if (auto ok = run_before_hooks(options_.hooks.get(), options_.entity, *latest_, *decided); !ok)
+      return refuse(std::move(ok.error()));
     write(*std::move(decided));
   }
 
@@ -290,7 +292,9 @@ private:
     change.payload = encode(decided.what);
     change.frees = only_removes(decided.what);
     internal::add_what_the_store_needs(change, request);
+    change.before = latest_;
     latest_ = std::make_shared<const entity_state>(std::move(decided.next));
+    change.after = latest_;
     ++unfolded_;
     if (request.once)
       answers_.remember({*request.once, decided.what.at, decided.answer});

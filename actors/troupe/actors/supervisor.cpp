@@ -90,8 +90,9 @@ private:
   void activate(const entity_ref& ref, live_entity& entity) {
     auto published = std::make_shared<published_state>();
     entity.retiring = false;
-    entity.actor = spawn_scope(self_->home_system(), {ref, options_.store, supervisor_actor{self_},
-                                                      published, relaxed_bytes_, options_.now});
+    entity.actor =
+        spawn_scope(self_->home_system(), {ref, options_.store, supervisor_actor{self_}, published,
+                                           relaxed_bytes_, options_.now, options_.hooks});
     entity.published = published;
     entity.used_ms = looked_ms_;
     entity.use = by_use_.insert(by_use_.end(), ref);
@@ -133,7 +134,7 @@ private:
   void look_later() {
     if (options_.look_every_ms > 0)
       compat::send_after(self_, supervisor_actor{self_},
-                           std::chrono::milliseconds{options_.look_every_ms}, look_for_idle{});
+                         std::chrono::milliseconds{options_.look_every_ms}, look_for_idle{});
   }
 
   /// From the one that was used least lately on; one that was read meanwhile goes to the end.

@@ -15,6 +15,10 @@ namespace troupe {
 // From <troupe/actors/result_cache.hpp>, which those include that use the cache.
 class result_cache;
 struct result_cache_options;
+// From <troupe/actors/subscription.hpp> and <troupe/actors/hooks.hpp>.
+class subscription;
+struct subscribe_options;
+struct change_hooks;
 
 struct runtime_options {
   std::filesystem::path data;      ///< directory of the store; made when it is not there
@@ -30,6 +34,8 @@ struct runtime_options {
   std::chrono::milliseconds idle{600'000};  ///< unused so long, an entity hibernates; 0: never
   /// Empty: the defaults. Its clock and store are the runtime's.
   std::shared_ptr<const result_cache_options> cache{};
+  /// What every change must pass, and what is called after some; null: nothing. See hooks.hpp.
+  std::shared_ptr<const change_hooks> hooks{};
   /// Called on a runtime thread when nothing can be acknowledged any more: an I/O error, or an
   /// actor that everything hangs on ended. Empty: logs it and ends the process with exit code 75.
   std::function<void(const error&)> on_fatal{};
@@ -56,7 +62,7 @@ public:
   using snapshot = std::shared_ptr<const entity_state>;
 
   /// Errors: `busy` (another process has the directory, which is named), `damaged`, `newer_format`,
-  /// `remote_file_system`, `store_full`, `store_failed`.
+  /// `remote_file_system`, `store_full`, `store_failed`; those of the filters of hooks.
   static expected<std::unique_ptr<runtime>> open(runtime_options options);
 
   /// Closes, waiting for what is in flight.
@@ -72,6 +78,12 @@ public:
   void read(const entity_ref& entity, std::function<void(expected<snapshot>)> done);
   expected<snapshot> read(const entity_ref& entity,
                           std::chrono::milliseconds deadline = std::chrono::seconds{30});
+
+  /// The stream of committed changes that a filter lets through, from a cursor or from now on:
+  /// every change that is answered after this returned. Ends with the runtime. Errors: `malformed`
+  /// (no cursor of such a stream), `bad_id`, `invalid_value`, `too_many_elements` (of the filter),
+  /// `draining`.
+  expected<subscription> subscribe(subscribe_options options);
 
   /// The clock that commands are decided by; what expires is judged by it.
   [[nodiscard]] timestamp now() const;
