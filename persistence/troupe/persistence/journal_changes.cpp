@@ -64,7 +64,7 @@ expected<std::vector<journal_store::impl::kept_change>> journal_store::impl::cha
     const auto kept_key = internal::parts_of(key) + internal::be64(sequence);
     const auto bytes = txn.get(dbs.changes, kept_key);
     if (!bytes)
-      return gone(after, newest);
+      break;
     const auto change =
         internal::decode_record(kept_key, *bytes, record_type::change, internal::verify::header);
     if (!change)
