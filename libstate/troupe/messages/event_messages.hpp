@@ -39,7 +39,7 @@ TROUPE_LOCAL_MESSAGE(troupe::subscription_signal)
 #undef TROUPE_LOCAL_MESSAGE
 
 // Ids are fixed by their order: append, never reorder.
-CAF_BEGIN_TYPE_ID_BLOCK(troupe_events, caf::first_custom_type_id + 200)
+CAF_BEGIN_TYPE_ID_BLOCK(troupe_events, caf::first_custom_type_id + 300)
   CAF_ADD_TYPE_ID(troupe_events, (troupe::begin_subscription))
   CAF_ADD_TYPE_ID(troupe_events, (troupe::subscription_signal))
 CAF_END_TYPE_ID_BLOCK(troupe_events)
