@@ -429,6 +429,86 @@ verify_report verified(const memory_directory& dir) {
 
 }  // namespace
 
+namespace {
+
+/// "1@1 2@3": revisions and positions of the kept changes behind one; or the error.
+std::string changes_behind(store& from, const entity_ref& ref, std::uint64_t after,
+                           std::size_t most = 1'000) {
+  std::string out;
+  const auto done = from.for_each_change(ref, after, [&](const journal_record& x) {
+    CHECK(x.entity == ref);
+    CHECK(decode_change(x.payload)->revision == x.sequence);
+    out += (out.empty() ? "" : " ") + std::to_string(x.sequence) + '@' + std::to_string(x.position);
+    return --most > 0;
+  });
+  if (!done)
+    return std::string{to_string(done.error().code)} + ' '
+           + std::to_string(done.error().current_revision.value_or(0));
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("the changes of an entity behind a revision are told in order", Store, on_disk,
+                   in_memory) {
+  Store s;
+  writer a{s.store, "a"}, b{s.store, "b"};
+  CHECK(changes_behind(s.store, a.ref(), 0).empty());
+  CHECK(changes_behind(s.store, a.ref(), 1) == "revision_gone 0");
+  a.does(create{}).says("one");
+  b.does(create{});
+  a.says("two").says("three");
+  const auto checks = [&] {
+    CHECK(changes_behind(s.store, a.ref(), 0) == "1@1 2@2 3@4 4@5");
+    CHECK(changes_behind(s.store, a.ref(), 1) == "2@2 3@4 4@5");
+    CHECK(changes_behind(s.store, a.ref(), 1, 2) == "2@2 3@4");
+    CHECK(changes_behind(s.store, a.ref(), 3) == "4@5");
+    CHECK(changes_behind(s.store, a.ref(), 4).empty());
+    CHECK(changes_behind(s.store, a.ref(), 5) == "revision_gone 4");
+  };
+  checks();
+  CHECK(changes_behind(s.store, b.ref(), 0) == "1@3");
+  s.settle();  // from here on they are kept by themselves
+  checks();
+  a.says("four");
+  CHECK(changes_behind(s.store, a.ref(), 2) == "3@4 4@5 5@6");
+  writer fork{s.store, "fork"};
+  fork.does(
+          fork_from{.parent = a.ref(), .base = std::make_shared<const entity_state>(a.states()[3])})
+      .says("mine");
+  for (int i = 0; i < 2; ++i) {
+    CHECK(changes_behind(s.store, fork.ref(), 0) == "4@7 5@8");
+    CHECK(changes_behind(s.store, fork.ref(), 3) == "4@7 5@8");
+    CHECK(changes_behind(s.store, fork.ref(), 4) == "5@8");
+    s.settle();
+  }
+}
+
+TEST_CASE("changes that are not kept any more are an error and not left out") {
+  on_disk s;
+  writer a{s.store, "a"};
+  a.does(create{}).says("one").does(erase{}).does(create{}).says("again");
+  CHECK(changes_behind(s.store, a.ref(), 0) == "1@1 2@2 3@3 4@4 5@5");
+  s.settle();
+  CHECK(changes_behind(s.store, a.ref(), 0) == "revision_gone 5");
+  CHECK(changes_behind(s.store, a.ref(), 1) == "revision_gone 5");
+  CHECK(changes_behind(s.store, a.ref(), 4) == "5@5");
+  CHECK(changes_behind(s.store, a.ref(), 5).empty());
+
+  writer adopted{s.store, "adopted"};
+  adopted.clock = 5;
+  adopted.next(create{});
+  REQUIRE(s.store.adopt(std::array{adopted_entity{
+      .entity = adopted.ref(), .sequence = 1, .snapshot = encode(adopted.state())}}));
+  CHECK(changes_behind(s.store, adopted.ref(), 0) == "revision_gone 1");
+  adopted.says("after it");
+  CHECK(changes_behind(s.store, adopted.ref(), 0) == "revision_gone 2");
+  CHECK(changes_behind(s.store, adopted.ref(), 1) == "2@6");
+  s.settle();
+  CHECK(changes_behind(s.store, adopted.ref(), 0) == "revision_gone 2");
+  CHECK(changes_behind(s.store, adopted.ref(), 1) == "2@6");
+}
+
 TEST_CASE("chunks stay while a history needs them and go when none does") {
   on_disk s;
   const auto closed = [&] {

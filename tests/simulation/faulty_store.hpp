@@ -52,6 +52,10 @@ public:
                                  const std::function<bool(const journal_record&)>& next) override {
     return disk_.for_each_record(from, to, next);
   }
+  expected<void> for_each_change(const entity_ref& entity, std::uint64_t after,
+                                 const std::function<bool(const journal_record&)>& next) override {
+    return disk_.for_each_change(entity, after, next);
+  }
   [[nodiscard]] store_stats stats() const override { return disk_.stats(); }
   expected<store_stats> full_stats() override { return disk_.full_stats(); }
   [[nodiscard]] const journal_options& options() const noexcept override { return disk_.options(); }

@@ -26,6 +26,8 @@ class deterministic_system {
 public:
   caf::actor_system& system() { return fixture_.sys; }
   std::size_t run() { return fixture_.dispatch_messages(); }
+  /// Handles one message, of the actor whose turn it is. False: there was none.
+  bool step() { return fixture_.dispatch_message(); }
   /// Moves the clock of CAF's timers, and lets what fell due be handled.
   void advance(std::chrono::milliseconds by) {
     fixture_.advance_time(by);
@@ -56,6 +58,8 @@ public:
 
   caf::actor_system& system() { return system_; }
   std::size_t run() { return scheduler_.run(); }
+  /// Handles what one actor has, of the one whose turn it is. False: there was nothing.
+  bool step() { return scheduler_.try_run_once(); }
   /// Moves the clock of CAF's timers, and lets what fell due be handled.
   void advance(std::chrono::milliseconds by) {
     scheduler_.advance_time(by);

@@ -83,6 +83,7 @@ public:
               return stored_entity{{{}, {}, stored}, stored.size() + disk_->sequence_lie, {}};
             },
             [](const list_request&) { return listing{}; },
+            [](const read_changes&) { return change_slice{}; },
             [](const materialise_one&) {},
             [this](materialise_all) { ++disk_->folds; },
             [this](get_store_stats) -> caf::result<store_stats> {

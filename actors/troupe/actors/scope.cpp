@@ -272,6 +272,8 @@ private:
       out.state = member_ ? latest_ : nullptr;
       return answer(std::move(out));
     }
+    if (auto ok = run_before_hooks(options_.hooks.get(), options_.entity, *latest_, *decided); !ok)
+      return refuse(std::move(ok.error()));
     if (member_)
       return propose(*std::move(decided));
     write(*std::move(decided));
@@ -361,6 +363,7 @@ private:
     auto level = request.level;
     auto change = to_be_stored(decided, request);
     latest_ = std::make_shared<const entity_state>(std::move(decided.next));
+    change.after = latest_;
     ++unfolded_;
     if (request.once)
       answers_.remember({*request.once, decided.what.at, decided.answer});
@@ -395,6 +398,7 @@ private:
     out.payload = encode(decided.what);
     out.frees = only_removes(decided.what);
     internal::add_what_the_store_needs(out, request);
+    out.before = latest_;
     return out;
   }
 
@@ -557,6 +561,7 @@ private:
     auto& request = held_->what.request;
     auto change = to_be_stored(decided, request);
     proposal what{std::make_shared<const entity_state>(std::move(decided.next)), {}};
+    change.after = what.state;
     if (request.once)
       what.answer = kept_answer{*request.once, decided.what.at, decided.answer};
     held_->member.deliver(member_decision{{decided.answer, what.state}, std::move(change)});

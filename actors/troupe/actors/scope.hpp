@@ -1,6 +1,7 @@
 #pragma once
 
 #include <troupe/actors/directory.hpp>
+#include <troupe/actors/hooks.hpp>
 #include <troupe/messages/messages.hpp>
 
 #include <atomic>
@@ -28,6 +29,7 @@ struct scope_options {
   std::shared_ptr<published_state> published;
   std::shared_ptr<std::atomic<std::uint64_t>> relaxed_bytes;  ///< answered, not synced; of all
   clock_source now;
+  std::shared_ptr<const change_hooks> hooks{};  ///< may be null
 };
 
 /// Starts the one live writer of an entity of any scope. It loads its state from the store first;

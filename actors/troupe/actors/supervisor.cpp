@@ -113,8 +113,9 @@ private:
   void activate(const entity_ref& ref, live_entity& entity) {
     auto published = std::make_shared<published_state>();
     entity.retiring = false;
-    entity.actor = spawn_scope(self_->home_system(), {ref, options_.store, supervisor_actor{self_},
-                                                      published, relaxed_bytes_, options_.now});
+    entity.actor =
+        spawn_scope(self_->home_system(), {ref, options_.store, supervisor_actor{self_}, published,
+                                           relaxed_bytes_, options_.now, options_.hooks});
     entity.published = published;
     entity.used_ms = looked_ms_;
     entity.use = by_use_.insert(by_use_.end(), ref);

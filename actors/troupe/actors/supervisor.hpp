@@ -15,6 +15,7 @@ struct supervisor_options {
   std::size_t max_live = 100'000;      ///< then: those used least lately hibernate
   std::int64_t idle_ms = 600'000;      ///< without use; then: an entity hibernates; 0: never
   std::int64_t look_every_ms = 1'000;  ///< for those that are idle; 0: never (tests look by hand)
+  std::shared_ptr<const change_hooks> hooks{};  ///< may be null
 };
 
 inline constexpr std::size_t max_crashes = 5;  // of one entity in a minute; then: quarantined

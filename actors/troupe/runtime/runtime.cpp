@@ -1,7 +1,10 @@
 #include <troupe/actors/cleaner.hpp>
 #include <troupe/actors/directory.hpp>
+#include <troupe/actors/event_hub.hpp>
 #include <troupe/actors/gateway.hpp>
+#include <troupe/actors/hooks.hpp>
 #include <troupe/actors/internal/ask_once.hpp>
+#include <troupe/actors/internal/reactions.hpp>
 #include <troupe/actors/internal/wait_for.hpp>
 #include <troupe/actors/result_cache.hpp>
 #include <troupe/actors/supervisor.hpp>
@@ -65,13 +68,21 @@ struct runtime::impl {
   explicit impl(runtime_options given, journal_store opened)
       : options{std::move(given)},
         system{config} {
-    store = spawn_store(system, std::move(opened), {.on_fatal = options.on_fatal});
-    supervisor = spawn_supervisor(
-        system, {store, live, options.now, options.max_live, options.idle.count()});
+    store = spawn_store(system, std::move(opened), {.on_fatal = options.on_fatal, .feed = feed});
+    hub = spawn_event_hub(system, {store, feed});
+    supervisor = spawn_supervisor(system, {.store = store,
+                                           .live = live,
+                                           .now = options.now,
+                                           .max_live = options.max_live,
+                                           .idle_ms = options.idle.count(),
+                                           .hooks = options.hooks});
     gateway = spawn_gateway(system, supervisor);
     cleaner = spawn_cleaner(
         system, {store, supervisor, live, options.now, options.idle.count() > 0, options.clean_up});
+    if (options.hooks)
+      reactions = internal::spawn_after_hooks(system, hub, feed, *options.hooks);
     watch(store, "store");
+    watch(hub, "event hub");
     watch(supervisor, "supervisor");
     watch(gateway, "gateway");
     start_cache();
@@ -113,6 +124,9 @@ struct runtime::impl {
     for (auto left = asked.load(); left != 0; left = asked.load())
       asked.wait(left);
     final_stats = read_stats(self);
+    compat::request(self, hub, drain{}).receive([] {}, [](const caf::error&) {});
+    for (const auto& one : reactions)
+      self->wait_for(one);
     ending = true;
     results.close();
     if (saved) {
@@ -121,7 +135,8 @@ struct runtime::impl {
     }
     for (const auto& end :
          {caf::actor_cast<caf::actor>(cleaner), caf::actor_cast<caf::actor>(gateway),
-          caf::actor_cast<caf::actor>(supervisor), caf::actor_cast<caf::actor>(store)}) {
+          caf::actor_cast<caf::actor>(supervisor), caf::actor_cast<caf::actor>(hub),
+          caf::actor_cast<caf::actor>(store)}) {
       caf::anon_send_exit(end, caf::exit_reason::user_shutdown);
       self->wait_for(end);
     }
@@ -210,7 +225,10 @@ struct runtime::impl {
   system_config config;
   caf::actor_system system;
   std::shared_ptr<directory> live = std::make_shared<directory>();
+  std::shared_ptr<commit_feed> feed = std::make_shared<commit_feed>();
   store_actor store;
+  event_hub_actor hub;
+  std::vector<caf::actor> reactions;  // of the hooks after a change; they end with their streams
   supervisor_actor supervisor;
   gateway_actor gateway;
   cleaner_actor cleaner;
@@ -228,6 +246,10 @@ expected<std::unique_ptr<runtime>> runtime::open(runtime_options options) {
     options.now = system_clock_now;
   if (!options.on_fatal)
     options.on_fatal = end_process;
+  if (options.hooks)
+    for (const auto& hook : options.hooks->after)
+      if (auto ok = check_filter(hook.filter); !ok)
+        return tl::unexpected(std::move(ok.error()));
   journal_options journal;
   journal.tail_bytes = options.journal_tail_bytes;
   journal.covered_bytes = options.journal_kept_bytes;
@@ -418,6 +440,12 @@ expected<cleanup_report> runtime::clear_all(const std::string& name_space,
 
 std::size_t runtime::active_count() const {
   return impl_->live->size();
+}
+
+expected<subscription> runtime::subscribe(subscribe_options options) {
+  if (impl_->draining)
+    return fail(errc::draining, "the runtime is closing");
+  return troupe::subscribe(impl_->hub, *impl_->feed, std::move(options));
 }
 
 timestamp runtime::now() const {

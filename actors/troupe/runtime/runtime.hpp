@@ -18,6 +18,10 @@ namespace troupe {
 // From <troupe/actors/result_cache.hpp>, which those include that use the cache.
 class result_cache;
 struct result_cache_options;
+// From <troupe/actors/subscription.hpp> and <troupe/actors/hooks.hpp>.
+class subscription;
+struct subscribe_options;
+struct change_hooks;
 
 struct runtime_options {
   std::filesystem::path data;      ///< directory of the store; made when it is not there
@@ -35,6 +39,8 @@ struct runtime_options {
   std::optional<cleanup_policy> clean_up{};
   /// Empty: the defaults. Its clock and store are the runtime's.
   std::shared_ptr<const result_cache_options> cache{};
+  /// What every change must pass, and what is called after some; null: nothing. See hooks.hpp.
+  std::shared_ptr<const change_hooks> hooks{};
   /// Called on a runtime thread when nothing can be acknowledged any more: an I/O error, or an
   /// actor that everything hangs on ended. Empty: logs it and ends the process with exit code 75.
   std::function<void(const error&)> on_fatal{};
@@ -61,7 +67,7 @@ public:
   using snapshot = std::shared_ptr<const entity_state>;
 
   /// Errors: `busy` (another process has the directory, which is named), `damaged`, `newer_format`,
-  /// `remote_file_system`, `store_full`, `store_failed`.
+  /// `remote_file_system`, `store_full`, `store_failed`; those of the filters of hooks.
   static expected<std::unique_ptr<runtime>> open(runtime_options options);
 
   /// Closes, waiting for what is in flight.
@@ -136,6 +142,12 @@ public:
 
   /// How many entities are awake, without waiting for anything.
   [[nodiscard]] std::size_t active_count() const;
+
+  /// The stream of committed changes that a filter lets through, from a cursor or from now on:
+  /// every change that is answered after this returned. Ends with the runtime. Errors: `malformed`
+  /// (no cursor of such a stream), `bad_id`, `invalid_value`, `too_many_elements` (of the filter),
+  /// `draining`.
+  expected<subscription> subscribe(subscribe_options options);
 
   /// The clock that commands are decided by; what expires is judged by it.
   [[nodiscard]] timestamp now() const;

@@ -1,5 +1,6 @@
 #include <troupe/messages/cache_messages.hpp>
 #include <troupe/messages/cleanup_messages.hpp>
+#include <troupe/messages/event_messages.hpp>
 #include <troupe/messages/messages.hpp>
 
 #include <caf/init_global_meta_objects.hpp>
@@ -17,6 +18,7 @@ void init_messages() {
     caf::init_global_meta_objects<caf::id_block::troupe>();
     caf::init_global_meta_objects<caf::id_block::troupe_cache>();
     caf::init_global_meta_objects<caf::id_block::troupe_cleanup>();
+    caf::init_global_meta_objects<caf::id_block::troupe_events>();
   });
 }
 

@@ -14,6 +14,7 @@
 #include <caf/error.hpp>
 #include <caf/type_id.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -48,6 +49,8 @@ struct commit_request {
   /// Another entity and a revision of it to be kept until the next such: the fork that was merged.
   std::optional<std::pair<entity_ref, std::uint64_t>> pin{};
   std::uint32_t together = 0;  ///< so many requests behind this one are made with it: all or none
+  /// The entity before and after it: what it belongs to is what events are filtered by.
+  std::shared_ptr<const entity_state> before{}, after{};
 };
 
 /// Changes of several entities that are made together. Each has one.
@@ -107,6 +110,57 @@ struct read_again {
   entity_ref entity;
 };
 
+/// What one transaction made durable, told after it returned.
+struct committed_batch {
+  struct one {
+    commit_request what;
+    std::uint64_t position = 0;
+    std::uint32_t part = 0, parts = 1;  ///< of the set that was made together: 0, 1 ... of so many
+  };
+  std::uint64_t epoch = 0;
+  std::uint64_t after = 0;    ///< newest position before it
+  std::uint64_t through = 0;  ///< and with it
+  std::vector<one> changes;   ///< by position and part
+  bool complete = true;       ///< false: too much was on its way; the journal has the changes
+};
+
+/// Where the store tells of its commits, to at most one listener. Any thread.
+struct commit_feed {
+  std::atomic<std::uint64_t> epoch = 0;         ///< of the store, and its newest position:
+  std::atomic<std::uint64_t> position = 0;      ///< at least that of any change that was answered
+  std::atomic<bool> wanted = false;             ///< false: the store tells nothing
+  std::atomic<std::size_t> bytes = 0;           ///< payload told and not yet taken
+  std::function<void(committed_batch)> tell{};  ///< set before `wanted`; must not block
+  static constexpr std::size_t max_bytes = 8 << 20;  // then: batches that are not complete
+};
+
+/// Asks for a slice of the changes that are kept, oldest first.
+struct read_changes {
+  std::optional<entity_ref> of{};  ///< of one entity; absent: of all
+  /// Behind this position, or revision of the one entity; absent: behind the newest.
+  std::optional<std::uint64_t> after{};
+  std::function<bool(const entity_ref&)> wanted{};  ///< empty: all; must not block
+};
+inline constexpr std::size_t max_slice_changes = 2'048;  // read by one slice; then: it ends there
+inline constexpr std::size_t max_slice_bytes = 1 << 20;  // of payload; then: it ends there
+
+struct change_slice {
+  struct row {
+    entity_ref entity;
+    std::uint64_t position = 0;
+    std::uint32_t part = 0, parts = 1;  ///< as of `committed_batch`; 0 of 1 when one entity is read
+    std::uint64_t sequence = 0;
+    std::string payload;
+  };
+  std::vector<row> rows;
+  bool kept = true;            ///< false: gone, or not there yet; nothing was read
+  bool more = false;           ///< ask again, behind `through`
+  std::uint64_t through = 0;   ///< looked at up to here: a position or a revision
+  std::uint64_t newest = 0;    ///< revision of the one entity
+  std::uint64_t position = 0;  ///< newest of the store at that time
+  std::uint64_t epoch = 0;
+};
+
 struct load_request {
   entity_ref entity;
   std::optional<std::uint64_t> revision{};  ///< of an earlier state; absent: all there is
@@ -141,6 +195,7 @@ struct store_stats {
   // Counted when the actor is asked.
   std::uint64_t entities = 0;  ///< with a snapshot: those that were ever folded
   std::uint64_t bytes = 0;     ///< of pages that were ever used
+  std::uint64_t epoch = 0;     ///< of ownership; a restart does not change it
 };
 
 /// Supervisor to a scope actor: nothing more comes; finish what is in flight and end.
@@ -236,6 +291,9 @@ TROUPE_LOCAL_MESSAGE(troupe::member_decision)
 TROUPE_LOCAL_MESSAGE(troupe::settle_member)
 TROUPE_LOCAL_MESSAGE(troupe::read_again)
 TROUPE_LOCAL_MESSAGE(troupe::host_change_set)
+TROUPE_LOCAL_MESSAGE(troupe::committed_batch)
+TROUPE_LOCAL_MESSAGE(troupe::read_changes)
+TROUPE_LOCAL_MESSAGE(troupe::change_slice)
 #undef TROUPE_LOCAL_MESSAGE
 
 // Ids are fixed by their order: append, never reorder.
@@ -272,6 +330,9 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(troupe, (troupe::settle_member))
   CAF_ADD_TYPE_ID(troupe, (troupe::read_again))
   CAF_ADD_TYPE_ID(troupe, (troupe::host_change_set))
+  CAF_ADD_TYPE_ID(troupe, (troupe::committed_batch))
+  CAF_ADD_TYPE_ID(troupe, (troupe::read_changes))
+  CAF_ADD_TYPE_ID(troupe, (troupe::change_slice))
 CAF_END_TYPE_ID_BLOCK(troupe)
 
 namespace troupe {
@@ -300,8 +361,8 @@ using store_actor =
     caf::typed_actor<caf::result<commit_receipt>(commit_request),
                      caf::result<commit_receipt>(commit_set),
                      caf::result<stored_entity>(load_request), caf::result<listing>(list_request),
-                     caf::result<void>(materialise_one), caf::result<void>(materialise_all),
-                     caf::result<store_stats>(get_store_stats)>;
+                     caf::result<change_slice>(read_changes), caf::result<void>(materialise_one),
+                     caf::result<void>(materialise_all), caf::result<store_stats>(get_store_stats)>;
 
 /// One live entity; the only writer of its state. Answers a command after its change is as safe as
 /// the command asks, commands in the order they came, several in flight. A failed commit takes back

@@ -82,6 +82,7 @@ expected<void> journal_store::impl::for_each_record(
     const auto changes = read_changes(here, at->value);
     if (!changes)
       return unexpected{changes.error()};
+    std::uint32_t part = 0;
     for (const auto& change : *changes) {
       auto name = name_spaces.name_of(txn, dbs, change.name_space);
       if (!name)
@@ -91,7 +92,9 @@ expected<void> journal_store::impl::for_each_record(
                  change.epoch,
                  change.shard,
                  {std::move(*name), change.kind, std::string{change.id}},
-                 change.payload}))
+                 change.payload,
+                 part++,
+                 static_cast<std::uint32_t>(changes->size())}))
         return {};
     }
   }

@@ -208,6 +208,12 @@ expected<void> journal_store::for_each_record(
   return guarded(*impl_, [&] { return impl_->for_each_record(from, to, next); });
 }
 
+expected<void> journal_store::for_each_change(
+    const entity_ref& entity, std::uint64_t after,
+    const std::function<bool(const journal_record& record)>& next) {
+  return guarded(*impl_, [&] { return impl_->for_each_change(entity, after, next); });
+}
+
 std::vector<expected<commit_receipt>> journal_store::commit(
     std::span<const commit_request> requests) {
   if (!impl_->failure)
@@ -224,7 +230,8 @@ store_stats journal_store::stats() const {
           .covered_bytes = impl_->covered,
           .tail_bytes = impl_->tail_bytes,
           .commits = impl_->commits,
-          .changes = impl_->committed};
+          .changes = impl_->committed,
+          .epoch = impl_->epoch};
 }
 
 expected<store_stats> journal_store::full_stats() {

@@ -63,6 +63,9 @@ public:
   expected<void> for_each_record(
       std::uint64_t from, std::uint64_t to,
       const std::function<bool(const journal_record& record)>& next) override;
+  expected<void> for_each_change(
+      const entity_ref& entity, std::uint64_t after,
+      const std::function<bool(const journal_record& record)>& next) override;
   [[nodiscard]] store_stats stats() const override;
   expected<store_stats> full_stats() override;
   [[nodiscard]] const journal_options& options() const noexcept override;

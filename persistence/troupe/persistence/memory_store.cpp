@@ -22,6 +22,7 @@ struct memory_store::impl {
     entity_ref entity;
     std::uint64_t sequence;
     std::string payload;
+    std::uint32_t part, parts;
   };
   /// As the journal's: namespaces in the order of their hashes.
   struct by_key {
@@ -66,7 +67,7 @@ struct memory_store::impl {
         of.answers.push_back(one.answer);
   }
 
-  void write(const commit_request& request) {
+  void write(const commit_request& request, std::size_t part, std::size_t parts) {
     auto& to = entities[request.entity];
     if (request.base) {
       keep_answers(request.entity.kind, to);
@@ -77,7 +78,8 @@ struct memory_store::impl {
     }
     to.sequence = request.sequence;
     to.changes.push_back(request.payload);
-    journal.push_back({position, request.entity, request.sequence, request.payload});
+    journal.push_back({position, request.entity, request.sequence, request.payload,
+                       static_cast<std::uint32_t>(part), static_cast<std::uint32_t>(parts)});
   }
 };
 
@@ -105,8 +107,8 @@ std::vector<expected<commit_receipt>> memory_store::commit(
     }
     if (fine) {
       ++impl_->position;
-      for (const auto& request : group)
-        impl_->write(request);
+      for (std::size_t i = 0; i < group.size(); ++i)
+        impl_->write(group[i], i, group.size());
       out.resize(out.size() + group.size(), commit_receipt{impl_->position});
     } else {
       out.resize(out.size() + group.size(), unexpected{fine.error()});
@@ -194,7 +196,8 @@ expected<void> memory_store::for_each_record(
     if (record.position < from)
       continue;
     if (record.position > to
-        || !next({record.position, record.sequence, 1, 0, record.entity, record.payload}))
+        || !next({record.position, record.sequence, 1, 0, record.entity, record.payload,
+                  record.part, record.parts}))
       break;
   }
   return {};
@@ -206,6 +209,24 @@ expected<store_stats> memory_store::full_stats() {
   return out;
 }
 
+expected<void> memory_store::for_each_change(
+    const entity_ref& entity, std::uint64_t after,
+    const std::function<bool(const journal_record&)>& next) {
+  const auto found = impl_->entities.find(entity);
+  const auto newest = found == impl_->entities.end() ? 0 : found->second.sequence;
+  if (after > newest)
+    return unexpected{
+        error{errc::revision_gone,
+              to_string(entity) + " has not come to revision " + std::to_string(after),
+              {},
+              newest}};
+  for (const auto& record : impl_->journal)
+    if (record.entity == entity && record.sequence > after
+        && !next({record.position, record.sequence, 1, 0, record.entity, record.payload}))
+      break;
+  return {};
+}
+
 store_stats memory_store::stats() const {
   return {.position = impl_->position,
           .materialised = impl_->watermark,
@@ -213,7 +234,8 @@ store_stats memory_store::stats() const {
           .covered_bytes = 0,
           .tail_bytes = 0,
           .commits = impl_->commits,
-          .changes = impl_->journal.size()};
+          .changes = impl_->journal.size(),
+          .epoch = 1};
 }
 
 const journal_options& memory_store::options() const noexcept {

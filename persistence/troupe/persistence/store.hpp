@@ -61,6 +61,7 @@ struct journal_record {
   std::uint16_t shard = 0;
   entity_ref entity;
   std::string_view payload;
+  std::uint32_t part = 0, parts = 1;  ///< of the set that was made together: 0, 1 ... of so many
 };
 
 /// The changes of all entities in commit order, and what they add up to. When `commit` returned a
@@ -123,6 +124,13 @@ public:
   /// until `next` answers false. Those before `stats().first` are gone.
   virtual expected<void> for_each_record(
       std::uint64_t from, std::uint64_t to,
+      const std::function<bool(const journal_record& record)>& next) = 0;
+
+  /// Calls for the changes of one entity behind revision `after`, oldest first, until `next`
+  /// answers false; each is told as 0 of 1. Never written: none. Errors: as `load`; `revision_gone`
+  /// with the newest revision (some of them are not kept, or the entity has not come so far).
+  virtual expected<void> for_each_change(
+      const entity_ref& entity, std::uint64_t after,
       const std::function<bool(const journal_record& record)>& next) = 0;
 
   /// Cheap; `entities` and `bytes` are left out.

@@ -1,4 +1,5 @@
 #include <troupe/messages/metrics.hpp>
+#include <troupe/persistence/internal/commits.hpp>
 #include <troupe/persistence/store_actor.hpp>
 
 #include <caf/typed_response_promise.hpp>
@@ -36,6 +37,7 @@ public:
         options_{std::move(options)} {
     if (!options_.on_fatal)
       options_.on_fatal = end_process;
+    note_position();
   }
 
   store_impl::behavior_type make_behavior() {
@@ -45,6 +47,7 @@ public:
         [this](commit_set& x) { return guarded([&] { return on_commit_set(x); }); },
         [this](const load_request& x) { return guarded([&] { return on_load_request(x); }); },
         [this](const list_request& x) { return guarded([&] { return on_list_request(x); }); },
+        [this](const read_changes& x) { return guarded([&] { return on_read_changes(x); }); },
         [this](const materialise_one& x) { return guarded([&] { return on_materialise_one(x); }); },
         [this](const materialise_all&) { return guarded([&] { return on_materialise_all(); }); },
         [this](const get_store_stats&) { return on_get_store_stats(); },
@@ -149,6 +152,15 @@ private:
     return *found;
   }
 
+  /// Waits for nothing: what is not committed is told when it is.
+  caf::result<change_slice> on_read_changes(const read_changes& request) {
+    auto slice = internal::read_slice(*store_, request);
+    check_fatal();
+    if (!slice)
+      return to_caf(std::move(slice.error()));
+    return std::move(*slice);
+  }
+
   caf::result<void> on_materialise_one(const materialise_one& request) {
     commit_waiting();
     const auto done = store_->materialise(request.entity);
@@ -184,16 +196,16 @@ private:
     compat::send(self_, store_impl{self_}, caf::tick_atom_v);
   }
 
-  /// Answers leave after the transaction, in the order of the requests.
+  /// Answers leave after the transaction, in the order of the requests; then it is told.
   void commit_waiting() {
     if (waiting_.empty())
       return;
     const auto begun = std::chrono::steady_clock::now();
+    const auto before = store_->stats().position;
     auto results = store_->commit(waiting_);
     note(results, std::chrono::steady_clock::now() - begun);
     check_fatal();
-    waiting_.clear();
-    waiting_bytes_ = 0;
+    note_position();
     auto result = results.begin();
     for (auto& [promise, requests] : promises_) {  // those of a set are answered alike
       if (*result)
@@ -203,6 +215,18 @@ private:
       result += static_cast<std::ptrdiff_t>(requests);
     }
     promises_.clear();
+    if (options_.feed && options_.feed->wanted)
+      internal::tell_commits(*options_.feed, before, store_->stats(), waiting_, results);
+    waiting_.clear();
+    waiting_bytes_ = 0;
+  }
+
+  void note_position() {
+    if (!options_.feed)
+      return;
+    const auto now = store_->stats();
+    options_.feed->epoch = now.epoch;
+    options_.feed->position = now.position;
   }
 
   void note(const std::vector<expected<commit_receipt>>& results,

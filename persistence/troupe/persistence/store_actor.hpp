@@ -4,6 +4,7 @@
 #include <troupe/persistence/journal_store.hpp>
 
 #include <functional>
+#include <memory>
 
 namespace troupe {
 
@@ -15,6 +16,9 @@ struct store_options {
   /// from uncertain memory. When it returns, what was in the failed transaction is answered with
   /// `outcome_unknown`.
   std::function<void(const error&)> on_fatal;
+
+  /// Is told of every transaction that returned, in the order of their positions. May be null.
+  std::shared_ptr<commit_feed> feed{};
 };
 
 inline constexpr std::size_t max_batch_changes = 1'024;  // of one transaction; then: the next one

@@ -63,6 +63,8 @@ public:
   expected<void> for_each_entity(const std::function<bool(const entity_ref&, std::uint64_t)>& next);
   expected<void> for_each_record(std::uint64_t from, std::uint64_t to,
                                  const std::function<bool(const journal_record&)>& next);
+  expected<void> for_each_change(const entity_ref& entity, std::uint64_t after,
+                                 const std::function<bool(const journal_record&)>& next);
 
   /// How far the store has come, kept in the mark's file (journal_mark.cpp): what it says of this
   /// store, from the start on, when it is time, and at the end.
@@ -145,6 +147,16 @@ private:
   /// Its older bodies and kept changes go: they are of an earlier life.
   void drop_past(lmdb::transaction& txn, std::string_view key);
   expected<std::vector<std::uint64_t>> versions_of(lmdb::transaction& txn, std::string_view key);
+
+  // journal_changes.cpp
+  /// Where a change is kept: in the journal, or (`moved`) by itself.
+  struct kept_change {
+    std::uint64_t position = 0;
+    std::uint64_t sequence = 0;
+    bool moved = false;
+  };
+  expected<std::vector<kept_change>> changes_behind(lmdb::transaction& txn, std::string_view key,
+                                                    std::uint64_t after);
 
   // journal_list.cpp
   class entity_walk;
