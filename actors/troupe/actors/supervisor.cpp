@@ -62,6 +62,10 @@ private:
       promise.deliver(to_caf(draining()));
       return promise;
     }
+    if (auto ok = check_entity(message.entity); !ok) {
+      promise.deliver(to_caf(std::move(ok.error())));
+      return promise;
+    }
     if (is_quarantined(message.entity)) {
       promise.deliver(
           to_caf({errc::quarantined, to_string(message.entity)
@@ -133,7 +137,7 @@ private:
   void look_later() {
     if (options_.look_every_ms > 0)
       compat::send_after(self_, supervisor_actor{self_},
-                           std::chrono::milliseconds{options_.look_every_ms}, look_for_idle{});
+                         std::chrono::milliseconds{options_.look_every_ms}, look_for_idle{});
   }
 
   /// From the one that was used least lately on; one that was read meanwhile goes to the end.
@@ -235,6 +239,14 @@ private:
 };
 
 }  // namespace
+
+expected<void> check_entity(const entity_ref& entity) {
+  for (const auto* name : {&entity.id, &entity.name_space}) {
+    if (auto ok = checked_id(*name); !ok)
+      return tl::unexpected(std::move(ok.error()));
+  }
+  return {};
+}
 
 supervisor_actor spawn_supervisor(caf::actor_system& system, supervisor_options options) {
   return system.spawn<caf::stateful_actor<supervisor_behavior, supervisor_actor::base>>(

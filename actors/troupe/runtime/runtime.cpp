@@ -6,6 +6,7 @@
 #include <troupe/persistence/cache_store.hpp>
 #include <troupe/persistence/store_actor.hpp>
 #include <troupe/runtime/runtime.hpp>
+#include <troupe/runtime/runtime_actor.hpp>
 #include <troupe/state/codec.hpp>
 
 #include <caf/actor_system.hpp>
@@ -38,19 +39,15 @@ struct system_config : caf::actor_system_config {
   }
 };
 
+struct own_system {
+  system_config config;
+  caf::actor_system system{config};
+};
+
 [[noreturn]] void end_process(const error& why) {
   spdlog::critical("the runtime cannot go on and ends the process: {}", why.message);
   spdlog::default_logger()->flush();
   std::_Exit(75);
-}
-
-/// The HTTP edge checks ids earlier, for their path.
-expected<void> check_entity(const entity_ref& entity) {
-  for (const auto* name : {&entity.id, &entity.name_space}) {
-    if (auto ok = checked_id(*name); !ok)
-      return tl::unexpected(std::move(ok.error()));
-  }
-  return {};
 }
 
 }  // namespace
@@ -58,7 +55,8 @@ expected<void> check_entity(const entity_ref& entity) {
 struct runtime::impl {
   explicit impl(runtime_options given, journal_store opened)
       : options{std::move(given)},
-        system{config} {
+        own{options.system ? nullptr : std::make_unique<own_system>()},
+        system{options.system ? *options.system : own->system} {
     store = spawn_store(system, std::move(opened), {.on_fatal = options.on_fatal});
     supervisor = spawn_supervisor(
         system, {store, live, options.now, options.max_live, options.idle.count()});
@@ -133,8 +131,8 @@ struct runtime::impl {
   }
 
   runtime_options options;
-  system_config config;
-  caf::actor_system system;
+  std::unique_ptr<own_system> own;  // null: the host's
+  caf::actor_system& system;
   std::shared_ptr<directory> live = std::make_shared<directory>();
   store_actor store;
   supervisor_actor supervisor;
@@ -177,8 +175,6 @@ void runtime::close() {
 }
 
 void runtime::execute(command request, std::function<void(expected<command_result>)> done) {
-  if (auto ok = check_entity(request.entity); !ok)
-    return done(tl::unexpected(std::move(ok.error())));
   if (impl_->draining)
     return done(fail(errc::draining, "the runtime is closing"));
   compat::anon_send(impl_->gateway,
@@ -191,8 +187,6 @@ expected<command_result> runtime::execute(command request, std::chrono::millisec
 }
 
 void runtime::read(const entity_ref& entity, std::function<void(expected<snapshot>)> done) {
-  if (auto ok = check_entity(entity); !ok)
-    return done(tl::unexpected(std::move(ok.error())));
   if (const auto published = impl_->live->find(entity)) {
     if (auto state = published->read())
       return done(std::move(state));
@@ -212,6 +206,25 @@ expected<runtime::snapshot> runtime::read(const entity_ref& entity,
   return internal::wait_for<snapshot>(deadline, [&](auto done) { read(entity, std::move(done)); });
 }
 
+void runtime::read_at(const entity_ref& entity, std::uint64_t revision,
+                      std::function<void(expected<snapshot>)> done) {
+  if (auto ok = check_entity(entity); !ok)
+    return done(tl::unexpected(std::move(ok.error())));
+  if (impl_->draining)
+    return done(fail(errc::draining, "the runtime is closing"));
+  const completion<snapshot> answer{std::move(done)};
+  impl_->system.spawn([=, store = impl_->store](caf::event_based_actor* self) {
+    compat::request(self, store, load_request{entity, revision})
+        .then(
+            [answer](const stored_entity& stored) {
+              answer(join_entity(stored.parts).map([](entity_state state) -> snapshot {
+                return std::make_shared<const entity_state>(std::move(state));
+              }));
+            },
+            [answer](const caf::error& why) { answer(tl::unexpected(from_caf(why))); });
+  });
+}
+
 timestamp runtime::now() const {
   return impl_->options.now();
 }
@@ -228,6 +241,10 @@ runtime_stats runtime::stats() const {
           .commits = stored.commits,
           .changes = stored.changes,
           .live = impl_->live->size()};
+}
+
+runtime_actor internal::actor_access::of(const runtime& which) {
+  return which.impl_->supervisor;
 }
 
 }  // namespace troupe
