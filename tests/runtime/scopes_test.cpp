@@ -120,6 +120,24 @@ TEST_CASE_FIXTURE(runtime_fixture, "who waits longer than the deadline is told s
   CHECK(late.error().code == errc::outcome_unknown);
 }
 
+TEST_CASE_FIXTURE(runtime_fixture, "every future has its answer when the runtime is closed") {
+  const auto chat = host().session("a");
+  answer(chat.create());
+  std::vector<std::future<expected<command_result>>> futures;
+  for (int i = 0; i < 50; ++i)
+    futures.push_back(chat.add(attempts, 1).future());
+  host().close();
+  int made = 0;
+  for (auto& one : futures) {
+    REQUIRE(one.wait_for(std::chrono::seconds{0}) == std::future_status::ready);
+    made += one.get() ? 1 : 0;
+  }
+  CHECK(refusal(chat.add(attempts, 1)).code == errc::draining);
+  CHECK(refusal(chat.read_at(1)).code == errc::draining);
+  reopen();
+  CHECK(answer(host().session("a").get_or(attempts, 0)) == made);
+}
+
 TEST_CASE_FIXTURE(runtime_fixture, "an empty handle answers that it is empty") {
   const session none;
   CHECK(none.empty());
