@@ -63,12 +63,18 @@ private:
   runtime_actor state_;
 };
 
+/// Before the first actor system of the process, whatever test makes it.
+const bool registered = [] {
+  init_messages();
+  caf::init_global_meta_objects<caf::id_block::host_test>();
+  return true;
+}();
+
 /// A host whose settings are its own.
 struct host_system {
   struct config : caf::actor_system_config {
     config() {
-      init_messages();
-      caf::init_global_meta_objects<caf::id_block::host_test>();
+      REQUIRE(registered);
       set("caf.scheduler.max-threads", 2);
     }
   };

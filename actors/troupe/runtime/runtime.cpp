@@ -85,11 +85,12 @@ struct runtime::impl {
   /// is fatal.
   template <class Handle>
   void watch(const Handle& handle, const char* name) {
-    caf::actor_cast<caf::actor>(handle)->attach_functor([this, name](const caf::error& why) {
-      if (!ending)
-        options.on_fatal(
-            {errc::internal, std::string{"the "} + name + " actor ended: " + caf::to_string(why)});
-    });
+    caf::actor_cast<caf::actor>(handle)->attach_functor(
+        [ending = ending, fatal = options.on_fatal, name](const caf::error& why) {
+          if (!*ending)
+            fatal({errc::internal,
+                   std::string{"the "} + name + " actor ended: " + caf::to_string(why)});
+        });
   }
 
   void close() {
@@ -101,7 +102,7 @@ struct runtime::impl {
     compat::request(self, supervisor, drain{}).receive([] {}, [](const caf::error&) {});
     compat::request(self, gateway, drain{}).receive([] {}, [](const caf::error&) {});
     final_stats = read_stats(self);
-    ending = true;
+    *ending = true;
     results.close();
     if (saved) {
       caf::anon_send_exit(saved, caf::exit_reason::user_shutdown);
@@ -140,7 +141,8 @@ struct runtime::impl {
   cache_store_actor saved;
   result_cache results;
   std::atomic<bool> draining = false;  // no new requests
-  std::atomic<bool> ending = false;    // the actors are told to end
+  // The actors are told to end; in a host's system one may look here when this is gone.
+  std::shared_ptr<std::atomic<bool>> ending = std::make_shared<std::atomic<bool>>(false);
   std::mutex closing;
   bool closed = false;
   store_stats final_stats;
