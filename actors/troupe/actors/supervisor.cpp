@@ -69,6 +69,10 @@ private:
       promise.deliver(to_caf(draining()));
       return promise;
     }
+    if (auto ok = check_entity(message.entity); !ok) {
+      promise.deliver(to_caf(std::move(ok.error())));
+      return promise;
+    }
     if (is_quarantined(message.entity)) {
       promise.deliver(
           to_caf({errc::quarantined, to_string(message.entity)
@@ -271,6 +275,14 @@ private:
 };
 
 }  // namespace
+
+expected<void> check_entity(const entity_ref& entity) {
+  for (const auto* name : {&entity.id, &entity.name_space}) {
+    if (auto ok = checked_id(*name); !ok)
+      return tl::unexpected(std::move(ok.error()));
+  }
+  return {};
+}
 
 supervisor_actor spawn_supervisor(caf::actor_system& system, supervisor_options options) {
   return system.spawn<caf::stateful_actor<supervisor_behavior, supervisor_actor::base>>(

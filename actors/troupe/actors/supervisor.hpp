@@ -21,6 +21,10 @@ struct supervisor_options {
 inline constexpr std::size_t max_crashes = 5;  // of one entity in a minute; then: quarantined
 inline constexpr std::int64_t quarantine_ms = 60'000;
 
+/// Ids that may become a key on disk; the supervisor refuses others, whoever asks. Errors:
+/// `bad_id`.
+expected<void> check_entity(const entity_ref& entity);
+
 /// Starts the one actor that wakes entities, hands requests on to them, restarts what crashed and
 /// lets sleep what is not used.
 supervisor_actor spawn_supervisor(caf::actor_system& system, supervisor_options options);

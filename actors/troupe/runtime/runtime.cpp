@@ -12,6 +12,7 @@
 #include <troupe/persistence/cache_store.hpp>
 #include <troupe/persistence/store_actor.hpp>
 #include <troupe/runtime/runtime.hpp>
+#include <troupe/runtime/runtime_actor.hpp>
 #include <troupe/state/codec.hpp>
 
 #include <caf/actor_system.hpp>
@@ -47,19 +48,15 @@ struct system_config : caf::actor_system_config {
   }
 };
 
+struct own_system {
+  system_config config;
+  caf::actor_system system{config};
+};
+
 [[noreturn]] void end_process(const error& why) {
   spdlog::critical("the runtime cannot go on and ends the process: {}", why.message);
   spdlog::default_logger()->flush();
   std::_Exit(75);
-}
-
-/// The HTTP edge checks ids earlier, for their path.
-expected<void> check_entity(const entity_ref& entity) {
-  for (const auto* name : {&entity.id, &entity.name_space}) {
-    if (auto ok = checked_id(*name); !ok)
-      return tl::unexpected(std::move(ok.error()));
-  }
-  return {};
 }
 
 }  // namespace
@@ -67,7 +64,8 @@ expected<void> check_entity(const entity_ref& entity) {
 struct runtime::impl {
   explicit impl(runtime_options given, journal_store opened)
       : options{std::move(given)},
-        system{config} {
+        own{options.system ? nullptr : std::make_unique<own_system>()},
+        system{options.system ? *options.system : own->system} {
     store = spawn_store(system, std::move(opened), {.on_fatal = options.on_fatal, .feed = feed});
     hub = spawn_event_hub(system, {store, feed});
     supervisor = spawn_supervisor(system, {.store = store,
@@ -106,11 +104,12 @@ struct runtime::impl {
   /// is fatal.
   template <class Handle>
   void watch(const Handle& handle, const char* name) {
-    caf::actor_cast<caf::actor>(handle)->attach_functor([this, name](const caf::error& why) {
-      if (!ending)
-        options.on_fatal(
-            {errc::internal, std::string{"the "} + name + " actor ended: " + caf::to_string(why)});
-    });
+    caf::actor_cast<caf::actor>(handle)->attach_functor(
+        [ending = ending, fatal = options.on_fatal, name](const caf::error& why) {
+          if (!*ending)
+            fatal({errc::internal,
+                   std::string{"the "} + name + " actor ended: " + caf::to_string(why)});
+        });
   }
 
   void close() {
@@ -127,7 +126,7 @@ struct runtime::impl {
     compat::request(self, hub, drain{}).receive([] {}, [](const caf::error&) {});
     for (const auto& one : reactions)
       self->wait_for(one);
-    ending = true;
+    *ending = true;
     results.close();
     if (saved) {
       caf::anon_send_exit(saved, caf::exit_reason::user_shutdown);
@@ -222,8 +221,8 @@ struct runtime::impl {
 
   runtime_options options;
   std::atomic<std::size_t> asked = 0;  // questions to the store that are not answered yet
-  system_config config;
-  caf::actor_system system;
+  std::unique_ptr<own_system> own;     // null: the host's
+  caf::actor_system& system;
   std::shared_ptr<directory> live = std::make_shared<directory>();
   std::shared_ptr<commit_feed> feed = std::make_shared<commit_feed>();
   store_actor store;
@@ -235,7 +234,8 @@ struct runtime::impl {
   cache_store_actor saved;
   result_cache results;
   std::atomic<bool> draining = false;  // no new requests
-  std::atomic<bool> ending = false;    // the actors are told to end
+  // The actors are told to end; in a host's system one may look here when this is gone.
+  std::shared_ptr<std::atomic<bool>> ending = std::make_shared<std::atomic<bool>>(false);
   std::mutex closing;
   bool closed = false;
   store_stats final_stats;
@@ -274,8 +274,6 @@ void runtime::close() {
 }
 
 void runtime::execute(command request, std::function<void(expected<command_result>)> done) {
-  if (auto ok = check_entity(request.entity); !ok)
-    return done(tl::unexpected(std::move(ok.error())));
   if (impl_->draining)
     return done(fail(errc::draining, "the runtime is closing"));
   compat::anon_send(impl_->gateway,
@@ -325,8 +323,6 @@ expected<std::vector<runtime::snapshot>> runtime::read_all(std::vector<entity_re
 }
 
 void runtime::read(const entity_ref& entity, std::function<void(expected<snapshot>)> done) {
-  if (auto ok = check_entity(entity); !ok)
-    return done(tl::unexpected(std::move(ok.error())));
   if (const auto published = impl_->live->find(entity)) {
     if (auto state = published->read())
       return done(std::move(state));
@@ -469,6 +465,10 @@ void runtime::stats(std::function<void(expected<runtime_stats>)> done) const {
 
 runtime_stats runtime::stats() const {
   return impl_->told(impl_->stats());
+}
+
+runtime_actor internal::actor_access::of(const runtime& which) {
+  return which.impl_->supervisor;
 }
 
 }  // namespace troupe

@@ -13,6 +13,10 @@
 #include <string>
 #include <vector>
 
+namespace caf {
+class actor_system;
+}
+
 namespace troupe {
 
 // From <troupe/actors/result_cache.hpp>, which those include that use the cache.
@@ -23,9 +27,20 @@ class subscription;
 struct subscribe_options;
 struct change_hooks;
 
+// From <troupe/runtime/scopes.hpp>, the API by scope.
+class session;
+class workflow;
+class team;
+class user;
+class global;
+
+namespace internal {
+struct actor_access;
+}
+
 struct runtime_options {
-  std::filesystem::path data;      ///< directory of the store; made when it is not there
-  std::function<timestamp()> now;  ///< empty: the system's clock
+  std::filesystem::path data{};      ///< directory of the store; made when it is not there
+  std::function<timestamp()> now{};  ///< empty: the system's clock
   std::uint64_t journal_tail_bytes =
       64 << 20;  ///< replayed at the next start at most; then: folded into snapshots
   std::uint64_t journal_kept_bytes =
@@ -44,6 +59,9 @@ struct runtime_options {
   /// Called on a runtime thread when nothing can be acknowledged any more: an I/O error, or an
   /// actor that everything hangs on ended. Empty: logs it and ends the process with exit code 75.
   std::function<void(const error&)> on_fatal{};
+  /// The host's own actor system, which outlives the runtime and was made after `init_messages`;
+  /// see runtime_actor.hpp. Null: the runtime makes one.
+  caf::actor_system* system = nullptr;
 };
 
 struct runtime_stats {
@@ -149,6 +167,14 @@ public:
   /// `draining`.
   expected<subscription> subscribe(subscribe_options options);
 
+  /// One entity as an object; include scopes.hpp. Costs nothing and creates nothing. An id that is
+  /// none is `bad_id` to every call.
+  [[nodiscard]] troupe::session session(std::string id, std::string name_space = "default");
+  [[nodiscard]] troupe::workflow workflow(std::string id, std::string name_space = "default");
+  [[nodiscard]] troupe::team team(std::string id, std::string name_space = "default");
+  [[nodiscard]] troupe::user user(std::string id, std::string name_space = "default");
+  [[nodiscard]] troupe::global global(std::string name_space = "default");
+
   /// The clock that commands are decided by; what expires is judged by it.
   [[nodiscard]] timestamp now() const;
 
@@ -168,6 +194,7 @@ public:
   void close();
 
 private:
+  friend struct internal::actor_access;
   struct impl;
   explicit runtime(std::unique_ptr<impl> self);
 
