@@ -40,7 +40,7 @@ struct result_cache_options {
   std::chrono::milliseconds sweep_interval{5'000};
   std::chrono::milliseconds save_interval{500};
 
-  std::function<timestamp()> now{};  ///< empty: the system's clock
+  std::function<timestamp()> now{};  ///< empty: the system's clock, up to 4 ms late
   cache_store_actor store{};         ///< what survives a restart; none: nothing does
 };
 

@@ -88,13 +88,12 @@ struct runtime::impl {
 
   /// One that cannot be saved is a cache all the same.
   void start_cache() {
-    auto how = options.cache ? *options.cache : result_cache_options{};
+    auto how = *options.cache;
     if (auto opened = cache_store::open(options.data, {.map_bytes = std::max<std::uint64_t>(
                                                            1ULL << 30, 4 * how.limits.max_bytes)}))
       saved = spawn_cache_store(system, *std::move(opened));
     else
       spdlog::warn("results are not saved: {}", opened.error().message);
-    how.now = options.now;
     how.store = saved;
     results = spawn_result_cache(system, std::move(how));
     watch(results.actor(), "result cache");
@@ -242,6 +241,9 @@ struct runtime::impl {
 };
 
 expected<std::unique_ptr<runtime>> runtime::open(runtime_options options) {
+  auto cache = options.cache ? *options.cache : result_cache_options{};
+  cache.now = options.now;  // or a cheaper one of its own
+  options.cache = std::make_shared<const result_cache_options>(std::move(cache));
   if (!options.now)
     options.now = system_clock_now;
   if (!options.on_fatal)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <limits>
+#include <span>
 
 namespace troupe::internal {
 
@@ -60,9 +61,7 @@ std::optional<value> cache_shard::get(std::string_view name_space, const cache_k
   if (!seen)
     return std::nullopt;
   std::optional<value> out{*seen.output};
-  notes_[noted_++] = {where, seen.place, now};
-  if (noted_ == max_notes)
-    apply_notes();
+  note_hit(seen.place, now);
   return out;
 }
 
@@ -215,7 +214,7 @@ bool cache_shard::empty() {
 void cache_shard::close() {
   const std::lock_guard lock{mutex_};
   counts.saving = counts.loading = false;
-  noted_ = 0;
+  noted_ = fresh_ = 0;
   hint_ = nullptr;
   spaces_.clear();
 }
@@ -226,7 +225,10 @@ cache_shard::space* cache_shard::find(std::string_view name_space) noexcept {
   if (hint_ != nullptr && *hint_->name == name_space)
     return hint_;  // most caches have one namespace
   const auto at = spaces_.find(name_space);
-  return at == spaces_.end() ? nullptr : hint_ = at->second.get();
+  if (at == spaces_.end())
+    return nullptr;
+  keep_fresh_notes();
+  return hint_ = at->second.get();
 }
 
 cache_shard::space* cache_shard::find_or_make(const std::string& name_space) {
@@ -276,9 +278,38 @@ void cache_shard::drop_empty() {
   hint_ = nullptr;
 }
 
+/// Of an entry of the namespace that was found last.
+void cache_shard::note_hit(std::uint32_t place, timestamp at) {
+  if (fresh_ == 0)
+    base_ = at;
+  const auto after = at.ms - base_.ms;
+  if (after < 0 || after > std::numeric_limits<std::uint32_t>::max()) {
+    keep_fresh_notes();
+    base_ = at;
+    fresh_notes_[fresh_++] = {place, 0};
+  } else {
+    fresh_notes_[fresh_++] = {place, static_cast<std::uint32_t>(after)};
+  }
+  if (fresh_ == max_fresh)
+    keep_fresh_notes();
+}
+
+/// There is always room for them: `hint_` is still whose they are.
+void cache_shard::copy_fresh_notes() {
+  for (const auto& one : std::span{fresh_notes_.data(), std::exchange(fresh_, 0U)})
+    notes_[noted_++] = {hint_, one.place, {base_.ms + one.after_ms}};
+}
+
+void cache_shard::keep_fresh_notes() {
+  copy_fresh_notes();
+  if (noted_ + max_fresh > max_notes)
+    apply_notes();
+}
+
 /// The notes hold places, so nothing may leave or come before they are applied.
 void cache_shard::apply_notes() {
   constexpr std::size_t ahead = 6;
+  copy_fresh_notes();
   for (std::size_t i = 0; i < noted_; ++i) {
     if (i + ahead < noted_) {
       const auto& next = notes_[i + ahead];

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -13,6 +14,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -20,31 +22,34 @@
 
 namespace troupe::internal {
 
-/// Held for tens of nanoseconds to some microseconds: worth a short spin before the kernel is
-/// asked. Who spins only reads, so that the holder keeps the line.
+/// Held for tens of nanoseconds to some microseconds: worth a spin, then giving way. Who spins only
+/// reads, so that the holder keeps the line; letting go is a plain store.
 class short_mutex {
 public:
   void lock() {
-    for (int i = 0; i < spins; ++i) {
-      if (state_.load(std::memory_order_relaxed) == open
-          && state_.exchange(held, std::memory_order_acquire) == open)
+    for (int tries = 0;; ++tries) {
+      if (!held_.load(std::memory_order_relaxed)
+          && !held_.exchange(true, std::memory_order_acquire))
         return;
-#if defined(__x86_64__) || defined(__i386__)
-      __builtin_ia32_pause();
-#endif
+      if (tries < spins)
+        pause();
+      else if (tries < spins + yields)
+        std::this_thread::yield();
+      else  // the holder does not run
+        std::this_thread::sleep_for(std::chrono::microseconds{20});
     }
-    while (state_.exchange(contended, std::memory_order_acquire) != open)
-      state_.wait(contended, std::memory_order_relaxed);
   }
-  void unlock() {
-    if (state_.exchange(open, std::memory_order_release) == contended)
-      state_.notify_one();
-  }
+  void unlock() { held_.store(false, std::memory_order_release); }
 
 private:
-  static constexpr int spins = 100;
-  static constexpr std::uint32_t open = 0, held = 1, contended = 2;  // somebody sleeps
-  std::atomic<std::uint32_t> state_ = open;
+  static void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#endif
+  }
+
+  static constexpr int spins = 100, yields = 20;
+  std::atomic<bool> held_ = false;
 };
 
 inline constexpr std::size_t max_cache_name_spaces = 1'000;  // of a shard; then: quota_exceeded
@@ -133,21 +138,36 @@ private:
     timestamp at{};
   };
   static constexpr std::size_t max_notes = 256;  // then: the reader applies them
+  /// A note of the namespace that `hint_` names.
+  struct fresh_note {
+    std::uint32_t place = 0;
+    std::uint32_t after_ms = 0;  // `base_`
+  };
+  static constexpr std::size_t max_fresh = 5;  // then: they are copied to the others
 
   [[nodiscard]] space* find(std::string_view name_space) noexcept;
   space* find_or_make(const std::string& name_space);
   void drop_if_empty(space* which);
   void drop_empty();
+  void note_hit(std::uint32_t place, timestamp at);
+  void copy_fresh_notes();
+  void keep_fresh_notes();
   void apply_notes();
   void trim(timestamp now);
   void check() const;
 
-  cache_shard_options options_;
-  short_mutex mutex_;
-  std::unordered_map<std::string_view, std::unique_ptr<space>> spaces_;  // keys are their names
-  space* hint_ = nullptr;                                                // the last one found
-  std::array<note, max_notes> notes_;
+  // All that most hits write is one line of the processor's cache: a line that another core wrote
+  // costs a hit as much as everything else it does.
+  alignas(64) short_mutex mutex_;
+  std::uint32_t fresh_ = 0;
+  space* hint_ = nullptr;  // the last one found
+  timestamp base_{};
+  std::array<fresh_note, max_fresh> fresh_notes_;
+
+  alignas(64) std::array<note, max_notes> notes_;
   std::size_t noted_ = 0;
+  cache_shard_options options_;
+  std::unordered_map<std::string_view, std::unique_ptr<space>> spaces_;  // keys are their names
   std::vector<removed_entry> removed_;
   result_cache_stats past_;  // counts of namespaces that are gone, and misses in none
 };
