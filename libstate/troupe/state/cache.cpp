@@ -50,7 +50,7 @@ struct cache<Policy>::state {
   /// Removes an entry that the policy no longer knows.
   void drop(std::uint32_t at) {
     if (removal)
-      removal(entries.nodes[at].key);
+      removal(entries.key(at));
     entries.empty(at);
     entries.erase(at);
   }
@@ -286,7 +286,7 @@ void cache<Policy>::for_each(timestamp now,
   const auto& s = *state_;
   s.policy.walk(s.entries.nodes, [&](std::uint32_t at) {
     if (s.entries.live(at, now))
-      use({s.entries.nodes[at].key, s.entries.read(at), s.entries.nodes[at].standing});
+      use({s.entries.key(at), s.entries.read(at), s.entries.nodes[at].standing});
   });
 }
 

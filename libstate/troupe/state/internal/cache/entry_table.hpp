@@ -17,26 +17,29 @@ namespace troupe::internal {
 
 inline constexpr std::int64_t never = INT64_MAX;
 
-/// What finding and ordering touch: one cache line.
-struct alignas(64) cache_node {
+/// What a hit reads: one cache line that only writes of the entry change, so that every core keeps
+/// its copy.
+struct alignas(64) cache_face {
   cache_key key;
   std::int64_t expires_at = never;
+  value output;
+  std::uint32_t labels = none;
+  std::uint32_t next = none;  // in the pool's free chain
+};
+static_assert(sizeof(cache_face) == 64);
+
+/// What ordering and counting touch: one more.
+struct alignas(64) cache_node {
+  std::uint64_t prefix = 0;  // of the key
   std::uint64_t cost = 0;
+  value request;
+  std::int64_t created = 0;
+  std::int64_t last_accessed = 0;
+  std::uint32_t access_count = 0;
   std::uint32_t prev = none, next = none;  // in the policy's chain
   std::uint8_t standing = 0;               // the policy's
 };
 static_assert(sizeof(cache_node) == 64);
-
-/// What a hit reads and writes besides: one more.
-struct alignas(64) cache_payload {
-  value output, request;
-  std::int64_t created = 0;
-  std::int64_t last_accessed = 0;
-  std::uint32_t access_count = 0;
-  std::uint32_t labels = none;
-  std::uint32_t next = none;  // in the pool's free chain
-};
-static_assert(sizeof(cache_payload) == 64);
 
 using cache_nodes = pool<cache_node>;
 
@@ -59,7 +62,7 @@ public:
   }
   [[nodiscard]] std::uint32_t due(timestamp now) const noexcept { return expiry_.due(now.ms); }
   [[nodiscard]] bool live(std::uint32_t at, timestamp now) const noexcept {
-    return now.ms < nodes[at].expires_at || nodes[at].expires_at == never;
+    return now.ms < faces_[at].expires_at || faces_[at].expires_at == never;
   }
 
   /// A place for a key that is not there, with nothing in it. REQUIRES: `fill` follows.
@@ -83,20 +86,17 @@ public:
   void prefetch_to_go(std::uint32_t at) const noexcept {
     if (at == none)
       return;
-    __builtin_prefetch(payloads_[at].output.bytes().data(), 1);
+    __builtin_prefetch(faces_[at].output.bytes().data(), 1);
     if (const auto then = nodes[at].prev; then != none) {
       __builtin_prefetch(&nodes[then], 1);
-      __builtin_prefetch(&payloads_[then], 1);
+      __builtin_prefetch(&faces_[then], 1);
     }
   }
 
   [[nodiscard]] cache_entry read(std::uint32_t at) const;
-  [[nodiscard]] const value& output(std::uint32_t at) const noexcept {
-    return payloads_[at].output;
-  }
-  [[nodiscard]] timestamp created(std::uint32_t at) const noexcept {
-    return {payloads_[at].created};
-  }
+  [[nodiscard]] const cache_key& key(std::uint32_t at) const noexcept { return faces_[at].key; }
+  [[nodiscard]] const value& output(std::uint32_t at) const noexcept { return faces_[at].output; }
+  [[nodiscard]] timestamp created(std::uint32_t at) const noexcept { return {nodes[at].created}; }
 
   [[nodiscard]] std::size_t size() const noexcept { return index_.size(); }
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
@@ -104,8 +104,8 @@ public:
 
   /// What it takes from the allocator: tables as large as they are, and the values' blocks.
   [[nodiscard]] std::uint64_t memory() const noexcept {
-    return nodes.memory() + payloads_.memory() + index_.memory() + labels_.memory()
-           + expiry_.memory() + value_bytes_;
+    return nodes.memory() + faces_.memory() + index_.memory() + labels_.memory() + expiry_.memory()
+           + value_bytes_;
   }
 
   /// Whether this entry is found by its key, its labels and its time, and adds what the sums must
@@ -129,7 +129,7 @@ private:
   }
 
   std::uint64_t seed_;
-  pool<cache_payload> payloads_;  // the same places as the nodes
+  pool<cache_face> faces_;  // the same places as the nodes
   flat_index index_;
   label_index labels_;
   expiry_heap expiry_;

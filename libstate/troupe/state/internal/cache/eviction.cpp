@@ -40,7 +40,7 @@ void s3_fifo::push(internal::cache_nodes& nodes, std::uint32_t at, std::uint8_t 
 }
 
 void s3_fifo::admit(internal::cache_nodes& nodes, std::uint32_t at) {
-  push(nodes, at, ghosts.take(internal::key_prefix(nodes[at].key)) ? in_main : std::uint8_t{0});
+  push(nodes, at, ghosts.take(nodes[at].prefix) ? in_main : std::uint8_t{0});
 }
 
 void s3_fifo::readmit(internal::cache_nodes& nodes, std::uint32_t at) {
@@ -49,7 +49,7 @@ void s3_fifo::readmit(internal::cache_nodes& nodes, std::uint32_t at) {
 }
 
 void s3_fifo::restore(internal::cache_nodes& nodes, std::uint32_t at, std::uint8_t standing) {
-  ghosts.take(internal::key_prefix(nodes[at].key));
+  ghosts.take(nodes[at].prefix);
   push(nodes, at, standing & (in_main | frequency));
 }
 
@@ -79,7 +79,7 @@ std::uint32_t s3_fifo::evict(internal::cache_nodes& nodes) {
         push(nodes, at, in_main);
         continue;
       }
-      ghosts.push(internal::key_prefix(nodes[at].key));
+      ghosts.push(nodes[at].prefix);
       ghosts.shrink((small.size + main.size + 1) * 9 / 10);
       return at;
     }
