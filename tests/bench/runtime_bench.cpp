@@ -139,16 +139,17 @@ public:
   static inline const char* name = "bench.gateway";
 
   bare_gateway(caf::event_based_actor* self, std::size_t actors, std::size_t in_flight,
-               double seconds, std::atomic<std::size_t>* done)
+               double seconds, double* per_second)
       : self_{self},
         in_flight_{in_flight},
         seconds_{seconds},
-        done_{done} {
+        per_second_{per_second} {
     for (std::size_t i = 0; i < actors; ++i)
       workers_.push_back(
           self->spawn([]() -> caf::behavior { return {[](std::int64_t n) { return n + 1; }}; }));
   }
   caf::behavior make_behavior() {
+    start_ = clock_type::now();
     for (std::size_t i = 0; i < in_flight_; ++i)
       send();
     return {[](caf::unit_t) {}};
@@ -158,11 +159,12 @@ private:
   void send() {
     const auto& to = workers_[next_++ % workers_.size()];
     self_->request(to, caf::infinite, static_cast<std::int64_t>(next_)).then([this](std::int64_t) {
-      ++*done_;
+      ++done_;
       if (seconds_since(start_) < seconds_)
         return send();
       if (--in_flight_ > 0)
         return;
+      *per_second_ = static_cast<double>(done_) / seconds_since(start_);
       for (const auto& worker : workers_)
         self_->send_exit(worker, caf::exit_reason::user_shutdown);
       self_->quit();
@@ -172,10 +174,11 @@ private:
   caf::event_based_actor* self_;
   std::size_t in_flight_;
   double seconds_;
-  std::atomic<std::size_t>* done_;
+  double* per_second_;
+  std::size_t done_ = 0;
   std::vector<caf::actor> workers_;
   std::size_t next_ = 0;
-  clock_type::time_point start_ = clock_type::now();
+  clock_type::time_point start_;
 };
 
 double bare_caf(const plan& how) {
@@ -184,13 +187,12 @@ double bare_caf(const plan& how) {
   config.set("caf.scheduler.policy", "sharing");
   config.set("caf.scheduler.max-throughput", 100);
   caf::actor_system system{config};
-  std::atomic<std::size_t> done = 0;
-  const auto start = clock_type::now();
+  double per_second = 0;
   auto gateway = system.spawn<caf::stateful_actor<bare_gateway>>(
-      std::size_t{10'000}, std::size_t{1'000}, how.seconds, &done);
+      std::size_t{10'000}, std::size_t{1'000}, how.seconds, &per_second);
   caf::scoped_actor self{system};
   self->wait_for(gateway);
-  return static_cast<double>(done) / seconds_since(start);
+  return per_second;
 }
 
 void measure_commands(const plan& how) {
