@@ -7,7 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <deque>
+#include <list>
 #include <utility>
 #include <vector>
 
@@ -672,9 +672,9 @@ private:
   std::optional<held_command> held_;
   std::optional<membership> member_;  // reserved by a set
   compat::monitors monitors_;
-  std::deque<waiting_request> waiting_;
-  std::deque<reply> replies_;
-  std::deque<commit> commits_;
+  std::list<waiting_request> waiting_;
+  std::list<reply> replies_;
+  std::list<commit> commits_;
   struct unwritten_change {
     commit_request change;
     state_ptr state;
