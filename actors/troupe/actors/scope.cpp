@@ -234,7 +234,8 @@ private:
 
   /// REQUIRES: nothing is held.
   void execute(waiting_command what) {
-    held_.emplace(held_command{std::move(what), internal::past{durable_, latest_}, options_.now()});
+    held_ = std::make_unique<held_command>(
+        held_command{std::move(what), internal::past{durable_, latest_}, options_.now()});
     go_on();
   }
 
@@ -550,7 +551,7 @@ private:
 
   caf::result<member_decision> on_decide_member(decide_member& what) {
     auto promise = self_->make_response_promise<member_decision>();
-    held_.emplace(held_command{
+    held_ = std::make_unique<held_command>(held_command{
         {std::move(what.request), {}}, internal::past{durable_, latest_}, what.now, {}, promise});
     go_on();
     return promise;
@@ -669,8 +670,8 @@ private:
   state_ptr latest_;  // with changes that are on their way
   state_ptr durable_;
   internal::kept_answers answers_;
-  std::optional<held_command> held_;
-  std::optional<membership> member_;  // reserved by a set
+  std::unique_ptr<held_command> held_;  // most of the time there is none
+  std::optional<membership> member_;    // reserved by a set
   compat::monitors monitors_;
   std::list<waiting_request> waiting_;
   std::list<reply> replies_;

@@ -3,7 +3,7 @@
 #include <troupe/state/folding.hpp>
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <string>
 #include <unordered_map>
 
@@ -34,8 +34,8 @@ private:
 
   void forget_expired(timestamp now);
 
-  std::unordered_map<std::string, entry> answers_;         // by `answer_id`
-  std::deque<std::pair<timestamp, std::string>> by_time_;  // as they were remembered
+  std::unordered_map<std::string, entry> answers_;        // by `answer_id`
+  std::list<std::pair<timestamp, std::string>> by_time_;  // as they were remembered
 };
 
 }  // namespace troupe::internal
