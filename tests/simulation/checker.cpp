@@ -141,11 +141,13 @@ void checker::accepted_change(const sent_command& what, asked& by, const command
     if (by.landed != answer.revision || !(by.made == static_cast<const outcome&>(answer)))
       return violated(who + " made revision " + std::to_string(by.landed) + " and answers " + said
                       + " or another outcome");
-    if (by.acknowledged && !answer.repeated)
+    // The answers of sets come from actors of their own, and that of a repeat may be the first.
+    if ((by.set == 0 ? by.acknowledged : by.told_as_new) && !answer.repeated)
       return violated(who + " was answered before and this is not told as a repeat");
     if (!answer.repeated && answer.state && !(*answer.state == *in.states.at(answer.revision)))
       return violated(who + " answers with another state than its revision " + said + " has");
     by.acknowledged = true;
+    by.told_as_new = by.told_as_new || !answer.repeated;
     in.floor = answer.durable ? std::max(in.floor, answer.revision) : in.floor;
     return;
   }

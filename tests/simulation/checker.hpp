@@ -51,6 +51,7 @@ struct asked {
   std::uint64_t open = 0;          ///< of these, how many may still make their change
   std::uint64_t parent_floor = 0;  ///< of a fork: what was shown of its parent when it was asked
   bool acknowledged = false;
+  bool told_as_new = false;   ///< acknowledged, and not as a repeat
   std::uint64_t landed = 0;   ///< the revision it made; 0: none yet
   outcome made{};             ///< what it made, once landed
   std::uint64_t set = 0;      ///< that it is a part of; 0: none
