@@ -310,6 +310,23 @@ TEST_CASE("an unknown outcome ends all of a set's actors and the next ones read 
   }
 }
 
+TEST_CASE("an unknown outcome of a set does not disturb an entity that the set only read") {
+  node n;
+  n.disk->hold = true;
+  const auto set = n.send(change_set{.commands = {add("a", 1), {.entity = session_ref("b")}}});
+  n.world.run();
+  const auto read = std::make_shared<std::optional<expected<state_snapshot>>>();
+  compat::anon_send(n.gateway, host_read{{session_ref("b")}, node::into<state_snapshot>(read)});
+  n.world.run();
+  const auto loads = n.disk->loads;
+  n.disk->fail = error{errc::outcome_unknown, "planted"};
+  n.release();
+  CHECK(n.now(set).error().code == errc::outcome_unknown);
+  REQUIRE(n.now(read).has_value());
+  CHECK(n.published("b") == 10);
+  CHECK(n.disk->loads == loads);
+}
+
 TEST_CASE("the actor of a set that ends with its commit on its way leaves all of it or nothing") {
   for (const bool fails : {false, true}) {
     node n;

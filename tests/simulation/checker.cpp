@@ -31,11 +31,11 @@ const Event* one_of(const change& what) {
   return nullptr;
 }
 
+}  // namespace
+
 bool is_callers_fault(errc code) {
   return static_cast<int>(code) < 100;
 }
-
-}  // namespace
 
 void checker::mix(std::uint64_t number) {
   for (int i = 0; i < 8; ++i, number >>= 8)
@@ -59,6 +59,8 @@ void checker::violated(const std::string& what) {
 
 asked& checker::begin(command what) {
   asked_.push_back({.id = asked_.size() + 1, .what = std::move(what)});
+  if (const auto& one = asked_.back(); one.what.once)
+    keyed_.emplace(std::pair{one.what.once->key, one.what.entity}, one.id);
   return asked_.back();
 }
 
@@ -88,6 +90,19 @@ void checker::answered(const sent_command& what, const expected<command_result>&
     accepted(what, by, *answer);
   else
     refused(what, by, answer.error());
+}
+
+void checker::answered_otherwise(const sent_command& what, const expected<command_result>& answer) {
+  const auto& by = find(what.id);
+  const auto who = "the key of command " + std::to_string(by.id) + ", used for another request,";
+  if (answer)
+    return violated(who + " is answered");
+  mix(static_cast<std::uint64_t>(answer.error().code));
+  mismatches += answer.error().code == errc::idempotency_mismatch ? 1 : 0;
+  if (answer.error().code != errc::idempotency_mismatch
+      && !excused(of(by.what.entity), nullptr, what.at, answer.error()))
+    violated(who + " is answered " + std::string{to_string(answer.error().code)} + " ("
+             + answer.error().message + ')');
 }
 
 void checker::accepted(const sent_command& what, asked& by, const command_result& answer) {
@@ -126,11 +141,13 @@ void checker::accepted_change(const sent_command& what, asked& by, const command
     if (by.landed != answer.revision || !(by.made == static_cast<const outcome&>(answer)))
       return violated(who + " made revision " + std::to_string(by.landed) + " and answers " + said
                       + " or another outcome");
-    if (by.acknowledged && !answer.repeated)
+    // The answers of sets come from actors of their own, and that of a repeat may be the first.
+    if ((by.set == 0 ? by.acknowledged : by.told_as_new) && !answer.repeated)
       return violated(who + " was answered before and this is not told as a repeat");
     if (!answer.repeated && answer.state && !(*answer.state == *in.states.at(answer.revision)))
       return violated(who + " answers with another state than its revision " + said + " has");
     by.acknowledged = true;
+    by.told_as_new = by.told_as_new || !answer.repeated;
     in.floor = answer.durable ? std::max(in.floor, answer.revision) : in.floor;
     return;
   }
@@ -148,28 +165,33 @@ void checker::accepted_change(const sent_command& what, asked& by, const command
 }
 
 void checker::refused(const sent_command& what, asked& by, const error& why) {
+  if (left_nothing(by, why) && !explains(what, by, why))
+    violated("command " + std::to_string(by.id) + " to " + to_string(by.what.entity)
+             + " was answered " + std::string{to_string(why.code)} + " (" + why.message
+             + "), which nothing since it was sent explains");
+}
+
+bool checker::left_nothing(asked& by, const error& why) {
   const auto who = "command " + std::to_string(by.id) + " to " + to_string(by.what.entity);
   const auto said = std::string{to_string(why.code)} + " (" + why.message + ")";
   if (why.code != errc::outcome_unknown) {
     --by.open;
     if (by.landed != 0 && by.asked_times == 1)
-      return violated(who + " made revision " + std::to_string(by.landed) + " and was answered "
-                      + said);
+      violated(who + " made revision " + std::to_string(by.landed) + " and was answered " + said);
   }
-  if (!is_callers_fault(why.code)) {
-    if (!excused(of(by.what.entity), &by.what, what.at, why))
-      violated(who + " was answered " + said + " though nothing went wrong");
-    return;
-  }
-  if (why.code == errc::in_flight) {
-    if (by.open == 0 && by.asked_times == 1)
-      violated(who + " was asked once and answered in_flight");
-    return;
-  }
-  if (by.acknowledged)
-    return violated(who + " was acknowledged and then refused with " + said);
-  if (!is_right(what, by, why.code))
-    violated(who + " was refused with " + said + ", which no state since it was sent explains");
+  if (is_callers_fault(why.code) && why.code != errc::in_flight && by.acknowledged)
+    violated(who + " was acknowledged and then refused with " + said);
+  return violation_.empty();
+}
+
+/// A state that it may have met refuses it so, or something went wrong that makes it a right
+/// answer.
+bool checker::explains(const sent_command& what, asked& by, const error& why) {
+  if (!is_callers_fault(why.code))
+    return excused(of(by.what.entity), &by.what, what.at, why);
+  if (why.code == errc::in_flight)
+    return by.open != 0 || by.asked_times != 1;
+  return is_right(what, by, why.code);
 }
 
 /// One of the states it may have met refuses it so.
@@ -181,6 +203,12 @@ bool checker::is_right(const sent_command& what, asked& by, errc code) {
   if (by.what.level != durability::durable && !in.shown.empty())
     return true;
   for (auto at = in.expected.lower_bound(what.head); at != in.expected.end(); ++at) {
+    if (request.operations.empty()) {  // a set's guard
+      if (code == errc::revision_conflict && request.expected_revision
+          && !(at->second->live() && at->first == *request.expected_revision))
+        return true;
+      continue;
+    }
     for (const auto clock : {what.at.clock, now.clock}) {
       auto state = *at->second;
       auto with = context_of(in, request, clock, nullptr);
@@ -199,8 +227,9 @@ bool checker::excused(followed& in, const command* what, const moment& since,
     return !healed_ && in.crashes > crashes_allowed;
   if (why.code == errc::store_full && (!full_ || healed_))
     return false;
-  if (static_cast<int>(why.code) > static_cast<int>(errc::outcome_unknown)
-      || why.code == errc::draining)
+  if (why.code == errc::draining)
+    return draining_;
+  if (static_cast<int>(why.code) > static_cast<int>(errc::outcome_unknown))
     return false;
   if (healed_)
     return false;
@@ -265,7 +294,7 @@ void checker::landed(const commit_request& request) {
   mix(request.payload);
   if (!what)
     return violated(where + " cannot be read: " + what.error().message);
-  auto* by = author(*what);
+  auto* by = author(*what, request.entity);
   if (told)
     told("landed " + where + (by ? " by command " + std::to_string(by->id) : ""));
   auto& in = of(request.entity);
@@ -280,7 +309,7 @@ void checker::landed(const commit_request& request) {
     return violated(who + ", which made revision " + std::to_string(by->landed) + " before");
   if (by->open == 0)
     return violated(who + ", which was refused, or was sent before a crash");
-  if (by->asked_times == 1) {
+  if (by->asked_times == 1 && by->set == 0) {  // a set waits for all its entities
     if (by->id < in.newest_asked)
       return violated(who + " behind a command that was sent later");
     in.newest_asked = by->id;
@@ -288,14 +317,16 @@ void checker::landed(const commit_request& request) {
   if (!follow(in, request, *what, *by))
     return;
   in.head = by->landed = request.sequence;
+  in.landed_at.emplace(request.sequence, ++landings_);
   by->made = outcome_of(*what);
   settle_shown(in, request.entity, *by);
 }
 
-asked* checker::author(const change& what) {
+asked* checker::author(const change& what, const entity_ref& entity) {
   std::uint64_t id = 0;
   if (what.asked_by)
-    id = std::stoull(what.asked_by->key);
+    if (const auto at = keyed_.find({what.asked_by->key, entity}); at != keyed_.end())
+      id = at->second;
   for (const auto& x : what.events)
     if (const auto* set = std::get_if<entry_set>(&x);
         !what.asked_by && set != nullptr && set->in == section::state && set->key == "op")
@@ -426,7 +457,7 @@ void checker::node_crashed() {
     in.newest_asked = 0;
   }
   faulty_.reset();
-  stopped_ = false;
+  stopped_ = draining_ = false;
 }
 
 void checker::scope_crashed(const entity_ref& entity) {

@@ -153,13 +153,13 @@ std::vector<entity_ref> entities_of(const plan& how) {
           all_entities().begin() + static_cast<std::ptrdiff_t>(how.entities)};
 }
 
-command any_command(dice& luck, const plan& how, checker& seen, const entity_ref* freed) {
-  const auto all = entities_of(how);
-  const auto& target =
-      freed != nullptr ? *freed : all[luck.percent(40) ? 0 : luck.below(all.size())];
+namespace {
+
+/// Without what it is found by.
+command choose(dice& luck, const plan& how, checker& seen, const entity_ref& target, bool freed) {
   const auto head = seen.head(target);
   const auto& state = *seen.history(target).at(head);
-  chooser choice{luck, target, state, all, freed == nullptr && state.live()};
+  chooser choice{luck, target, state, entities_of(how), !freed && state.live()};
   command out{.entity = target, .operations = choice.operations()};
   if (luck.percent(12))
     out.expected_revision = head - std::min(head, luck.percent(70) ? 0 : luck.below(3));
@@ -171,12 +171,60 @@ command any_command(dice& luck, const plan& how, checker& seen, const entity_ref
     const auto newest = seen.head(fork->parent);
     fork->at = newest - std::min(newest, luck.below(3));
   }
+  return out;
+}
+
+bool needs_key(const command& what) {
+  return std::any_of(what.operations.begin(), what.operations.end(),
+                     [](const operation& op) { return needs_key(op); });
+}
+
+operation mark(std::uint64_t number) {
+  return patch_state{{set_key{.key = "op", .data = value{number}}}};
+}
+
+}  // namespace
+
+command any_command(dice& luck, const plan& how, checker& seen, const entity_ref* freed) {
+  const auto all = entities_of(how);
+  const auto& target =
+      freed != nullptr ? *freed : all[luck.percent(40) ? 0 : luck.below(all.size())];
+  auto out = choose(luck, how, seen, target, freed != nullptr);
   const auto number = seen.begun() + 1;
-  if (luck.percent(how.keyed)
-      || std::any_of(out.operations.begin(), out.operations.end(), needs_key))
+  if (luck.percent(how.keyed) || needs_key(out))
     out.once = idempotency{"", std::to_string(number), "body"};
   else
-    out.operations.emplace_back(patch_state{{set_key{.key = "op", .data = value{number}}}});
+    out.operations.emplace_back(mark(number));
+  return out;
+}
+
+change_set any_set(dice& luck, const plan& how, checker& seen) {
+  auto all = entities_of(how);
+  const auto most = std::min<std::size_t>(all.size(), luck.percent(10) ? max_changes_in_set : 4);
+  const bool only_reads = luck.percent(15);
+  change_set out;
+  for (auto left = 1 + luck.below(most); left > 0; --left) {
+    const auto at = all.begin() + static_cast<std::ptrdiff_t>(luck.below(all.size()));
+    if (only_reads || luck.percent(15)) {
+      command guard{.entity = *at};
+      const auto head = seen.head(*at);
+      if (luck.percent(40) && seen.history(*at).at(head)->live())
+        guard.expected_revision = head - std::min<std::uint64_t>(head, luck.percent(80) ? 0 : 1);
+      out.commands.push_back(std::move(guard));
+    } else {
+      out.commands.push_back(choose(luck, how, seen, *at, false));
+    }
+    all.erase(at);
+  }
+  const bool keyed = luck.percent(how.keyed)
+                     || std::any_of(out.commands.begin(), out.commands.end(),
+                                    [](const command& one) { return needs_key(one); });
+  const auto number = seen.begun() + 1;
+  if (keyed)
+    out.once = idempotency{"", "set" + std::to_string(number), "body"};
+  for (std::size_t i = 0; i < out.commands.size() && !keyed; ++i)
+    if (!out.commands[i].operations.empty())
+      out.commands[i].operations.emplace_back(mark(number + i));
   return out;
 }
 

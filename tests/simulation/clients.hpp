@@ -16,4 +16,7 @@ namespace troupe::simulation {
 [[nodiscard]] command any_command(dice& luck, const plan& how, checker& seen,
                                   const entity_ref* freed = nullptr);
 
+/// A random set of such commands, reads and guards among them; also of nothing else.
+[[nodiscard]] change_set any_set(dice& luck, const plan& how, checker& seen);
+
 }  // namespace troupe::simulation

@@ -55,6 +55,8 @@ std::vector<expected<commit_receipt>> faulty_store::commit(
   }
   if (what == fate::written)
     return out;
+  if (lands)
+    events_.in_doubt();
   if (what == fate::stopped) {
     checker_.stopped();
     failed_ = error{errc::store_failed, "the simulated disk failed"};
@@ -70,11 +72,15 @@ std::vector<expected<commit_receipt>> faulty_store::write(std::span<const commit
     return none(set.size(), errc::store_full);
   }
   auto done = disk_.commit(set);
-  for (std::size_t i = 0; i < set.size(); ++i) {
-    if (done[i])
-      checker_.landed(set[i]);
-    else
-      checker_.did_not_follow(set[i], done[i].error().current_revision.value_or(0));
+  if (done.front()) {
+    checker_.landed(set);
+    events_.landed(set, done.front()->position);
+    return done;
+  }
+  for (const auto& request : set) {  // of a set those that are to blame
+    const auto stored = checker_.head(request.entity);
+    if (request.base ? request.sequence <= stored : request.sequence != stored + 1)
+      checker_.did_not_follow(request, stored);
   }
   return done;
 }
@@ -106,6 +112,28 @@ expected<stored_entity> faulty_store::load_at(const entity_ref& entity, std::uin
   return disk_.load_at(entity, revision);
 }
 
+expected<void> faulty_store::may_read() {
+  if (!node_->gone && !failed_ && (node_->sound || !luck_.percent(plan_.load_failed)))
+    return {};
+  events_.read_failed();
+  return fail(errc::store_failed, "the simulated journal cannot be read");
+}
+
+expected<void> faulty_store::for_each_record(
+    std::uint64_t from, std::uint64_t to, const std::function<bool(const journal_record&)>& next) {
+  if (auto ok = may_read(); !ok)
+    return ok;
+  return disk_.for_each_record(from, to, next);
+}
+
+expected<void> faulty_store::for_each_change(
+    const entity_ref& entity, std::uint64_t after,
+    const std::function<bool(const journal_record&)>& next) {
+  if (auto ok = may_read(); !ok)
+    return ok;
+  return disk_.for_each_change(entity, after, next);
+}
+
 /// As a store answers that folded the oldest of these changes.
 expected<stored_entity> faulty_store::folded(stored_entity stored) {
   auto& changes = stored.parts.changes;
@@ -134,13 +162,19 @@ std::vector<expected<commit_receipt>> faulty_store::planted_commit(
   if (planted("ack_before_write")) {  // what was answered is written with the next transaction
     for (const auto& request : std::exchange(unwritten_, {}))
       write({&request, 1});
-    for (const auto& request : requests) {
-      unwritten_.push_back(request);
-      out.emplace_back(commit_receipt{1});
-    }
-    return out;
   }
-  for (auto request : requests) {
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (const auto behind = requests[i].together; behind > 0) {  // of sets it tells the truth
+      std::ranges::move(write(requests.subspan(i, behind + 1)), std::back_inserter(out));
+      i += behind;
+      continue;
+    }
+    auto request = requests[i];
+    if (planted("ack_before_write")) {
+      unwritten_.push_back(std::move(request));
+      out.emplace_back(commit_receipt{1});
+      continue;
+    }
     const bool now = luck_.percent(3);
     auto what = decode_change(request.payload);
     if (planted("half_a_change") && now && what && what->events.size() > 1) {
@@ -150,7 +184,7 @@ std::vector<expected<commit_receipt>> faulty_store::planted_commit(
     if (planted("sequence_gap") && now && what && !request.base) {
       what->revision = ++request.sequence;
       request.payload = encode(*what);
-      checker_.landed(request);
+      checker_.landed({&request, 1});
       out.emplace_back(commit_receipt{1});
       continue;
     }

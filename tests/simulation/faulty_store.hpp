@@ -3,6 +3,7 @@
 #include <troupe/persistence/memory_store.hpp>
 
 #include "checker.hpp"
+#include "event_checker.hpp"
 #include "plan.hpp"
 
 #include <memory>
@@ -27,10 +28,11 @@ struct node_disk {
 /// folded up to some revision, as if snapshots had been written.
 class faulty_store final : public store {
 public:
-  faulty_store(disk& below, checker& told, dice& luck, const plan& how,
+  faulty_store(disk& below, checker& told, event_checker& events, dice& luck, const plan& how,
                std::shared_ptr<node_disk> node)
       : disk_{below},
         checker_{told},
+        events_{events},
         luck_{luck},
         plan_{how},
         node_{std::move(node)} {}
@@ -49,13 +51,9 @@ public:
     return disk_.for_each_entity(next);
   }
   expected<void> for_each_record(std::uint64_t from, std::uint64_t to,
-                                 const std::function<bool(const journal_record&)>& next) override {
-    return disk_.for_each_record(from, to, next);
-  }
+                                 const std::function<bool(const journal_record&)>& next) override;
   expected<void> for_each_change(const entity_ref& entity, std::uint64_t after,
-                                 const std::function<bool(const journal_record&)>& next) override {
-    return disk_.for_each_change(entity, after, next);
-  }
+                                 const std::function<bool(const journal_record&)>& next) override;
   [[nodiscard]] store_stats stats() const override { return disk_.stats(); }
   expected<store_stats> full_stats() override { return disk_.full_stats(); }
   [[nodiscard]] const journal_options& options() const noexcept override { return disk_.options(); }
@@ -74,8 +72,11 @@ private:
       std::span<const commit_request> requests);
   [[nodiscard]] expected<stored_entity> folded(stored_entity stored);
 
+  [[nodiscard]] expected<void> may_read();
+
   disk& disk_;
   checker& checker_;
+  event_checker& events_;
   dice& luck_;
   const plan& plan_;
   std::shared_ptr<node_disk> node_;

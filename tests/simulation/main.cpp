@@ -73,6 +73,13 @@ void add(findings& sum, const findings& one) {
   sum.unknown += one.unknown;
   sum.quarantined += one.quarantined;
   sum.repeats += one.repeats;
+  sum.mismatches += one.mismatches;
+  sum.sets += one.sets;
+  sum.sets_landed += one.sets_landed;
+  sum.set_crashes += one.set_crashes;
+  sum.told += one.told;
+  sum.resumed += one.resumed;
+  sum.cut_off += one.cut_off;
   sum.virtual_ms += one.virtual_ms;
 }
 
@@ -121,7 +128,14 @@ int main(int argc, char** argv) {
                                                           {"unknown", sum.unknown},
                                                           {"quarantined", sum.quarantined},
                                                           {"repeats", sum.repeats},
-                                                          {"events", sum.events},
+                                                          {"mismatches", sum.mismatches},
+                                                          {"sets", sum.sets},
+                                                          {"sets_landed", sum.sets_landed},
+                                                          {"set_crashes", sum.set_crashes},
+                                                          {"told", sum.told},
+                                                          {"resumed", sum.resumed},
+                                                          {"cut_off", sum.cut_off},
+                                                          {"messages", sum.events},
                                                           {"virtual_s", sum.virtual_ms / 1'000}};
   std::printf("{");
   for (const auto& [name, count] : counts)

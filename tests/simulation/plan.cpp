@@ -29,6 +29,12 @@ plan plan::of(std::uint64_t seed) {
   out.entities = luck.one_of<std::uint64_t>({2, 5, 9});
   out.max_live = luck.one_of<std::size_t>({1, 3, 100});
   out.idle_ms = luck.one_of<std::int64_t>({0, 1'000, 5'000});
+  out.sets = luck.percent(60) ? luck.one_of<std::uint64_t>({10, 40, 100}) : 0;
+  if (out.sets != 0 && out.crashes + out.refused + out.unknown + out.scope_crashes != 0)
+    out.set_crashes = sometimes(40, 15);
+  out.readers = luck.percent(50) ? 1 + luck.below(4) : 0;
+  if (out.readers != 0)
+    out.event_steps = luck.one_of<std::uint64_t>({20, 60});
   return out;
 }
 
@@ -43,7 +49,9 @@ std::string describe(const plan& of) {
          + say("scope_crashes", of.scope_crashes) + say("slow", of.slow) + say("full", of.full)
          + say("relaxed", of.relaxed) + say("memory", of.memory) + say("keyed", of.keyed)
          + say("repeated", of.repeated) + say("in_flight", of.in_flight)
-         + say("entities", of.entities) + say("max_live", of.max_live) + say("idle_ms", of.idle_ms);
+         + say("entities", of.entities) + say("max_live", of.max_live) + say("idle_ms", of.idle_ms)
+         + say("sets", of.sets) + say("set_crashes", of.set_crashes) + say("readers", of.readers)
+         + say("event_steps", of.event_steps);
 }
 
 }  // namespace troupe::simulation

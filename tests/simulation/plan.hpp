@@ -30,6 +30,11 @@ struct plan {
   std::size_t max_live = 0;
   std::int64_t idle_ms = 0;
 
+  // How often in a thousand steps.
+  std::uint64_t sets = 0, set_crashes = 0;  ///< change sets, and kills of their actors
+  std::uint64_t event_steps = 0;            ///< what subscribers do
+  std::uint64_t readers = 0;                ///< subscribers
+
   static plan of(std::uint64_t seed);
 };
 

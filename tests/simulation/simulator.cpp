@@ -2,7 +2,6 @@
 
 #include <troupe/persistence/store_actor.hpp>
 
-#include "plant.hpp"
 #include <caf/scheduled_actor.hpp>
 
 #include <algorithm>
@@ -41,6 +40,11 @@ findings simulator::run() {
   found_.unknown = checker_.unknown;
   found_.quarantined = checker_.quarantined;
   found_.repeats = checker_.repeats;
+  found_.mismatches = checker_.mismatches;
+  found_.sets_landed = checker_.sets_landed();
+  found_.told = events_.taken;
+  found_.resumed = events_.resumed;
+  found_.cut_off = events_.cut_off;
   for (std::uint64_t id = 1; id <= checker_.begun(); ++id) {
     found_.acknowledged += checker_.find(id).acknowledged ? 1 : 0;
     found_.landed += checker_.find(id).landed != 0 ? 1 : 0;
@@ -58,7 +62,7 @@ void simulator::chaos() {
 
 /// Safety: whatever was on its way, the next node has what was acknowledged.
 void simulator::end_in_a_crash() {
-  plan_.scope_crashes = plan_.crashes = plan_.slow = 0;
+  plan_.scope_crashes = plan_.crashes = plan_.set_crashes = plan_.slow = 0;
   crash();
   start();
   node_->its_disk->sound = true;
@@ -75,7 +79,9 @@ void simulator::end_healed() {
   auto& its = *node_->its_disk;
   its.sound = true;
   its.full = false;
-  plan_.scope_crashes = plan_.crashes = plan_.slow = 0;
+  plan_.scope_crashes = plan_.crashes = plan_.set_crashes = plan_.slow = 0;
+  if (luck_.percent(30))
+    return drain_under_load();
   settle("after it was healed");
   if (broken())
     return;
@@ -84,6 +90,20 @@ void simulator::end_healed() {
   check_sound_node();
   if (broken())
     return;
+  drain_node();
+}
+
+/// All that was asked before is done or answered `draining`, and what was answered is on disk.
+void simulator::drain_under_load() {
+  checker_.drained();
+  for (auto some = luck_.below(10); some > 0; --some)
+    luck_.percent(70) ? ask_something() : ask_a_set();
+  for (auto some = luck_.below(60); some > 0 && !broken(); --some)
+    run_a_job();
+  drain_node();
+}
+
+void simulator::drain_node() {
   auto drained = std::make_shared<bool>(false);
   world_.system().spawn([this, drained](caf::event_based_actor* self) {
     compat::request(self, node_->supervisor, drain{})
@@ -127,6 +147,27 @@ void simulator::check_sound_node() {
     if (!broken() && (!what.acknowledged || checker_.head(entity) != what.landed))
       checker_.violated("a sound node does not take a change of " + to_string(entity));
   }
+  check_sound_sets();
+  take_all_events();
+}
+
+/// A set of as many entities as may be in one is made.
+void simulator::check_sound_sets() {
+  change_set all;
+  for (const auto& entity : entities_of(plan_)) {
+    if (all.commands.size() == max_changes_in_set)
+      break;
+    command one{.entity = entity};
+    one.operations.emplace_back(patch_state{
+        {set_key{.key = "op", .data = value{checker_.begun() + 1 + all.commands.size()}}}});
+    all.commands.push_back(std::move(one));
+  }
+  auto& what = checker_.begin(std::move(all));
+  ask(what);
+  settle("in the end");
+  for (const auto id : what.members)
+    if (!broken() && !checker_.find(id).acknowledged)
+      checker_.violated("a sound node does not take a set");
 }
 
 // The scheduler
@@ -148,6 +189,12 @@ void simulator::step() {
     return !to_repeat_.empty() && luck_.percent(40) ? ask_again() : ask_something();
   if (falls_in(plan_.reads))
     return read_something();
+  if (falls_in(plan_.sets) && waiting_ < plan_.in_flight)
+    return ask_a_set();
+  if (falls_in(plan_.set_crashes))
+    return crash_a_set();
+  if (falls_in(plan_.event_steps))
+    return events_.act();
   if (falls_in(plan_.ticks))
     return move_clock(luck_.percent(2)    ? quarantine_over_ms
                       : luck_.percent(20) ? 1'000 + static_cast<std::int64_t>(luck_.below(6'000))
@@ -195,6 +242,8 @@ void simulator::handle(std::size_t job) {
 /// Learns which entity an actor writes, sees that it is the only one, and lets it crash now and
 /// then in the middle of what it does.
 void simulator::look_at(caf::scheduled_actor& actor) {
+  if (std::string_view{actor.name()} == "troupe.set")
+    return look_at_set(actor);
   if (std::string_view{actor.name()} != "troupe.scope")
     return;
   auto known = scopes_.find(actor.id());
@@ -204,6 +253,8 @@ void simulator::look_at(caf::scheduled_actor& actor) {
       entity = &caf::get<0>(asked).entity;
     else if (auto read = caf::make_const_typed_message_view<get_state>(head->payload))
       entity = &caf::get<0>(read).entity;
+    else if (auto set = caf::make_const_typed_message_view<reserve_member>(head->payload))
+      entity = &caf::get<0>(set).entity;
     if (entity != nullptr) {
       known = scopes_.emplace(actor.id(), scope_seen{*entity, actor.address()}).first;
       if (const auto before = writers_.find(*entity); before != writers_.end()) {
@@ -217,6 +268,19 @@ void simulator::look_at(caf::scheduled_actor& actor) {
   if (known != scopes_.end() && luck_.percent(plan_.scope_crashes)) {
     crash_at_look_ = 1 + luck_.below(3);
     crashing_ = &known->second.entity;
+  }
+}
+
+/// Learns which entities a set's actor reserves.
+void simulator::look_at_set(caf::scheduled_actor& actor) {
+  const auto* head = actor.mailbox().peek();
+  if (head == nullptr)
+    return;
+  if (auto asked = caf::make_const_typed_message_view<change_set>(head->payload)) {
+    auto& seen = sets_[actor.id()];
+    seen.actor = actor.address();
+    for (const auto& one : caf::get<0>(asked).commands)
+      seen.entities.push_back(one.entity);
   }
 }
 
@@ -246,18 +310,25 @@ void simulator::start() {
   crash_wanted_ = false;
   store_sleeps_until_ = 0;
   auto& is = node_.emplace();
-  auto below = std::make_unique<faulty_store>(disk_, checker_, luck_, plan_, is.its_disk);
+  auto below = std::make_unique<faulty_store>(disk_, checker_, events_, luck_, plan_, is.its_disk);
   is.store = spawn_store(world_.system(), std::move(below),
-                         {.detached = false, .on_fatal = [this, its = is.its_disk](const error&) {
-                            its->gone = its->gone || luck_.percent(70);
-                            crash_wanted_ = true;
-                          }});
+                         {.detached = false,
+                          .on_fatal =
+                              [this, its = is.its_disk](const error&) {
+                                its->gone = its->gone || luck_.percent(70);
+                                crash_wanted_ = true;
+                              },
+                          .feed = is.feed});
   is.supervisor = spawn_supervisor(world_.system(), {.store = is.store,
                                                      .live = is.live,
                                                      .now = [this] { return clock(); },
                                                      .max_live = plan_.max_live,
                                                      .idle_ms = plan_.idle_ms});
   is.gateway = spawn_gateway(world_.system(), is.supervisor);
+  if (plan_.readers == 0)
+    return;
+  is.hub = spawn_event_hub(world_.system(), {is.store, is.feed});
+  events_.node_began(is.hub, is.feed);
 }
 
 /// All actors vanish: what they still do on their way out is seen by nobody and reaches no disk.
@@ -272,7 +343,14 @@ void simulator::crash() {
   for (const auto& [id, scope] : scopes_)
     if (const auto left = caf::actor_cast<caf::actor>(scope.actor))
       caf::anon_send_exit(left, caf::exit_reason::kill);
+  for (const auto& [id, set] : sets_)
+    if (const auto left = caf::actor_cast<caf::actor>(set.actor))
+      caf::anon_send_exit(left, caf::exit_reason::kill);
+  if (node_->hub)
+    caf::anon_send_exit(caf::actor_cast<caf::actor>(node_->hub), caf::exit_reason::kill);
+  events_.node_crashed();
   scopes_.clear();
+  sets_.clear();
   writers_.clear();
   node_.reset();
   crash_at_look_ = 0;
@@ -284,75 +362,22 @@ void simulator::crash() {
     checker_.told("the node crashed");
 }
 
-// Clients
-// ------------------------------------------------------------------------------------------------
-
-void simulator::ask_something() {
-  auto& what = checker_.begin(any_command(luck_, plan_, checker_));
-  ask(what);
-  if (std::holds_alternative<erase>(what.what.operations.front()) && luck_.percent(90))
-    ask(checker_.begin(any_command(luck_, plan_, checker_, &what.what.entity)));
-}
-
-void simulator::ask_again() {
-  const auto at = to_repeat_.begin() + static_cast<std::ptrdiff_t>(luck_.below(to_repeat_.size()));
-  const auto id = *at;
-  to_repeat_.erase(at);
-  ask(checker_.find(id));
-}
-
-void simulator::ask(asked& what) {
-  const auto sent = checker_.send(what);
+/// The actor of one change set ends, wherever it stands.
+void simulator::crash_a_set() {
+  std::erase_if(sets_, [](const auto& one) {
+    const auto actor = caf::actor_cast<caf::strong_actor_ptr>(one.second.actor);
+    return !actor || actor->get()->getf(caf::abstract_actor::is_terminated_flag);
+  });
+  if (sets_.empty())
+    return;
+  const auto at = std::next(sets_.begin(), static_cast<std::ptrdiff_t>(luck_.below(sets_.size())));
+  for (const auto& entity : at->second.entities)
+    checker_.fault(entity);
+  caf::anon_send_exit(caf::actor_cast<caf::actor>(at->second.actor), caf::exit_reason::kill);
+  ++found_.set_crashes;
+  checker_.mix("set crashed");
   if (checker_.told)
-    checker_.told("ask " + std::to_string(what.id) + ' ' + testing::describe(what.what)
-                  + (what.what.once ? " keyed" : "") + " level "
-                  + std::to_string(static_cast<int>(what.what.level)));
-  ++waiting_;
-  const auto on_answer = [this, sent, life = life_](expected<command_result> answer) {
-    if (life != life_)
-      return;
-    --waiting_;
-    checker_.answered(sent, answer);
-    if (checker_.find(sent.id).what.once
-        && luck_.percent(answer ? plan_.repeated / 4 : plan_.repeated))
-      to_repeat_.push_back(sent.id);
-  };
-  if (what.what.once && luck_.percent(plan_.repeated / 5))  // also while the first is on its way
-    to_repeat_.push_back(what.id);
-  compat::anon_send(node_->gateway, host_command{what.what, completion<command_result>{on_answer}});
-}
-
-void simulator::read_something() {
-  const auto all = entities_of(plan_);
-  const auto& entity = all[luck_.below(all.size())];
-  if (luck_.percent(50))
-    return read_published(entity);
-  read_strictly(entity, luck_.percent(20));
-}
-
-void simulator::read_strictly(const entity_ref& entity, bool latest) {
-  ++waiting_;
-  ++found_.reads;
-  const auto on_answer = [this, sent = checker_.send_read(entity, latest),
-                          life = life_](expected<state_snapshot> answer) {
-    if (life != life_)
-      return;
-    --waiting_;
-    checker_.answered(sent, answer);
-  };
-  compat::anon_send(node_->gateway,
-                    host_read{{entity, latest}, completion<state_snapshot>{on_answer}});
-}
-
-/// As a host thread reads: what was published, where there is any.
-void simulator::read_published(const entity_ref& entity) {
-  const auto sent = checker_.send_read(entity, false);
-  if (const auto published = node_->live->find(entity)) {
-    if (auto state = published->read()) {
-      ++found_.reads;
-      checker_.answered(sent, state_snapshot{std::move(state)});
-    }
-  }
+    checker_.told("the actor of a set crashed");
 }
 
 }  // namespace troupe::simulation

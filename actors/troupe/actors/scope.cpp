@@ -575,7 +575,7 @@ private:
     if (!member_)
       return;
     const auto proposed = std::exchange(member_, std::nullopt)->proposed;
-    if (how.is == settle_member::what::unknown)
+    if (how.is == settle_member::what::unknown && proposed)  // else the set wrote nothing of it
       return end_in_doubt(how.why);
     if (how.is == settle_member::what::made && proposed) {
       // It followed all that was sent before, which was answered before.
