@@ -38,6 +38,9 @@ struct route {
 
 /// The rows of one resource.
 std::span<const route> operation_routes();
+std::span<const route> admin_routes();
+std::span<const route> set_routes();
+std::span<const route> event_routes();
 std::span<const route> info_routes();
 std::span<const route> state_routes();
 std::span<const route> item_routes();
