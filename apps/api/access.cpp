@@ -2,6 +2,9 @@
 
 #include <troupe/runtime/checkpoints.hpp>
 
+#include "api/tokens.hpp"
+#include "http/message.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -27,6 +30,14 @@ std::string_view to_string(role what) noexcept {
     case role::admin: return "admin";
   }
   return "admin";
+}
+
+std::optional<role> role_named(std::string_view text) noexcept {
+  for (const auto one : {role::reader, role::writer, role::admin}) {
+    if (text == to_string(one))
+      return one;
+  }
+  return std::nullopt;
 }
 
 unexpected entity_access::absent() const {
@@ -71,6 +82,24 @@ void entity_access::execute(command request,
   request.entity = ref_;
   request.by = by_;
   backend_->execute(std::move(request), std::move(done));
+}
+
+bool gate::needs_tokens() const {
+  return tokens_ != nullptr && tokens_->needed();
+}
+
+std::optional<identity> gate::identify(const std::string* authorization) const {
+  if (!needs_tokens())
+    return identity{};
+  constexpr std::string_view scheme = "Bearer ";
+  if (authorization == nullptr || authorization->size() < scheme.size()
+      || !http::iequals(std::string_view{*authorization}.substr(0, scheme.size()), scheme))
+    return std::nullopt;
+  return tokens_->find(std::string_view{*authorization}.substr(scheme.size()), now());
+}
+
+bool gate::still_holds(const identity& who) const {
+  return tokens_ == nullptr || tokens_->holds(who, now());
 }
 
 expected<entity_access> gate::resolve(const identity& who, entity_kind kind,

@@ -19,13 +19,21 @@ namespace troupe::api {
 /// What a route asks of whoever calls it; each includes those before it.
 enum class role : std::uint8_t { anybody = 0, reader = 1, writer = 2, admin = 3 };
 [[nodiscard]] std::string_view to_string(role what) noexcept;
+/// None for a text that names none that a token can have.
+[[nodiscard]] std::optional<role> role_named(std::string_view text) noexcept;
 
 /// Who asks.
 struct identity {
   std::string name_space = "default";
   principal by = principal::host();
   role held = role::admin;
+  std::string token{};  ///< its id; empty: came without one
+
+  friend bool operator==(const identity&, const identity&) = default;
 };
+
+class live_streams;
+class token_table;
 
 /// One entity as one principal sees it: what it may not read is `not_found`, like what is not
 /// there. Copies cheaply. Callbacks run on a runtime thread or on the caller's, and must not block.
@@ -65,11 +73,21 @@ class gate {
 public:
   using random_bits = std::function<std::array<std::uint64_t, 2>()>;
 
-  /// `random` brings the bits of ids that the node makes.
-  gate(runtime& backend, random_bits random) : backend_{backend}, random_{std::move(random)} {}
+  /// `random` brings the bits of ids that the node makes. The others outlive the gate; without
+  /// tokens everybody is the host.
+  gate(runtime& backend, random_bits random, const token_table* tokens = nullptr,
+       live_streams* streams = nullptr)
+      : backend_{backend},
+        random_{std::move(random)},
+        tokens_{tokens},
+        streams_{streams} {}
 
-  /// Who sends a request. Without access tokens: the host itself.
-  [[nodiscard]] expected<identity> identify() const { return identity{}; }
+  /// Who sends a request with this `Authorization` (null: none). Without access tokens: the host
+  /// itself. Nothing: nobody who is let in.
+  [[nodiscard]] std::optional<identity> identify(const std::string* authorization) const;
+  [[nodiscard]] bool needs_tokens() const;
+  [[nodiscard]] bool still_holds(const identity& who) const;
+  [[nodiscard]] live_streams* streams() const { return streams_; }
 
   /// Errors: `bad_id`.
   [[nodiscard]] expected<entity_access> resolve(const identity& who, entity_kind kind,
@@ -123,6 +141,8 @@ public:
 private:
   runtime& backend_;
   random_bits random_;
+  const token_table* tokens_;
+  live_streams* streams_;
   std::atomic<bool> draining_ = false;
 };
 

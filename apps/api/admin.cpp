@@ -82,7 +82,7 @@ void post_clear(const call_ptr& c) {
 
 constexpr route rows[] = {
     {"GET", "/metrics", no_scope, role::admin, get_metrics, "What the node counts, for Prometheus",
-     "", nullptr, nullptr, 200, "text/plain"},
+     "", nullptr, nullptr, 200, "text/plain", true},
     {"POST", "/v1/admin/reap", no_scope, role::admin, post_reap,
      "Delete what was not changed for `max_age_s`, or for its own ttl; 0: only the latter", "",
      schema_of<reap_body>, schema_of<report_body>},

@@ -3,9 +3,13 @@
 #include <troupe/state/json.hpp>
 
 #include "api/entity_name.hpp"
+#include "api/live_streams.hpp"
 #include "api/route.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <initializer_list>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -67,21 +71,112 @@ void append_delivery(std::string& out, const event_delivery& what) {
   append_event(out, "change", what.cursor, shown);
 }
 
+/// What may take an entity from those who follow it.
+bool changes_access(const event& what) {
+  const auto of = [](section in) { return in == section::shares || in == section::members; };
+  if (const auto* set = std::get_if<entry_set>(&what))
+    return of(set->in);
+  if (const auto* erased = std::get_if<entry_erased>(&what))
+    return of(erased->in);
+  if (const auto* cleared = std::get_if<section_cleared>(&what))
+    return of(cleared->in);
+  return std::holds_alternative<entity_created>(what)
+         || std::holds_alternative<entity_forked>(what);
+}
+
+/// Their names, for a filter.
+std::vector<std::string> access_events() {
+  std::vector<std::string> out{name_of(entity_created{}), name_of(entity_forked{})};
+  for (const auto in : {section::shares, section::members})
+    for (const event& one :
+         std::initializer_list<event>{entry_set{.in = in}, entry_erased{.in = in},
+                                      entry_erased{.in = in, .expired = true}, section_cleared{in}})
+      out.push_back(name_of(one));
+  return out;
+}
+
+/// Follows one entity for a principal who may lose it: a change that may have taken it is told only
+/// after another look.
+class lasting_access {
+public:
+  lasting_access(entity_access of, std::vector<std::string> events, std::function<void()> wake)
+      : of_{std::move(of)},
+        events_{std::move(events)},
+        wake_{std::move(wake)} {}
+
+  enum class verdict : std::uint8_t { asking, tell, leave_out, gone };
+
+  /// `asking`: the stream is woken with the answer, and asks again.
+  verdict of(const event_delivery& what) {
+    const auto* change = std::get_if<std::shared_ptr<const committed_change>>(&what.what);
+    if (change == nullptr)
+      return verdict::tell;
+    if (std::ranges::any_of((**change).what.events, changes_access)) {
+      const auto seen = asked_ ? asked_->load() : answer::old;
+      if (seen == answer::old)
+        ask((**change).what.revision);
+      if (*asked_ == answer::waiting || *asked_ == answer::old)
+        return verdict::asking;
+      if (std::exchange(asked_, nullptr)->load() == answer::refused)
+        return verdict::gone;
+    }
+    const auto named = [this](const event& one) {
+      return events_.empty() || std::ranges::find(events_, name_of(one)) != events_.end();
+    };
+    return std::ranges::any_of((**change).what.events, named) ? verdict::tell : verdict::leave_out;
+  }
+
+private:
+  enum class answer : std::uint8_t { waiting, old, granted, refused };
+
+  /// What readers are shown may be a moment behind an event.
+  void ask(std::uint64_t revision) {
+    asked_ = std::make_shared<std::atomic<answer>>(answer::waiting);
+    of_.header([to = asked_, wake = wake_, revision](expected<entity_header> found) {
+      *to = !found ? answer::refused : found->revision < revision ? answer::old : answer::granted;
+      wake();
+    });
+  }
+
+  entity_access of_;
+  std::vector<std::string> events_;  ///< that the client asked for; empty: all
+  std::function<void()> wake_;
+  std::shared_ptr<std::atomic<answer>> asked_{};
+};
+
 /// Ends when the subscription does: the client comes back with its cursor.
 class event_body final : public http::body_stream {
 public:
-  explicit event_body(subscription changes) : changes_{std::move(changes)} {}
+  event_body(subscription changes, std::shared_ptr<live_streams::entry> own,
+             std::unique_ptr<lasting_access> access)
+      : changes_{std::move(changes)},
+        own_{std::move(own)},
+        access_{std::move(access)} {}
 
   std::optional<std::string> next() override {
+    if (own_->cut)
+      return std::nullopt;
     auto out = std::exchange(first_, {});
     while (out.size() < part_bytes) {
-      const auto one = changes_.try_next();
+      auto one = held_ ? expected<std::optional<event_delivery>>{std::exchange(held_, std::nullopt)}
+                       : changes_.try_next();
       if (!one && out.empty())
         return std::nullopt;
       if (!one || !*one)
         break;
-      append_delivery(out, **one);
+      using enum lasting_access::verdict;
+      const auto what = access_ ? access_->of(**one) : tell;
+      if (what == gone)
+        own_->cut = true;
+      if (what == asking)
+        held_ = *std::move(one);
+      if (what == asking || what == gone)
+        break;
+      if (what == tell)
+        append_delivery(out, **one);
     }
+    if (out.empty() && own_->cut)
+      return std::nullopt;
     return out;
   }
   std::string heartbeat() override { return ":\n\n"; }
@@ -89,6 +184,9 @@ public:
 private:
   std::string first_ = "retry: 1000\n\n";
   subscription changes_;
+  std::shared_ptr<live_streams::entry> own_;
+  std::unique_ptr<lasting_access> access_;  ///< null where nobody can lose it
+  std::optional<event_delivery> held_{};    ///< until `access_` is answered
 };
 
 std::vector<std::string> listed(const std::string* text) {
@@ -127,14 +225,25 @@ void follow(const call_ptr& c, const std::optional<entity_access>& of) {
   auto options = wanted(*c);
   if (!options)
     return c->refuse(options.error());
+  auto own = c->doors.streams()->add(c->who, c->waker());
   options->wake = c->waker();
-  c->doors.subscribe(c->who, of, *std::move(options), [c](expected<subscription> changes) {
-    if (!changes)
-      return c->refuse(changes.error());
-    http::response head{.headers = {{"Cache-Control", "no-store"}}};
-    head.content_type = "text/event-stream";
-    c->stream(std::move(head), std::make_unique<event_body>(*std::move(changes)));
-  });
+  std::optional<std::vector<std::string>> asked;
+  if (of && !c->who.by.trusted && !options->filter.children) {
+    asked = options->filter.events;
+    if (!asked->empty())
+      std::ranges::move(access_events(), std::back_inserter(options->filter.events));
+  }
+  c->doors.subscribe(
+      c->who, of, *std::move(options), [c, own, asked](expected<subscription> changes) {
+        if (!changes)
+          return c->refuse(changes.error());
+        http::response head{.headers = {{"Cache-Control", "no-store"}}};
+        head.content_type = "text/event-stream";
+        auto access = asked ? std::make_unique<lasting_access>(c->entity, *asked, own->wake)
+                            : std::unique_ptr<lasting_access>{};
+        c->stream(std::move(head),
+                  std::make_unique<event_body>(*std::move(changes), own, std::move(access)));
+      });
 }
 
 void get_events(const call_ptr& c) {

@@ -34,6 +34,7 @@ struct route {
   schema_function shows = nullptr;  ///< of the answer; null: it has no JSON
   int status = 200;                 ///< of the answer when all is well
   std::string_view media{};         ///< of an answer that is no JSON, separated by spaces
+  bool local = false;               ///< asks for no token on the node's own machine
 };
 
 /// The rows of one resource.
