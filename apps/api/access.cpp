@@ -1,5 +1,10 @@
 #include "api/access.hpp"
 
+#include <troupe/runtime/checkpoints.hpp>
+
+#include "api/tokens.hpp"
+#include "http/message.hpp"
+
 #include <algorithm>
 #include <utility>
 
@@ -19,11 +24,20 @@ bool may_read(const entity_header& header, entity_kind kind, const principal& wh
 
 std::string_view to_string(role what) noexcept {
   switch (what) {
+    case role::anybody: return "anybody";
     case role::reader: return "reader";
     case role::writer: return "writer";
     case role::admin: return "admin";
   }
   return "admin";
+}
+
+std::optional<role> role_named(std::string_view text) noexcept {
+  for (const auto one : {role::reader, role::writer, role::admin}) {
+    if (text == to_string(one))
+      return one;
+  }
+  return std::nullopt;
 }
 
 unexpected entity_access::absent() const {
@@ -70,6 +84,24 @@ void entity_access::execute(command request,
   backend_->execute(std::move(request), std::move(done));
 }
 
+bool gate::needs_tokens() const {
+  return tokens_ != nullptr && tokens_->needed();
+}
+
+std::optional<identity> gate::identify(const std::string* authorization) const {
+  if (!needs_tokens())
+    return identity{};
+  constexpr std::string_view scheme = "Bearer ";
+  if (authorization == nullptr || authorization->size() < scheme.size()
+      || !http::iequals(std::string_view{*authorization}.substr(0, scheme.size()), scheme))
+    return std::nullopt;
+  return tokens_->find(std::string_view{*authorization}.substr(scheme.size()), now());
+}
+
+bool gate::still_holds(const identity& who) const {
+  return tokens_ == nullptr || tokens_->holds(who, now());
+}
+
 expected<entity_access> gate::resolve(const identity& who, entity_kind kind,
                                       std::string_view id) const {
   auto checked = checked_id(id);
@@ -86,6 +118,71 @@ void gate::list(const identity& who, list_request request,
     return header.live() && may_read(header, kind, by) && (!filter || filter(header));
   };
   backend_.list(std::move(request), std::move(done));
+}
+
+void gate::execute_all(const identity& who, change_set what,
+                       std::function<void(expected<change_set_result>)> done) const {
+  for (auto& one : what.commands) {
+    one.entity.name_space = who.name_space;
+    one.by = who.by;
+  }
+  backend_.execute_all(std::move(what), std::move(done));
+}
+
+void gate::checkpoint_all(const identity& who, const entity_access& of, create_checkpoint what,
+                          std::optional<idempotency> once,
+                          std::function<void(expected<change_set_result>)> done) const {
+  of.header([node = &backend_, ref = of.ref(), what = std::move(what),
+             origin = set_origin{who.by, std::move(once)},
+             done = std::move(done)](expected<entity_header> found) {
+    if (!found)
+      return done(tl::unexpected(std::move(found.error())));
+    scopes_of(*node, ref, [node, what, origin, done](expected<std::vector<entity_ref>> scopes) {
+      if (!scopes)
+        return done(tl::unexpected(std::move(scopes.error())));
+      troupe::checkpoint_all(*node, what, *std::move(scopes), done, origin);
+    });
+  });
+}
+
+void gate::restore_all(const identity& who, const entity_access& of, const std::string& id,
+                       std::optional<idempotency> once,
+                       std::function<void(expected<change_set_result>)> done) const {
+  of.header([node = &backend_, ref = of.ref(), id, origin = set_origin{who.by, std::move(once)},
+             done = std::move(done)](expected<entity_header> found) {
+    if (!found)
+      return done(tl::unexpected(std::move(found.error())));
+    troupe::restore_all(*node, ref, id, done, origin);
+  });
+}
+
+void gate::subscribe(const identity& who, const std::optional<entity_access>& of,
+                     subscribe_options options,
+                     std::function<void(expected<subscription>)> done) const {
+  options.filter.name_space = who.name_space;
+  const entity_ref own{who.name_space, entity_kind::user, who.by.user};
+  if (!of) {
+    if (!who.by.trusted) {
+      options.filter.entity = own;
+      options.filter.children = true;
+    }
+    return done(backend_.subscribe(std::move(options)));
+  }
+  options.filter.entity = of->ref();
+  if (options.filter.children && !who.by.trusted && of->ref() != own)
+    return done(fail(errc::forbidden, "the children of others are for an admin"));
+  of->header([node = &backend_, options = std::move(options),
+              done = std::move(done)](expected<entity_header> found) {
+    if (!found)
+      return done(tl::unexpected(std::move(found.error())));
+    done(node->subscribe(options));
+  });
+}
+
+void gate::clean_up(const identity& who, cleanup what,
+                    std::function<void(expected<cleanup_report>)> done) const {
+  what.name_space = who.name_space;
+  backend_.clean_up(what, std::move(done));
 }
 
 }  // namespace troupe::api

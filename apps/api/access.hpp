@@ -1,11 +1,13 @@
 #pragma once
 
+#include <troupe/actors/subscription.hpp>
 #include <troupe/runtime/runtime.hpp>
 
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,15 +17,23 @@
 namespace troupe::api {
 
 /// What a route asks of whoever calls it; each includes those before it.
-enum class role : std::uint8_t { reader = 1, writer = 2, admin = 3 };
+enum class role : std::uint8_t { anybody = 0, reader = 1, writer = 2, admin = 3 };
 [[nodiscard]] std::string_view to_string(role what) noexcept;
+/// None for a text that names none that a token can have.
+[[nodiscard]] std::optional<role> role_named(std::string_view text) noexcept;
 
 /// Who asks.
 struct identity {
   std::string name_space = "default";
   principal by = principal::host();
   role held = role::admin;
+  std::string token{};  ///< its id; empty: came without one
+
+  friend bool operator==(const identity&, const identity&) = default;
 };
+
+class live_streams;
+class token_table;
 
 /// One entity as one principal sees it: what it may not read is `not_found`, like what is not
 /// there. Copies cheaply. Callbacks run on a runtime thread or on the caller's, and must not block.
@@ -63,11 +73,21 @@ class gate {
 public:
   using random_bits = std::function<std::array<std::uint64_t, 2>()>;
 
-  /// `random` brings the bits of ids that the node makes.
-  gate(runtime& backend, random_bits random) : backend_{backend}, random_{std::move(random)} {}
+  /// `random` brings the bits of ids that the node makes. The others outlive the gate; without
+  /// tokens everybody is the host.
+  gate(runtime& backend, random_bits random, const token_table* tokens = nullptr,
+       live_streams* streams = nullptr)
+      : backend_{backend},
+        random_{std::move(random)},
+        tokens_{tokens},
+        streams_{streams} {}
 
-  /// Who sends a request. Without access tokens: the host itself.
-  [[nodiscard]] expected<identity> identify() const { return identity{}; }
+  /// Who sends a request with this `Authorization` (null: none). Without access tokens: the host
+  /// itself. Nothing: nobody who is let in.
+  [[nodiscard]] std::optional<identity> identify(const std::string* authorization) const;
+  [[nodiscard]] bool needs_tokens() const;
+  [[nodiscard]] bool still_holds(const identity& who) const;
+  [[nodiscard]] live_streams* streams() const { return streams_; }
 
   /// Errors: `bad_id`.
   [[nodiscard]] expected<entity_access> resolve(const identity& who, entity_kind kind,
@@ -76,6 +96,36 @@ public:
   /// Those that the principal may read. `request` brings kind, page and filter.
   void list(const identity& who, list_request request,
             std::function<void(expected<listing>)> done) const;
+
+  /// Changes several entities in one step on behalf of `who`, whatever the commands say of that;
+  /// entities are looked for in its namespace.
+  void execute_all(const identity& who, change_set what,
+                   std::function<void(expected<change_set_result>)> done) const;
+  /// One checkpoint of an entity and of all scopes above it. Errors: also `not_found`.
+  void checkpoint_all(const identity& who, const entity_access& of, create_checkpoint what,
+                      std::optional<idempotency> once,
+                      std::function<void(expected<change_set_result>)> done) const;
+  /// Errors: also `not_found`: the entity has no such checkpoint.
+  void restore_all(const identity& who, const entity_access& of, const std::string& id,
+                   std::optional<idempotency> once,
+                   std::function<void(expected<change_set_result>)> done) const;
+
+  /// The stream of what `who` may see: of one entity (or, where that is the principal's own user,
+  /// of its children), or without one of all. What it filters by namespace is set here. Errors:
+  /// also `not_found`, `forbidden` (children of others).
+  void subscribe(const identity& who, const std::optional<entity_access>& of,
+                 subscribe_options options, std::function<void(expected<subscription>)> done) const;
+
+  // For admins, of their own namespace.
+
+  void clean_up(const identity& who, cleanup what,
+                std::function<void(expected<cleanup_report>)> done) const;
+  void clear_all(const identity& who, std::function<void(expected<cleanup_report>)> done) const {
+    backend_.clear_all(who.name_space, std::move(done));
+  }
+  void metrics(std::function<void(expected<std::string>)> done) const {
+    backend_.metrics(std::move(done));
+  }
 
   [[nodiscard]] timestamp now() const { return backend_.now(); }
   [[nodiscard]] const result_cache& cache() const { return backend_.cache(); }
@@ -91,6 +141,8 @@ public:
 private:
   runtime& backend_;
   random_bits random_;
+  const token_table* tokens_;
+  live_streams* streams_;
   std::atomic<bool> draining_ = false;
 };
 

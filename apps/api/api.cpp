@@ -1,7 +1,9 @@
 #include "api/api.hpp"
 
+#include "api/request_id.hpp"
 #include "api/route.hpp"
 #include "api/status.hpp"
+#include "http/problem.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -18,6 +20,14 @@ http::response not_allowed(std::string allowed) {
   return out;
 }
 
+http::response no_token() {
+  auto out =
+      http::problem(401, "unauthenticated",
+                    "this node asks for an access token: `Authorization: Bearer troupe_...`");
+  out.headers.push_back({"WWW-Authenticate", "Bearer realm=\"troupe\""});
+  return out;
+}
+
 http::response no_route() {
   return to_response({errc::not_found, "no such route; GET /openapi.json lists them"});
 }
@@ -31,6 +41,13 @@ bool is_own_host(const http::request& request) {
   const auto end = host.rfind(':');
   const bool port = end != std::string_view::npos && host.find(']', end) == std::string_view::npos;
   return http::is_loopback(port ? host.substr(0, end) : host);
+}
+
+/// What asks for nothing is open to all, and some of it to the node's own machine.
+bool is_open(const route& row, const http::request& request) {
+  return row.needs == role::anybody
+         || (row.local && request.find_header("Authorization") == nullptr
+             && http::is_loopback(request.remote_address) && is_own_host(request));
 }
 
 /// HEAD is GET whose body the server leaves out.
@@ -60,8 +77,10 @@ expected<void> check_query(const route& r, const std::vector<http::query_paramet
 
 }  // namespace
 
-void service::operator()(http::request request, http::responder respond) {
-  if (!is_own_host(request))
+void service::operator()(http::request request, http::responder unnamed) {
+  auto id = request_id(request, [this] { return doors_.random_id(); });
+  auto respond = identified(std::move(unnamed), request, std::move(id));
+  if (!doors_.needs_tokens() && !is_own_host(request))
     return respond(to_response(
         {errc::misdirected,
          "this node answers on loopback only: ask http://127.0.0.1 or http://localhost"}));
@@ -73,14 +92,19 @@ void service::operator()(http::request request, http::responder respond) {
   if (way.found == nullptr)
     return respond(way.allowed.empty() ? no_route() : not_allowed(std::move(way.allowed)));
   const auto& row = *way.found;
-  if (auto ok = check_query(row, target->query); !ok)
-    return respond(to_response(ok.error()));
-  auto who = doors_.identify();
-  if (!who)
-    return respond(to_response(who.error()));
-  if (who->held < row.needs)
+  if (http::count_header(request.headers, "Authorization") > 1)
+    return respond(to_response({errc::malformed, "one Authorization at most"}));
+  auto who = doors_.identify(request.find_header("Authorization"));
+  const bool open = is_open(row, request);
+  if (!who && !open)
+    return respond(no_token());
+  if (!open && who->held < row.needs)
     return respond(
         to_response({errc::forbidden, "this route is for a " + std::string{to_string(row.needs)}}));
+  if (auto ok = check_query(row, target->query); !ok)
+    return respond(to_response(ok.error()));
+  if (!who)
+    who = identity{.by = {}, .held = role::anybody};
   entity_access entity;
   if (row.scopes != no_scope) {
     auto resolved = doors_.resolve(*who, way.kind, way.id);
@@ -94,6 +118,12 @@ void service::operator()(http::request request, http::responder respond) {
   c->entity = std::move(entity);
   c->parameters = std::move(way.parameters);
   row.run(c);
+}
+
+expected<void> service::reload_tokens(const std::filesystem::path& file) {
+  auto done = tokens_.reload(file);
+  streams_.check([this](const identity& who) { return doors_.still_holds(who); });
+  return done;
 }
 
 }  // namespace troupe::api

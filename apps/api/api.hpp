@@ -1,8 +1,11 @@
 #pragma once
 
 #include "api/access.hpp"
+#include "api/live_streams.hpp"
+#include "api/tokens.hpp"
 #include "http/message.hpp"
 
+#include <filesystem>
 #include <utility>
 
 namespace troupe::api {
@@ -13,14 +16,24 @@ class service {
 public:
   /// `random` brings the bits of ids that the node makes. The runtime outlives the service, which
   /// outlives its requests: `runtime::close` waits for them.
-  service(runtime& backend, gate::random_bits random) : doors_{backend, std::move(random)} {}
+  service(runtime& backend, gate::random_bits random)
+      : doors_{backend, std::move(random), &tokens_, &streams_} {}
 
   void operator()(http::request request, http::responder respond);
+
+  /// Reads the access tokens anew and ends the streams of those that do not hold any more. A node
+  /// calls it every half second. A file that cannot be read lets nobody in. Errors: `damaged`,
+  /// `store_failed`.
+  expected<void> reload_tokens(const std::filesystem::path& file);
+  /// Once there was a file of tokens, nobody is let in without one.
+  [[nodiscard]] bool needs_tokens() const { return tokens_.needed(); }
 
   /// From now on /readyz answers 503, so that a load balancer looks elsewhere.
   void set_draining() { doors_.set_draining(); }
 
 private:
+  token_table tokens_;
+  live_streams streams_;
   gate doors_;
 };
 

@@ -32,6 +32,14 @@ template <described T>
   return {status, out.take(), etag, {}};
 }
 
+/// Of no entity, so without a revision.
+template <described T>
+[[nodiscard]] answer to_answer(const T& body) {
+  auto out = to_answer(body, 0);
+  out.etag.reset();
+  return out;
+}
+
 /// `{"revision":42}`: the whole answer of many changes.
 struct revision_body {
   std::uint64_t revision = 0;
@@ -63,6 +71,11 @@ public:
   void send(answer what);
   /// As it is: a type and bytes of its own.
   void send(http::response what) { respond_(std::move(what)); }
+  /// An answer that goes on; `waker` before it.
+  void stream(http::response head, std::unique_ptr<http::body_stream> body) {
+    respond_.stream(std::move(head), std::move(body));
+  }
+  [[nodiscard]] std::function<void()> waker() const { return respond_.waker(); }
 
   // The body. Errors: `unsupported_media_type`, `malformed` (also: none, unless `optional_body`),
   // those of the codecs; of `body_as`, also `wrong_type`, `invalid_value`, `unknown_field`.

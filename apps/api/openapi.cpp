@@ -45,12 +45,16 @@ std::string parameter(std::string_view name, std::string_view place, const std::
          + (place == "path" ? "true" : "false") + R"(,"schema":)" + schema + '}';
 }
 
-std::string query_schema(std::string_view name) {
+constexpr std::string_view event_stream = "text/event-stream";
+
+std::string query_schema(const route& r, std::string_view name) {
+  if (r.media == event_stream && name == "after")
+    return R"({"type":"string"})";  // a cursor
   for (const auto* number :
        {"limit", "last", "after", "before", "max_bytes", "ttl_s", "from", "to"})
     if (name == number)
       return R"({"type":"integer","minimum":0})";
-  for (const auto* flag : {"inherit", "pair_safe"})
+  for (const auto* flag : {"children", "inherit", "pair_safe"})
     if (name == flag)
       return R"({"type":"boolean"})";
   if (name == "consistency")
@@ -73,8 +77,10 @@ std::string parameters_of(const route& r, std::string_view path) {
     const auto name = names.substr(0, names.find(' '));
     names.remove_prefix(std::min(names.size(), name.size() + 1));
     out.add(parameter(name.ends_with('.') ? std::string{name} + "KEY" : std::string{name}, "query",
-                      query_schema(name)));
+                      query_schema(r, name)));
   }
+  if (r.media == event_stream)
+    out.add(parameter("Last-Event-ID", "header", text_schema));
   if (r.needs != role::reader && r.pattern.starts_with("{S}")) {
     for (const auto* header : {"If-Match", "Idempotency-Key", "Prefer"})
       out.add(parameter(header, "header", text_schema));
@@ -122,12 +128,14 @@ std::string operation(const route& r, std::string_view path) {
 constexpr std::string_view head =
     R"({"openapi":"3.1.0","info":{"title":"Troupe","version":"1","summary":"State of AI agents",)"
     R"("license":{"name":"Apache-2.0","identifier":"Apache-2.0"}},"servers":[{"url":"/"}],)"
-    R"("security":[],"components":{"responses":{"problem":{"description":"RFC 9457","content":)"
+    R"("security":[{"token":[]},{}],"components":{"securitySchemes":{"token":)"
+    R"({"type":"http","scheme":"bearer"}},"responses":{"problem":{"description":"RFC 9457","content":)"
     R"({"application/problem+json":{"schema":{"$ref":"#/components/schemas/problem"}}}}},)"
     R"("schemas":{"problem":{"type":"object","properties":{"type":{"type":"string"},)"
     R"("title":{"type":"string"},"status":{"type":"integer"},"detail":{"type":"string"},)"
     R"("code":{"type":"string"},"path":{"type":"string"},"current_revision":{"type":"integer"},)"
-    R"("limit":{"type":"integer"},"retry_after_ms":{"type":"integer"},"details":{}},)"
+    R"("limit":{"type":"integer"},"retry_after_ms":{"type":"integer"},)"
+    R"("request_id":{"type":"string"},"details":{}},)"
     R"("required":["type","title","status","detail","code"]}}},"paths":{)";
 
 std::string make_document() {

@@ -34,10 +34,14 @@ struct route {
   schema_function shows = nullptr;  ///< of the answer; null: it has no JSON
   int status = 200;                 ///< of the answer when all is well
   std::string_view media{};         ///< of an answer that is no JSON, separated by spaces
+  bool local = false;               ///< asks for no token on the node's own machine
 };
 
 /// The rows of one resource.
 std::span<const route> operation_routes();
+std::span<const route> admin_routes();
+std::span<const route> set_routes();
+std::span<const route> event_routes();
 std::span<const route> info_routes();
 std::span<const route> state_routes();
 std::span<const route> item_routes();

@@ -22,6 +22,7 @@
 #include <mutex>
 #include <thread>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace troupe::http::detail {
@@ -55,6 +56,14 @@ struct common {
   }
 };
 
+/// What comes to a connection from its handler.
+struct begun_stream {
+  response head;
+  std::unique_ptr<body_stream> body;
+};
+struct more_to_stream {};
+using delivery = std::variant<response, begun_stream, more_to_stream>;
+
 /// The way of an answer from any thread to the thread of its connection. Outlives the server when a
 /// responder does, and then leads nowhere.
 class answer_gate : public std::enable_shared_from_this<answer_gate> {
@@ -64,7 +73,8 @@ public:
   /// To be called on the worker's thread before anything else runs there.
   void enter_thread() noexcept { current_ = this; }
 
-  void deliver(std::weak_ptr<connection> to, response answered);
+  /// Of a stream's source `more_to_stream`: always later, so that the source may hold its locks.
+  void deliver(std::weak_ptr<connection> to, delivery what);
 
   /// After the worker's thread has ended.
   void close() {
@@ -76,7 +86,7 @@ public:
 private:
   struct entry {
     std::weak_ptr<connection> to;
-    response answered;
+    delivery what;
   };
 
   void flush();
@@ -129,8 +139,8 @@ public:
   /// Begins to serve, or (beyond the limit of connections) to say so.
   void start(bool refused);
 
-  /// The handler's answer; ignored when the connection has gone meanwhile.
-  void answer(response answered);
+  /// The handler's answer, or more of it; ignored when the connection has gone meanwhile.
+  void take(delivery what);
 
   /// Closes when nothing has arrived that must be answered.
   void drain();
@@ -144,6 +154,8 @@ private:
     body,       // until the body is complete
     handling,   // a responder is out
     writing,    // an answer is on its way
+    streaming,  // an answer that goes on has nothing to say now
+    part,       // a part of it is on its way
     lingering,  // the last answer is written; reads on so that the peer gets it
     closed,
   };
@@ -159,6 +171,13 @@ private:
   void send_continue();
   void handle();
   void refuse(const protocol_error& why);
+  void answer(response answered);
+  void begin(begun_stream what);
+  void watch_peer();
+  void pump();
+  void write_part(std::string part);
+  void write_stream(std::string_view before, std::string_view after);
+  void end_stream();
   void write(response answered);
   void on_written(error_code ec);
   void next_request();
@@ -195,6 +214,7 @@ private:
 
   std::string head_out_;
   std::string body_out_;
+  std::unique_ptr<body_stream> stream_;  ///< in the phases `streaming` and `part`
   bool close_after_ = false;
   bool head_only_ = false;  ///< the request was HEAD
   bool http10_ = false;
@@ -224,6 +244,8 @@ inline void connection::drain() {
   error_code ec;
   if (phase_ == phase::idle)
     socket_.cancel(ec);  // the read decides: it may hold a request already
+  else if (phase_ == phase::streaming)
+    end_stream();
 }
 
 inline void connection::close() {
@@ -231,6 +253,7 @@ inline void connection::close() {
     return;
   const auto self = shared_from_this();
   phase_ = phase::closed;
+  stream_.reset();
   timer_.cancel();
   error_code ec;
   socket_.close(ec);
@@ -254,9 +277,9 @@ inline void connection::tick() {
     if (phase_ == phase::closed)
       return;
   }
-  const auto period =
-      std::min({limits_.head_timeout, limits_.body_window, limits_.answer_timeout,
-                limits_.write_timeout, limits_.idle_timeout, limits_.linger_timeout});
+  const auto period = std::min({limits_.head_timeout, limits_.body_window, limits_.answer_timeout,
+                                limits_.write_timeout, limits_.stream_heartbeat,
+                                limits_.idle_timeout, limits_.linger_timeout});
   timer_.expires_at(
       std::min(now + period, std::max(deadline_, now + std::chrono::milliseconds{1})));
   timer_.async_wait(then([](connection& self, error_code) { self.tick(); }));
@@ -278,7 +301,9 @@ inline void connection::on_deadline() {
     }
     case phase::idle:
     case phase::writing:
+    case phase::part:
     case phase::lingering: close(); break;
+    case phase::streaming: write_part(stream_->heartbeat()); break;
     case phase::handling:  // an answer that comes later finds the connection closed
       close_after_ = true;
       write(problem(504, "outcome_unknown",
@@ -364,6 +389,12 @@ public:
         to_{std::move(to)} {}
 
   void answer(response answered) override { gate_->deliver(std::move(to_), std::move(answered)); }
+  void stream(response answered, std::unique_ptr<body_stream> body) override {
+    gate_->deliver(std::move(to_), begun_stream{std::move(answered), std::move(body)});
+  }
+  std::function<void()> waker() override {
+    return [gate = gate_, to = to_] { gate->deliver(to, more_to_stream{}); };
+  }
 
 private:
   std::shared_ptr<answer_gate> gate_;
@@ -383,6 +414,15 @@ inline void connection::handle() {
   } catch (...) {
     // The responder was dropped on the way out, which is an answer.
   }
+}
+
+inline void connection::take(delivery what) {
+  if (auto* whole = std::get_if<response>(&what))
+    answer(std::move(*whole));
+  else if (auto* begun = std::get_if<begun_stream>(&what))
+    begin(std::move(*begun));
+  else if (phase_ == phase::streaming)
+    pump();
 }
 
 inline void connection::answer(response answered) {
@@ -481,3 +521,5 @@ inline void connection::linger() {
 }
 
 }  // namespace troupe::http::detail
+
+#include "http/streaming.hpp"

@@ -21,11 +21,16 @@ struct limits {
   std::size_t body_rate = 1024;                   ///< bytes a second
   std::chrono::milliseconds answer_timeout{
       30'000};                                      ///< of the handler; then: 504 `outcome_unknown`
-  std::chrono::milliseconds write_timeout{30'000};  ///< for a whole answer; then: close
-  std::chrono::milliseconds idle_timeout{75'000};   ///< between requests; then: close
+  std::chrono::milliseconds write_timeout{30'000};  ///< for a whole answer, or part of a stream;
+                                                    ///< then: close
+  std::chrono::milliseconds stream_heartbeat{15'000};  ///< of a stream with nothing to say
+  std::size_t stream_buffer =
+      64
+      * 1024;  ///< of a stream that its peer has not taken, in the kernel; then: asked for no more
+  std::chrono::milliseconds idle_timeout{75'000};  ///< between requests; then: close
   std::chrono::milliseconds linger_timeout{
       1'000};                       ///< reading on after a refusal, so that it arrives
-  std::size_t connections = 4'096;  ///< then: 503 with Retry-After
+  std::size_t connections = 8'192;  ///< then: 503 with Retry-After
   std::size_t refusals = 64;        ///< connections being told 503; then: close without a word
 };
 

@@ -139,6 +139,18 @@ void responder::operator()(response answered) {
     sink->answer(std::move(answered));
 }
 
+void responder::stream(response answered, std::unique_ptr<body_stream> body) {
+  if (const auto sink = std::move(sink_))
+    sink->stream(std::move(answered), std::move(body));
+}
+
+void response_sink::stream(response answered, std::unique_ptr<body_stream> body) {
+  answered.body.clear();
+  for (auto part = body->next(); part && !part->empty(); part = body->next())
+    answered.body += *part;
+  answer(std::move(answered));
+}
+
 void responder::abandon() noexcept {
   if (!sink_)
     return;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -88,12 +89,30 @@ struct response {
   }
 };
 
-/// Where the answer to one request goes. `answer` is called once, from any thread. (Answers that go
-/// on being written, such as server-sent events, become a second member here.)
+/// The body of an answer that goes on being written, such as server-sent events. The connection
+/// owns it, calls it on its own thread, and asks for more only when the peer has taken what there
+/// was; it ends with the connection. Must not block.
+class body_stream {
+public:
+  virtual ~body_stream() = default;
+  /// What there is to write. Empty: nothing until somebody wakes the connection. Nothing: the end.
+  virtual std::optional<std::string> next() = 0;
+  /// Written when nothing was for `limits::stream_heartbeat`.
+  virtual std::string heartbeat() = 0;
+};
+
+/// Where the answer to one request goes. One of `answer` and `stream` is called, once, from any
+/// thread.
 class response_sink {
 public:
   virtual ~response_sink() = default;
   virtual void answer(response answered) = 0;
+  /// The head of `answered`, then `body`. Without a server: what there is at once.
+  virtual void stream(response answered, std::unique_ptr<body_stream> body);
+  /// Has the stream asked for more; may be called before there is one and after, from any thread.
+  virtual std::function<void()> waker() {
+    return [] {};
+  }
 };
 
 /// The duty to answer one request: callable once, from any thread, at any time (also after the
@@ -120,6 +139,13 @@ public:
 
   /// Answers. A second call does nothing.
   void operator()(response answered);
+
+  /// Answers with a body that goes on; the connection closes behind it. `answered.body` is left
+  /// out, and for HEAD all of it.
+  void stream(response answered, std::unique_ptr<body_stream> body);
+
+  /// What a stream's source calls when it has more. REQUIRES: the answer is still owed.
+  [[nodiscard]] std::function<void()> waker() const { return sink_->waker(); }
 
   /// Whether the answer is still owed.
   explicit operator bool() const noexcept { return sink_ != nullptr; }

@@ -59,8 +59,12 @@ void append_response_head(std::string& out, const response& answered, const head
   out.push_back(' ');
   out += title(answered.status);
   if (has_body(answered.status)) {
-    out += "\r\nContent-Length: ";
-    number(answered.body.size());
+    if (!options.streamed) {
+      out += "\r\nContent-Length: ";
+      number(answered.body.size());
+    } else if (!options.http10) {
+      out += "\r\nTransfer-Encoding: chunked";
+    }
     if (!answered.content_type.empty()) {
       out += "\r\nContent-Type: ";
       out += answered.content_type;

@@ -8,10 +8,10 @@
 namespace troupe::http {
 namespace detail {
 
-void answer_gate::deliver(std::weak_ptr<connection> to, response answered) {
-  if (current_ == this) {
+void answer_gate::deliver(std::weak_ptr<connection> to, delivery what) {
+  if (current_ == this && !std::holds_alternative<more_to_stream>(what)) {
     if (const auto c = to.lock())
-      c->answer(std::move(answered));
+      c->take(std::move(what));
     return;
   }
   const std::lock_guard lock{mutex_};
@@ -19,7 +19,7 @@ void answer_gate::deliver(std::weak_ptr<connection> to, response answered) {
     return;
   if (ready_.empty())  // one post wakes the worker for all that gather until it looks
     asio::post(*io_, [self = shared_from_this()] { self->flush(); });
-  ready_.push_back({std::move(to), std::move(answered)});
+  ready_.push_back({std::move(to), std::move(what)});
 }
 
 void answer_gate::flush() {
@@ -30,7 +30,7 @@ void answer_gate::flush() {
   for (auto& e : taken_) {
     if (const auto c = e.to.lock()) {
       try {
-        c->answer(std::move(e.answered));
+        c->take(std::move(e.what));
       } catch (...) {
         c->close();
       }

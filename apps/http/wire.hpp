@@ -67,6 +67,7 @@ private:
 struct head_options {
   bool keep_alive = true;
   bool http10 = false;
+  bool streamed = false;    ///< the body has no length: chunks, or for HTTP/1.0 up to the close
   std::string_view date{};  ///< IMF-fixdate; none when empty
 };
 

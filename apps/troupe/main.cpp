@@ -24,6 +24,7 @@ struct runner {
   int operator()(const cli::export_command& options) const { return cli::export_entities(options); }
   int operator()(const cli::import_command& options) const { return cli::import_entities(options); }
   int operator()(const cli::verify_options& options) const { return cli::verify(options); }
+  int operator()(const cli::token_command& options) const { return cli::token(options); }
   int operator()(const cli::demo_writer_options& options) const {
     return cli::demo_writer(options);
   }

@@ -64,6 +64,7 @@ public:
       return add_command(name, what, std::move(make));
     });
     add_verify();
+    add_token();
     add_version();
     add_demo_writer();
   }
@@ -331,6 +332,50 @@ private:
     sub->add_option("--parent", parent_)->required();
   }
 
+  void add_token() {
+    auto* sub = add_command(
+        "token",
+        "Access tokens of a store. Once there is one, a node asks everybody for a token, on any "
+        "address; a node that runs\nnotices what is changed here within a second",
+        [this] {
+          return token_command{data_, token_};
+        });
+    add_data(sub, "Directory of the store; made when it is not there")->required();
+    sub->require_subcommand(1);
+    sub->fallthrough();
+    sub->footer(
+        footer("  troupe token create --data state --user ann --role writer --expires 90d\n"
+               "  troupe token list --data state\n"
+               "  troupe token revoke 4f0c5a1e9b7d2386 --data state\n"));
+    const auto add = [&](const char* name, const char* what, auto make) {
+      auto* inner = sub->add_subcommand(name, what);
+      inner->parse_complete_callback([this, make] { token_ = make(); });
+      return inner;
+    };
+    auto* create =
+        add("create", "Print a new token: the only time that it is shown; kept is a hash", [this] {
+          return token_create{.user = user_,
+                              .name_space = name_space_,
+                              .held = *api::role_named(role_),
+                              .expires = expires_.empty() ? std::nullopt : std::optional{expires_}};
+        });
+    create->add_option("--user", user_, "Whose entities it is for; an admin needs none")
+        ->type_name("USER");
+    create->add_option("--namespace", name_space_, "The namespace it is in")
+        ->type_name("NAME")
+        ->capture_default_str();
+    create->add_option("--role", role_, "reader; writer: what is the user's; admin: the namespace")
+        ->check(CLI::IsMember({"reader", "writer", "admin"}))
+        ->type_name("ROLE")
+        ->capture_default_str();
+    create->add_option("--expires", expires_, "90d, 12h, 30m or a time of RFC 3339; default: never")
+        ->type_name("WHEN");
+    add("list", "Id, role, expiry, namespace and user of each", [] { return token_list{}; });
+    auto* revoke = add("revoke", "End a token and the streams that were opened with it",
+                       [this] { return token_revoke{shown_}; });
+    revoke->add_option("ID", shown_, "The token's id, its second part")->required()->type_name(" ");
+  }
+
   CLI::Option* add_kind(CLI::App* sub, const char* what) {
     return sub->add_option("--kind", kind_, what)
         ->type_name("KIND")
@@ -387,6 +432,10 @@ private:
   std::string kind_;
   std::size_t last_ = 0;
   decltype(inspect_options::what) inspected_;
+  decltype(token_command::what) token_;
+  std::string user_;
+  std::string role_ = "writer";
+  std::string expires_;
   tool_options tools_;
 };
 

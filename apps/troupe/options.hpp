@@ -9,6 +9,7 @@
 #include "troupe/replay.hpp"
 #include "troupe/serve.hpp"
 #include "troupe/store_tools.hpp"
+#include "troupe/token.hpp"
 #include "troupe/verify.hpp"
 
 #include <cstdint>
@@ -23,7 +24,7 @@ struct version_options {};
 using command =
     std::variant<serve_options, replay_options, demo_options, inspect_options, backup_command,
                  restore_command, compact_command, migrate_command, export_command, import_command,
-                 verify_options, demo_writer_options, version_options>;
+                 verify_options, token_command, demo_writer_options, version_options>;
 
 struct command_line {
   command what;

@@ -15,7 +15,10 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <stdexcept>
+#include <string>
+#include <system_error>
 
 namespace troupe {
 
@@ -51,13 +54,31 @@ int report(std::string_view what, const error& why, int exit_code) {
   return exit_code;
 }
 
+/// Until SIGTERM or SIGINT; looks for other tokens meanwhile, and at once on SIGHUP.
+int wait_to_stop(const sigset_t& signals, api::service& service,
+                 const std::filesystem::path& tokens) {
+  constexpr timespec pause{.tv_sec = 0, .tv_nsec = 500'000'000};
+  std::string told;
+  while (true) {
+    const int signal = sigtimedwait(&signals, nullptr, &pause);
+    if (signal == SIGTERM || signal == SIGINT)
+      return signal;
+    const auto known = service.reload_tokens(tokens);
+    if (!known && told != known.error().message)
+      spdlog::error("nobody is let in: {}", known.error().message);
+    told = known ? std::string{} : known.error().message;
+  }
+}
+
 }  // namespace
 
 int serve(const serve_options& options) {
-  if (!http::is_loopback(options.host)) {
+  const auto tokens = api::tokens_path(options.data);
+  std::error_code ec;
+  if (!http::is_loopback(options.host) && !std::filesystem::exists(tokens, ec)) {
     std::fprintf(stderr,
                  "error: without access tokens a node listens on a loopback address only, not on "
-                 "%s; use 127.0.0.1 or [::1]\n",
+                 "%s; use 127.0.0.1 or [::1], or make one: troupe token create\n",
                  cli::escape_controls(options.host).c_str());
     return cli::exit_status::usage;
   }
@@ -65,6 +86,7 @@ int serve(const serve_options& options) {
   sigemptyset(&stop_signals);
   sigaddset(&stop_signals, SIGTERM);
   sigaddset(&stop_signals, SIGINT);
+  sigaddset(&stop_signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
   std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the process's limit is an error of its write
 
@@ -81,6 +103,9 @@ int serve(const serve_options& options) {
     return report("cannot open " + options.data.string(), backend.error(),
                   cli::exit_status::of_open(backend.error().code));
   api::service service{**backend, kernel_random};
+  if (const auto known = service.reload_tokens(tokens); !known)
+    return report("cannot read the access tokens", known.error(),
+                  cli::exit_status::of_open(known.error().code));
   http::limits bounds;
   bounds.connections = std::min(bounds.connections, raise_descriptor_limit());
   auto server = http::server::start({.host = options.host, .port = options.port, .bounds = bounds},
@@ -92,10 +117,10 @@ int serve(const serve_options& options) {
   std::printf("listening on http://%s\n", (*server)->address().c_str());
   std::fflush(stdout);
 
-  int signal = 0;
-  sigwait(&stop_signals, &signal);
+  const int signal = wait_to_stop(stop_signals, service, tokens);
   spdlog::info("stopping on {}: finishing what is in flight",
                signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  std::signal(SIGHUP, SIG_IGN);
   pthread_sigmask(SIG_UNBLOCK, &stop_signals, nullptr);  // a second one ends at once
   service.set_draining();
   if (!(*server)->drain(std::chrono::steady_clock::now() + drain_deadline))

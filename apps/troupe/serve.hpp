@@ -10,7 +10,7 @@ namespace troupe {
 
 struct serve_options {
   std::filesystem::path data;
-  std::string host = "127.0.0.1";                ///< loopback only: this version has no tokens
+  std::string host = "127.0.0.1";                ///< without access tokens: loopback only
   std::uint16_t port = 7717;                     ///< 0 picks a free one
   std::uint64_t journal_tail_bytes = 64 << 20;   ///< then: folded into snapshots
   std::uint64_t journal_kept_bytes = 256 << 20;  ///< then: the oldest is freed
@@ -22,8 +22,9 @@ struct serve_options {
 };
 
 /// Runs a node until SIGTERM or SIGINT: prints `listening on http://HOST:PORT` on standard output,
-/// then answers. On the signal it stops accepting, finishes what is in flight, folds the journal
-/// and answers 0. Else the exit code of the error, which is printed.
+/// then answers. Access tokens are those in `tokens` beside the store; a change of them counts
+/// within a second, or at once on SIGHUP. On the signal it stops accepting, finishes what is in
+/// flight, folds the journal and answers 0. Else the exit code of the error, which is printed.
 ///
 /// REQUIRES: called on the main thread while no other runs, since it blocks both signals for all
 /// threads to come.

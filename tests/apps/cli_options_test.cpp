@@ -173,6 +173,10 @@ TEST_CASE("a fault of the command line has status 2 and names the help") {
       {"export", "d", "--all", "--namespace", "n"},
       {"import", "d"},
       {"inspect", "--data", "d", "list", "--kind", "x"},
+      {"token", "--data", "d"},
+      {"token", "create", "--user", "u"},
+      {"token", "create", "--data", "d", "--role", "owner"},
+      {"token", "revoke", "--data", "d"},
       {"version", "x"},
       {"--log-level", "loud", "version"}};
   for (const auto& words : faults) {
@@ -185,9 +189,28 @@ TEST_CASE("a fault of the command line has status 2 and names the help") {
   CHECK(refusal({"a\x1b[31m"}).text.find('\x1b') == std::string::npos);
 }
 
+TEST_CASE("tokens are made and listed and revoked in a directory") {
+  const auto plain = options_of<token_command>({"token", "create", "--data", "d", "--user", "u"});
+  CHECK(plain.data == "d");
+  const auto& made = std::get<token_create>(plain.what);
+  CHECK(made.user == "u");
+  CHECK(made.name_space == "default");
+  CHECK(made.held == api::role::writer);
+  CHECK_FALSE(made.expires);
+  const auto full = options_of<token_command>(
+      {"token", "--data", "d", "create", "--role", "admin", "--namespace", "n", "--expires", "9d"});
+  CHECK(std::get<token_create>(full.what).held == api::role::admin);
+  CHECK(std::get<token_create>(full.what).name_space == "n");
+  CHECK(std::get<token_create>(full.what).expires == "9d");
+  const auto listed = options_of<token_command>({"token", "list", "--data", "d"});
+  CHECK(std::holds_alternative<token_list>(listed.what));
+  const auto gone = options_of<token_command>({"token", "revoke", "i", "--data", "d"});
+  CHECK(std::get<token_revoke>(gone.what).id == "i");
+}
+
 TEST_CASE("every command has help with its exit codes") {
   for (const char* command : {"demo", "serve", "replay", "inspect", "backup", "restore", "compact",
-                              "migrate", "export", "import"}) {
+                              "migrate", "export", "import", "token"}) {
     const auto help = refusal({command, "--help"});
     CHECK(help.status == exit_status::ok);
     CHECK_MESSAGE(help.text.find("Exit codes:") != std::string::npos, help.text);

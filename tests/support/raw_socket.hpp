@@ -78,6 +78,17 @@ public:
     return result;
   }
 
+  /// What comes up to and with `mark`; what there is when it does not come.
+  std::string until(std::string_view mark) {
+    std::size_t at = 0;
+    while ((at = in_.find(mark)) == std::string::npos)
+      if (!more())
+        return std::exchange(in_, {});
+    auto result = in_.substr(0, at + mark.size());
+    in_.erase(0, result.size());
+    return result;
+  }
+
   /// Whether the server ends the stream without another byte.
   bool closed() { return in_.empty() && !more() && in_.empty() && ended_; }
 

@@ -48,10 +48,12 @@ std::optional<shared_checkpoint> read_shared(checkpoint own, const std::string& 
 /// One attempt after another, each upon what all of them are at one moment.
 class restoring : public std::enable_shared_from_this<restoring> {
 public:
-  restoring(runtime& node, std::string id, std::function<void(expected<change_set_result>)> done)
+  restoring(runtime& node, std::string id, std::function<void(expected<change_set_result>)> done,
+            set_origin origin)
       : node_{node},
         id_{std::move(id)},
-        done_{std::move(done)} {}
+        done_{std::move(done)},
+        origin_{std::move(origin)} {}
 
   void begin(const entity_ref& of) {
     node_.read(of, [self = shared_from_this(), of](expected<runtime::snapshot> found) {
@@ -80,7 +82,7 @@ private:
   }
 
   void restore_from(const std::vector<runtime::snapshot>& states) {
-    change_set what;
+    change_set what{.commands = {}, .once = origin_.once};
     for (std::size_t i = 0; i < entities_.size(); ++i) {
       const auto one = find_checkpoint(*states[i], id_);
       if (!one || one->metadata != metadata_)
@@ -88,7 +90,8 @@ private:
             i, entities_[i], {.code = errc::not_found, .message = "its checkpoint is gone"})));
       what.commands.push_back({.entity = entities_[i],
                                .operations = {restore{id_}},
-                               .expected_revision = states[i]->revision});
+                               .expected_revision = states[i]->revision,
+                               .by = origin_.by});
     }
     node_.execute_all(std::move(what), [self = shared_from_this()](
                                            expected<change_set_result> answer) {
@@ -102,6 +105,7 @@ private:
   runtime& node_;
   std::string id_;
   std::function<void(expected<change_set_result>)> done_;
+  set_origin origin_;
   std::vector<entity_ref> entities_{};
   value metadata_{};
   int tried_ = 0;
@@ -110,17 +114,18 @@ private:
 }  // namespace
 
 void checkpoint_all(runtime& node, create_checkpoint what, std::vector<entity_ref> entities,
-                    std::function<void(expected<change_set_result>)> done) {
+                    std::function<void(expected<change_set_result>)> done,
+                    const set_origin& origin) {
   what.metadata = metadata_of(what, entities, node.now());
-  change_set all;
+  change_set all{.commands = {}, .once = origin.once};
   for (auto& one : entities)
-    all.commands.push_back({.entity = std::move(one), .operations = {what}});
+    all.commands.push_back({.entity = std::move(one), .operations = {what}, .by = origin.by});
   node.execute_all(std::move(all), std::move(done));
 }
 
 void restore_all(runtime& node, const entity_ref& of, const std::string& id,
-                 std::function<void(expected<change_set_result>)> done) {
-  std::make_shared<restoring>(node, id, std::move(done))->begin(of);
+                 std::function<void(expected<change_set_result>)> done, set_origin origin) {
+  std::make_shared<restoring>(node, id, std::move(done), std::move(origin))->begin(of);
 }
 
 std::vector<shared_checkpoint> shared_checkpoints_of(const entity_ref& of,

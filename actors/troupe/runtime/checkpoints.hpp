@@ -4,6 +4,7 @@
 #include <troupe/state/versions.hpp>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,17 +19,24 @@ struct shared_checkpoint {
   std::vector<entity_ref> entities{};
 };
 
+/// On whose behalf, and under which key, a set of entities is changed.
+struct set_origin {
+  principal by = principal::host();
+  std::optional<idempotency> once{};
+};
+
 /// Pins the present of one to eight entities of one namespace under one id. Errors: those of
 /// `runtime::execute_all`; `already_exists` when one of them has this id.
 void checkpoint_all(runtime& node, create_checkpoint what, std::vector<entity_ref> entities,
-                    std::function<void(expected<change_set_result>)> done);
+                    std::function<void(expected<change_set_result>)> done,
+                    const set_origin& origin = {});
 
 /// Brings back the content of all entities that a checkpoint was made of, or of none. `of` is any
 /// of them. What others write meanwhile is waited for, or refuses all (`revision_conflict`; repeat
 /// it). Errors: those of `runtime::execute_all`; `not_found` when one of them has no such
 /// checkpoint, or another one under its id.
 void restore_all(runtime& node, const entity_ref& of, const std::string& id,
-                 std::function<void(expected<change_set_result>)> done);
+                 std::function<void(expected<change_set_result>)> done, set_origin origin = {});
 
 /// Those that an entity was made part of, newest first.
 [[nodiscard]] std::vector<shared_checkpoint> shared_checkpoints_of(const entity_ref& of,

@@ -189,8 +189,7 @@ struct runtime::impl {
     return read_stats(self);
   }
 
-  std::string metrics_text() {
-    const auto stored = stats();
+  std::string metrics_text(const store_stats& stored) {
     const auto cached = results.stats();
     const auto measured = troupe::metrics::of(system);
     const auto tell = [](troupe::metrics::level* of, std::uint64_t number) {
@@ -455,7 +454,14 @@ const result_cache& runtime::cache() const {
 }
 
 std::string runtime::metrics() const {
-  return impl_->metrics_text();
+  return impl_->metrics_text(impl_->stats());
+}
+
+void runtime::metrics(std::function<void(expected<std::string>)> done) const {
+  impl_->ask_store<store_stats>(get_store_stats{}, [self = impl_.get(), done = std::move(done)](
+                                                       expected<store_stats> stored) {
+    done(stored.map([&](const store_stats& x) { return self->metrics_text(x); }));
+  });
 }
 
 void runtime::stats(std::function<void(expected<runtime_stats>)> done) const {

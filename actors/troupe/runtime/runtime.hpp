@@ -188,6 +188,7 @@ public:
   /// What the runtime measures, and what CAF does, in Prometheus' text format; the names stand in
   /// <troupe/messages/metrics.hpp>. Waits for a commit that is on its way.
   [[nodiscard]] std::string metrics() const;
+  void metrics(std::function<void(expected<std::string>)> done) const;
 
   /// Refuses new requests with `draining`, finishes those in flight, folds the journal. Called
   /// twice is harmless.

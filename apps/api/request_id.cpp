@@ -1,0 +1,62 @@
+#include "api/request_id.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+namespace troupe::api {
+
+namespace {
+
+constexpr std::size_t longest_id = 128;  // then: another one is made
+
+class identified_sink final : public http::response_sink {
+public:
+  identified_sink(http::responder to, std::string method, std::string path, std::string id)
+      : to_{std::move(to)},
+        method_{std::move(method)},
+        path_{std::move(path)},
+        id_{std::move(id)} {}
+
+  void answer(http::response answered) override { to_(named(std::move(answered))); }
+  void stream(http::response answered, std::unique_ptr<http::body_stream> body) override {
+    to_.stream(named(std::move(answered)), std::move(body));
+  }
+  std::function<void()> waker() override { return to_.waker(); }
+
+private:
+  http::response named(http::response answered) {
+    spdlog::debug("request {}: {} {} is answered {}", id_, method_, path_, answered.status);
+    if (answered.content_type == "application/problem+json" && answered.body.ends_with('}')) {
+      answered.body.pop_back();
+      answered.body += ",\"request_id\":\"" + id_ + "\"}";
+    }
+    answered.headers.push_back({"X-Request-Id", std::move(id_)});
+    return answered;
+  }
+
+  http::responder to_;
+  std::string method_, path_, id_;
+};
+
+}  // namespace
+
+std::string request_id(const http::request& request, const std::function<std::string()>& make) {
+  const auto* given = request.find_header("X-Request-Id");
+  const bool usable = given != nullptr && !given->empty() && given->size() <= longest_id
+                      && given->find_first_not_of(
+                             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+                             == std::string::npos;
+  return usable ? *given : make();
+}
+
+http::responder identified(http::responder to, const http::request& request, std::string id) {
+  return http::responder{std::make_unique<identified_sink>(
+      std::move(to), request.method, request.target.substr(0, request.target.find('?')),
+      std::move(id))};
+}
+
+}  // namespace troupe::api

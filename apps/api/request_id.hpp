@@ -1,0 +1,21 @@
+#pragma once
+
+#include "http/message.hpp"
+
+#include <functional>
+#include <string>
+
+/// What names one request wherever it is told of: to its client, in errors, in logs.
+namespace troupe::api {
+
+/// `X-Request-Id` as it came, when it is one of 1 to 128 letters, digits, '.', '_' and '-'; else
+/// what `make` makes.
+[[nodiscard]] std::string request_id(const http::request& request,
+                                     const std::function<std::string()>& make);
+
+/// A responder whose answers have the id as `X-Request-Id`, problems also as `request_id`. At level
+/// debug each is logged with method, path and status, and never with a query or a body.
+[[nodiscard]] http::responder identified(http::responder to, const http::request& request,
+                                         std::string id);
+
+}  // namespace troupe::api

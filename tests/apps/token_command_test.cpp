@@ -1,0 +1,64 @@
+#include "support/temp_directory.hpp"
+#include "troupe/exit_status.hpp"
+#include "troupe/token.hpp"
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+/// `troupe token` as a function.
+
+using namespace troupe;
+using cli::token_command;
+
+namespace {
+
+constexpr timestamp noon{1'767'355'200'123};
+
+std::vector<api::token_entry> kept(const testing::temp_directory& dir) {
+  const auto all = api::load_tokens(api::tokens_path(dir.store()));
+  REQUIRE(all);
+  return all->value_or(std::vector<api::token_entry>{});
+}
+
+}  // namespace
+
+TEST_CASE("a token expires so long from now or at a time") {
+  CHECK(cli::expiry_of("30m", noon)->ms == noon.ms + 1'800'000);
+  CHECK(cli::expiry_of("12h", noon)->ms == noon.ms + 43'200'000);
+  CHECK(cli::expiry_of("90d", noon)->ms == noon.ms + 7'776'000'000);
+  CHECK(cli::expiry_of("2026-01-02T12:00:00.123Z", noon) == noon);
+  for (const auto* bad : {"", "d", "0d", "-1d", "9", "9w", "1000001d", "9dd", " 9d", "tomorrow"}) {
+    CAPTURE(bad);
+    CHECK(!cli::expiry_of(bad, noon));
+  }
+}
+
+TEST_CASE("tokens are created and revoked by id and others stay") {
+  const testing::temp_directory dir;
+  const auto run = [&](auto what) { return cli::token({.data = dir.store(), .what = what}); };
+  CHECK(run(cli::token_create{.user = "ann", .expires = "1d"}) == cli::exit_status::ok);
+  CHECK(run(cli::token_create{.held = api::role::admin}) == cli::exit_status::ok);
+  auto all = kept(dir);
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].user == "ann");
+  CHECK(all[0].expires->ms == all[0].created.ms + 86'400'000);
+  CHECK(all[0].id != all[1].id);
+  CHECK(all[0].sha256 != all[1].sha256);
+  CHECK(run(cli::token_revoke{all[0].id}) == cli::exit_status::ok);
+  CHECK(kept(dir).size() == 1);
+  CHECK(kept(dir)[0].id == all[1].id);
+  CHECK(run(cli::token_revoke{all[0].id}) == cli::exit_status::failed);
+}
+
+TEST_CASE("a token without a user or with a bad namespace is not made") {
+  const testing::temp_directory dir;
+  const auto run = [&](cli::token_create what) {
+    return cli::token({.data = dir.store(), .what = std::move(what)});
+  };
+  CHECK(run({}) == cli::exit_status::failed);
+  CHECK(run({.user = "ann", .name_space = ""}) == cli::exit_status::failed);
+  CHECK(run({.user = "a\x01"}) == cli::exit_status::failed);
+  CHECK(run({.user = "ann", .expires = "soon"}) == cli::exit_status::failed);
+  CHECK(kept(dir).empty());
+}
