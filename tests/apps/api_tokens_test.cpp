@@ -233,6 +233,16 @@ TEST_CASE("namespaces do not see each other even with an admin's token") {
   matrix m;
   const auto elsewhere = m.n.add_token({.name_space = "other", .held = api::role::admin});
   CHECK(m.send("GET", "/v1/sessions/hers", "", elsewhere).status == 404);
+  const std::string hers = R"({"scope":"session","id":"hers"})";
+  CHECK(m.send("POST", "/v1/changes", R"({"changes":[)" + hers + "]}", m.admin).status == 200);
+  CHECK(m.send("POST", "/v1/changes",
+               R"({"changes":[{"scope":"session","id":"hers","ops":[{"op":"delete","key":"k"}]}]})",
+               elsewhere)
+            .status
+        == 404);
+  CHECK(m.send("POST", "/v1/checkpoints", hers, elsewhere).status == 404);
+  CHECK(m.send("POST", "/v1/admin/reap", "", elsewhere).body.find(R"("looked_at":0)")
+        != std::string::npos);
   CHECK(m.send("POST", "/v1/admin/clear", R"({"namespace":"default"})", elsewhere).status == 422);
   CHECK(m.send("POST", "/v1/admin/clear", R"({"namespace":"other"})", elsewhere).status == 200);
   CHECK(m.send("GET", "/v1/sessions/hers", "", m.reader).status == 200);

@@ -119,6 +119,13 @@ TEST_CASE("a file that is gone or damaged lets nobody in") {
   api::token_table table;
   REQUIRE(api::save_tokens(file, {one.kept}));
   REQUIRE(table.reload(file));
+  std::filesystem::remove(file);
+  CHECK(table.reload(file));
+  CHECK(table.needed());
+  CHECK(!table.find(one.text, noon));
+  REQUIRE(api::save_tokens(file, {one.kept}));
+  REQUIRE(table.reload(file));
+  CHECK(table.find(one.text, noon));
   std::ofstream{file, std::ios::app} << "{";
   CHECK(table.reload(file).error().code == errc::damaged);
   CHECK(table.needed());
