@@ -1,6 +1,5 @@
 #include <troupe/state/codec.hpp>
 
-#include "../support/model_compare.hpp"
 #include "checker.hpp"
 
 #include <algorithm>
