@@ -20,7 +20,12 @@ constexpr key<std::string> note{"note"};
 /// A session of no runtime: it has a name, and that is what these tests look at.
 session named(std::string id) {
   static temp_directory directory;
-  static const auto host = *runtime::open({.data = directory.store()});
+  // Never closed: CAF uses what is local to the main thread, which is gone when statics end.
+  static const auto& host = *new auto{[] {
+    auto opened = runtime::open({.data = directory.store()});
+    REQUIRE_MESSAGE(opened, opened.error().message);
+    return *std::move(opened);
+  }()};
   return host->session(std::move(id));
 }
 

@@ -88,7 +88,8 @@ public:
   /// `remote_file_system`, `store_full`, `store_failed`; those of the filters of hooks.
   static expected<std::unique_ptr<runtime>> open(runtime_options options);
 
-  /// Closes, waiting for what is in flight.
+  /// Closes, waiting for what is in flight. Before `main` returns: CAF uses what is local to the
+  /// main thread, so a runtime must not be a static object that ends after it.
   ~runtime();
 
   void execute(command request, std::function<void(expected<command_result>)> done);
