@@ -10,7 +10,8 @@ namespace troupe::cli {
 int restore(const restore_command& options) {
   const interrupt_scope interrupts;
   tool_progress progress{"copying"};
-  const auto made = restore_backup(options.from, options.data, fold_entities(), progress.function());
+  const auto made =
+      restore_backup(options.from, options.data, fold_entities(), progress.function());
   if (!made)
     return progress.failed(made.error());
   progress.done();

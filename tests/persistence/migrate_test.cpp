@@ -44,8 +44,9 @@ void make_older(const memory_directory& dir, std::uint64_t format) {
   txn.commit();
 }
 
-const std::vector<std::string> older_databases{"meta", "journal", "entities", "snapshots", "versions", "changes", "pins", "chunks", "logs", "answers", "answer_times", "namespaces",
-                                               "names"};
+const std::vector<std::string> older_databases{
+    "meta",   "journal", "entities", "snapshots",    "versions",   "changes", "pins",
+    "chunks", "logs",    "answers",  "answer_times", "namespaces", "names"};
 
 expected<void> names_move(const stored_entry& entry, const entry_sink& sink) {
   if (entry.database != "names") {

@@ -25,8 +25,7 @@ struct fixture {
   store_actor store;
   answers seen;
 
-  void start(journal_options options = small_map(), store_options how = {},
-             text_fold fold = join) {
+  void start(journal_options options = small_map(), store_options how = {}, text_fold fold = join) {
     how.detached = false;
     store = spawn_store(actors.system(), open(dir, options, std::move(fold)), std::move(how));
     actors.run();

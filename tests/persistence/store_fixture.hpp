@@ -8,7 +8,6 @@
 #include <troupe/persistence/journal_store.hpp>
 
 #include "support/fold.hpp"
-
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <unistd.h>

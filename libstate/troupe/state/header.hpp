@@ -56,7 +56,7 @@ struct list_request {
   std::size_t look_at = 100'000;                       ///< as many; then: the page ends there
   std::function<bool(const entity_header&)> wanted{};  ///< empty: all that live; must not block
 };
-inline constexpr std::size_t max_listed = 1'000;       // then: this many
+inline constexpr std::size_t max_listed = 1'000;  // then: this many
 
 struct listing {
   struct row {

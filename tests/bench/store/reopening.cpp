@@ -143,8 +143,8 @@ void measure_waking(const std::filesystem::path& dir, std::size_t sessions) {
       for (const auto i : busy) {
         const auto start = clock_type::now();
         const auto found = store->load(session_of(i));
-        const auto state = found ? join_entity(found->parts)
-                                 : expected<entity_state>{entity_state{}};
+        const auto state =
+            found ? join_entity(found->parts) : expected<entity_state>{entity_state{}};
         const auto took = us_since(start);
         if (!state || state->items.size() != turns_each)
           throw std::runtime_error{"a session did not come back"};

@@ -82,8 +82,7 @@ private:
     const auto covered =
         stored->sequence - std::min(stored->sequence, std::uint64_t{stored->parts.changes.size()});
     const auto kind = entity_of(i).kind;
-    const auto snapshot =
-        covered == 0 ? std::string{} : text_of(kind, state_at(i, covered));
+    const auto snapshot = covered == 0 ? std::string{} : text_of(kind, state_at(i, covered));
     if (text_of(stored->parts) != snapshot)
       return silent(name + " has another snapshot at revision " + std::to_string(covered));
     for (std::size_t n = 0; n < stored->parts.changes.size(); ++n)

@@ -6,8 +6,9 @@
 #include <string>
 #include <string_view>
 
-/// What an entity of the campaigns holds: a chain of digests over its changes, and bytes that follow
-/// from it, cut into a body and chunks, so that every part of a store holds something to be told.
+/// What an entity of the campaigns holds: a chain of digests over its changes, and bytes that
+/// follow from it, cut into a body and chunks, so that every part of a store holds something to be
+/// told.
 namespace troupe::faults {
 
 struct chain {

@@ -15,8 +15,8 @@
 #include <troupe/persistence/internal/record.hpp>
 #include <troupe/persistence/verify.hpp>
 
-#include "chains.hpp"
 #include "books.hpp"
+#include "chains.hpp"
 #include "support/temp_directory.hpp"
 #include <fcntl.h>
 #include <spdlog/spdlog.h>

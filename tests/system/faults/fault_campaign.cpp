@@ -12,8 +12,8 @@
 
 #include <troupe/persistence/verify.hpp>
 
-#include "chains.hpp"
 #include "books.hpp"
+#include "chains.hpp"
 #include "faults.hpp"
 #include "support/temp_directory.hpp"
 #include <sys/mman.h>

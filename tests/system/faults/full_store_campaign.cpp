@@ -7,10 +7,9 @@
 //
 // Plant: `nofrees` (deletions do not say that they free): the campaign must fail.
 
-#include "../../support/fold.hpp"
-
 #include <troupe/persistence/verify.hpp>
 
+#include "../../support/fold.hpp"
 #include "books.hpp"
 #include "full_disk.hpp"
 #include "support/temp_directory.hpp"
