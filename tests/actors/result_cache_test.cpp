@@ -52,6 +52,33 @@ TEST_CASE("a hit does not prolong an entry and counts as its last access") {
   CHECK(!w.get(1));
 }
 
+TEST_CASE(
+    "hits at several times and of several namespaces are each counted where and when they were") {
+  cache_world w;
+  for (const auto* of : {"one", "two"})
+    for (std::uint64_t n = 1; n <= 3; ++n)
+      REQUIRE(w.put(n, {}, of));
+  const auto start = w.now().ms;
+  w.elapse(10);
+  CHECK(w.get(1, "one"));
+  w.elapse(10);
+  CHECK(w.get(2, "one"));
+  CHECK(w.get(2, "two"));  // their entries stand in the same places
+  w.elapse(10);
+  CHECK(w.get(3, "two"));
+  CHECK(w.get(1, "one"));
+  const auto seen = [&](std::uint64_t n, const char* of) {
+    const auto x = w.held.inspect(id_of(n, of)).value();
+    return std::pair{x.access_count, x.last_accessed.ms - start};
+  };
+  CHECK(seen(1, "one") == std::pair<std::uint64_t, std::int64_t>{2, 30});
+  CHECK(seen(2, "one") == std::pair<std::uint64_t, std::int64_t>{1, 20});
+  CHECK(seen(3, "one") == std::pair<std::uint64_t, std::int64_t>{0, 0});
+  CHECK(seen(1, "two") == std::pair<std::uint64_t, std::int64_t>{0, 0});
+  CHECK(seen(2, "two") == std::pair<std::uint64_t, std::int64_t>{1, 20});
+  CHECK(seen(3, "two") == std::pair<std::uint64_t, std::int64_t>{1, 30});
+}
+
 TEST_CASE("an entry without a time to live takes the default and the longest means for ever") {
   cache_world w{{.default_ttl = 50ms}};
   REQUIRE(w.put(1));
