@@ -2,6 +2,7 @@
 #include <troupe/state/versions.hpp>
 
 #include "api/route.hpp"
+#include "api/tokens_body.hpp"
 #include "api/writer.hpp"
 
 #include <utility>
@@ -43,13 +44,6 @@ struct checkpoints_body {
 struct steps_body {
   std::uint64_t steps = 1;
   static constexpr auto fields = std::tuple{defaulted{"steps", &steps_body::steps}};
-};
-struct tokens_body {
-  std::uint64_t prompt_tokens = 0, completion_tokens = 0, total_tokens = 0;
-  static constexpr auto fields =
-      std::tuple{field{"prompt_tokens", &tokens_body::prompt_tokens},
-                 field{"completion_tokens", &tokens_body::completion_tokens},
-                 field{"total_tokens", &tokens_body::total_tokens}};
 };
 struct past_body {
   std::uint64_t revision = 0;
@@ -160,12 +154,10 @@ void get_revision(const call_ptr& c) {
     if (!found)
       return c->refuse(found.error());
     const auto& state = **found;
-    const auto used = usage_of(state).total;
-    c->send(to_answer(past_body{state.revision,
-                                section_as_map(state, section::state, c->doors.now()),
-                                state.items.size(),
-                                {used.prompt_tokens, used.completion_tokens, used.total()}},
-                      state.revision));
+    c->send(
+        to_answer(past_body{state.revision, section_as_map(state, section::state, c->doors.now()),
+                            state.items.size(), tokens_of(usage_of(state).total)},
+                  state.revision));
   });
 }
 

@@ -1,6 +1,7 @@
 #include <troupe/state/session.hpp>
 
 #include "api/route.hpp"
+#include "api/tokens_body.hpp"
 
 #include <utility>
 
@@ -39,13 +40,6 @@ struct usage_request {
       std::tuple{defaulted{"prompt_tokens", &usage_request::prompt_tokens},
                  defaulted{"completion_tokens", &usage_request::completion_tokens}};
 };
-struct tokens_body {
-  std::uint64_t prompt_tokens = 0, completion_tokens = 0, total_tokens = 0;
-  static constexpr auto fields =
-      std::tuple{field{"prompt_tokens", &tokens_body::prompt_tokens},
-                 field{"completion_tokens", &tokens_body::completion_tokens},
-                 field{"total_tokens", &tokens_body::total_tokens}};
-};
 struct usage_body {
   std::uint64_t prompt_tokens = 0, completion_tokens = 0, total_tokens = 0;
   std::optional<std::uint64_t> budget{};
@@ -62,18 +56,14 @@ struct usage_body {
                  field{"revision", &usage_body::revision}};
 };
 
-tokens_body to_body(const usage_counters& x) {
-  return {x.prompt_tokens, x.completion_tokens, x.total()};
-}
-
 usage_body to_body(const usage_report& x, std::uint64_t revision) {
-  const auto total = to_body(x.total);
+  const auto total = tokens_of(x.total);
   return {.prompt_tokens = total.prompt_tokens,
           .completion_tokens = total.completion_tokens,
           .total_tokens = total.total_tokens,
           .budget = x.budget,
           .over_budget = x.over_budget(),
-          .last = to_body(x.last),
+          .last = tokens_of(x.last),
           .revision = revision};
 }
 

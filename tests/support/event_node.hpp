@@ -10,6 +10,7 @@
 #include <troupe/persistence/memory_store.hpp>
 #include <troupe/persistence/store_actor.hpp>
 
+#include "ask_gateway.hpp"
 #include "deterministic.hpp"
 #include <doctest/doctest.h>
 
@@ -65,12 +66,7 @@ public:
   using answer = std::shared_ptr<std::optional<expected<command_result>>>;
 
   answer send(command what) {
-    auto out = std::make_shared<std::optional<expected<command_result>>>();
-    compat::anon_send(
-        gateway,
-        host_command{std::move(what),
-                     completion<command_result>{[out](expected<command_result> x) { *out = x; }}});
-    return out;
+    return ask_gateway<command_result, host_command>(gateway, std::move(what));
   }
   expected<command_result> execute(command what) {
     const auto out = send(std::move(what));

@@ -8,6 +8,7 @@
 #include <troupe/persistence/memory_store.hpp>
 #include <troupe/persistence/store_actor.hpp>
 
+#include "ask_gateway.hpp"
 #include "deterministic.hpp"
 #include <doctest/doctest.h>
 
@@ -41,12 +42,7 @@ struct memory_node {
   using answer = std::shared_ptr<std::optional<expected<T>>>;
 
   answer<command_result> send(command what) {
-    auto out = std::make_shared<std::optional<expected<command_result>>>();
-    compat::anon_send(
-        gateway,
-        host_command{std::move(what),
-                     completion<command_result>{[out](expected<command_result> x) { *out = x; }}});
-    return out;
+    return ask_gateway<command_result, host_command>(gateway, std::move(what));
   }
 
   expected<command_result> execute(command what) {
@@ -61,11 +57,8 @@ struct memory_node {
   }
 
   entity_state read(const std::string& id, bool latest = false) {
-    auto out = std::make_shared<std::optional<expected<state_snapshot>>>();
-    compat::anon_send(
-        gateway,
-        host_read{{session_ref(id), latest},
-                  completion<state_snapshot>{[out](expected<state_snapshot> x) { *out = x; }}});
+    const auto out = ask_gateway<state_snapshot, host_read>(
+        gateway, get_state{.entity = session_ref(id), .latest = latest});
     world.run();
     REQUIRE_MESSAGE(out->has_value(), "the read was not answered");
     return *(**out)->state;
