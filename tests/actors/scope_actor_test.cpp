@@ -7,6 +7,8 @@
 #include "support/printing.hpp"
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <functional>
 #include <stdexcept>
 #include <utility>
 
@@ -343,6 +345,34 @@ TEST_CASE("a command behind a crash is answered busy and was not done") {
   CHECK(n.now(lost).error().code == errc::outcome_unknown);
   CHECK(n.now(next).error().code == errc::busy);
   CHECK(texts(n.committed()).empty());
+}
+
+TEST_CASE(
+    "a host that sends again at once what was refused is not called on its own stack for ever") {
+  node n;
+  REQUIRE(n.execute(create{}));
+  n.crash_next_command = true;
+  const auto lost = n.send(item("a"));
+  int tries = 0, deep = 0, deepest = 0;
+  std::optional<expected<command_result>> last;
+  std::function<void()> again = [&] {
+    ++tries;
+    deepest = std::max(deepest, ++deep);
+    n.way_in.send(host_command{{session_ref("s"), {item("b")}},
+                               completion<command_result>{[&](expected<command_result> x) {
+                                 last = x;
+                                 if (!x && x.error().code == errc::busy && tries < 1'000)
+                                   again();
+                               }}});
+    --deep;
+  };
+  again();
+  n.world.run();
+  CHECK(n.now(lost).error().code == errc::outcome_unknown);
+  CHECK(tries > 1);
+  CHECK(deepest <= 2);
+  REQUIRE((last && *last));
+  CHECK((*last)->first_seq == 1);
 }
 
 TEST_CASE("a deleted session leaves no actor behind and comes back with its revision") {

@@ -52,4 +52,9 @@ void live_entity::retire() {
     compat::anon_send(actor_, troupe::retire{});
 }
 
+void live_entity::end() {
+  publish(nullptr);
+  senders_.fetch_or(closed, std::memory_order_acq_rel);
+}
+
 }  // namespace troupe

@@ -64,6 +64,10 @@ public:
 
   /// No more requests: tells the actor to retire, behind the last of them.
   void retire();
+  /// The actor's last word, however it ends: nothing to read here, and requests go by the
+  /// supervisor. One that is refused on its sender's own stack could be sent again from there for
+  /// ever.
+  void end();
 
   /// Whether it was read, or sent to, since this was asked last.
   [[nodiscard]] bool used_lately() const { return used_.exchange(false, relaxed); }

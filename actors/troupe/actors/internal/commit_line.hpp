@@ -40,7 +40,7 @@ public:
   commit_line(const commit_line&) = delete;
   commit_line& operator=(const commit_line&) = delete;
   /// However it ends, reads go to its successor from here on.
-  ~commit_line() { entity_->publish(nullptr); }
+  ~commit_line() { entity_->end(); }
 
   [[nodiscard]] scope_actor::pointer self() const noexcept { return self_; }
   [[nodiscard]] const entity_ref& entity() const noexcept { return entity_->name(); }
