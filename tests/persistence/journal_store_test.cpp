@@ -413,3 +413,29 @@ TEST_CASE("the index remembers entities without tail in bounded number and those
   CHECK(index.find("tail0") == nullptr);
   CHECK(index.newest("tail0") == change{6, 3});
 }
+
+TEST_CASE("the index keeps each position of a tail in order and takes the newest back") {
+  internal::tail_index index{4};
+  for (std::uint64_t entity = 0; entity < 200; ++entity) {  // the table grows over and over
+    internal::tail_index::node* node = nullptr;
+    for (std::uint64_t i = 1; i <= entity % 20 + 1; ++i)
+      node = &index.append(node, "entity" + std::to_string(entity), {i, 1'000 * i + entity});
+  }
+  for (std::uint64_t entity = 0; entity < 200; ++entity) {
+    auto* node = index.find("entity" + std::to_string(entity));
+    REQUIRE(node != nullptr);
+    for (auto left = entity % 20 + 1; left > 0; --left) {
+      REQUIRE(node->value.positions.size() == left);
+      REQUIRE(node->value.newest() == internal::newest_change{left, 1'000 * left + entity});
+      REQUIRE(node->value.positions.front() == 1'000 + entity);
+      std::vector<std::uint64_t> wanted;
+      for (std::uint64_t i = 1; i <= left; ++i)
+        wanted.push_back(1'000 * i + entity);
+      const auto& is = node->value.positions;
+      REQUIRE(std::vector<std::uint64_t>{is.begin(), is.end()} == wanted);
+      index.take_back(*node, {left - 1, left == 1 ? 0 : 1'000 * (left - 1) + entity});
+    }
+    REQUIRE(index.find("entity" + std::to_string(entity)) == nullptr);
+  }
+  CHECK(index.tails() == 0);
+}

@@ -31,7 +31,7 @@ expected<std::vector<journal_store::impl::kept_change>> journal_store::impl::cha
   if (!known)
     return unexpected{known.error()};
   const auto* entry = index.find(key);
-  const auto newest = entry != nullptr ? entry->second.sequence : known->revision;
+  const auto newest = entry != nullptr ? entry->value.sequence : known->revision;
   if (after > newest)
     return gone(after, newest);
 
@@ -39,7 +39,7 @@ expected<std::vector<journal_store::impl::kept_change>> journal_store::impl::cha
   auto at = known->head.position;
   auto end = after == newest;
   if (entry != nullptr)
-    for (const auto here : entry->second.positions | std::views::reverse) {
+    for (const auto here : entry->value.positions | std::views::reverse) {
       if (end)
         break;
       const auto change = find_change(txn, here, key);

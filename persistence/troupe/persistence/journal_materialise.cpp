@@ -29,7 +29,7 @@ struct journal_store::impl::folded {
   folded_entity what;
   std::vector<std::string> chunks;  // that were read
 
-  [[nodiscard]] std::string_view key() const { return entry->first; }
+  [[nodiscard]] std::string_view key() const { return entry->key(); }
   [[nodiscard]] std::uint64_t bytes() const {
     std::uint64_t out = what.parts.header.size() + what.parts.body.size();
     for (auto i = chunks.size(); i < what.parts.chunks.size(); ++i)
@@ -56,8 +56,8 @@ struct journal_store::impl::slice {
 
 expected<void> journal_store::impl::fold_one(lmdb::transaction& txn,
                                              internal::tail_index::node& entry, slice& out) {
-  const std::string_view key{entry.first};
-  auto stored = read_entity(txn, key, &entry.second);
+  const auto key = entry.key();
+  auto stored = read_entity(txn, key, &entry.value);
   if (!stored)
     return unexpected{stored.error()};
   folded one{.entry = &entry, .hash = {}, .kind = entity_kind::session, .what = {}, .chunks = {}};
@@ -107,7 +107,7 @@ expected<journal_store::impl::slice> journal_store::impl::fold_slice() {
     const auto before = out.entities.size();
     for (const auto& change : *changes) {
       auto* entry = index.find(internal::entity_key(change.name_space, change.kind, change.id));
-      if (entry == nullptr || entry->second.positions.front() > here || !seen.insert(entry).second)
+      if (entry == nullptr || entry->value.positions.front() > here || !seen.insert(entry).second)
         continue;
       if (auto done = fold_one(txn, *entry, out); !done) {
         out.entities.erase(out.entities.begin() + static_cast<std::ptrdiff_t>(before),
@@ -162,7 +162,7 @@ expected<void> journal_store::impl::write_folded(lmdb::transaction& txn, const f
   const auto key = one.key();
   const auto prefix = internal::parts_of(key);
   const auto& parts = one.what.parts;
-  const auto newest = one.entry->second.newest();
+  const auto newest = one.entry->value.newest();
   auto before = read_known(txn, key, internal::verify::checksum);
   if (!before)
     return unexpected{before.error()};

@@ -297,7 +297,7 @@ expected<stored_entity> journal_store::impl::load(const entity_ref& entity) {
         internal::entity_key(name_spaces.hash_of(entity.name_space), entity.kind, entity.id);
     auto txn = lmdb::transaction::read(env);
     const auto* known = index.find(key);
-    auto out = read_entity(txn, key, known == nullptr ? nullptr : &known->second);
+    auto out = read_entity(txn, key, known == nullptr ? nullptr : &known->value);
     if (!out)
       return out;
     auto answers = read_answers(txn, key);

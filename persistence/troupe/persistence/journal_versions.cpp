@@ -2,6 +2,7 @@
 #include <troupe/persistence/internal/journal_impl.hpp>
 
 #include <algorithm>
+#include <ranges>
 
 /// Earlier revisions: the body before one, and the changes up to it.
 namespace troupe {
@@ -47,7 +48,7 @@ expected<stored_entity> journal_store::impl::read_at(lmdb::transaction& txn, std
   if (!known)
     return unexpected{known.error()};
   const auto* entry = index.find(key);
-  const auto newest = entry != nullptr ? entry->second.sequence : known->revision;
+  const auto newest = entry != nullptr ? entry->value.sequence : known->revision;
   const auto first_revision = std::max<std::uint64_t>(1, known->head.first_revision);
   if (revision < first_revision || revision > newest)
     return gone(revision);
@@ -91,8 +92,8 @@ expected<stored_entity> journal_store::impl::read_at(lmdb::transaction& txn, std
       changes.emplace_back(change.payload);
   };
   if (entry != nullptr)
-    for (auto at = entry->second.positions.rbegin(); at != entry->second.positions.rend(); ++at) {
-      const auto change = find_change(txn, *at, key);
+    for (const auto at : entry->value.positions | std::views::reverse) {
+      const auto change = find_change(txn, at, key);
       if (!change)
         return unexpected{change.error()};
       if (change->sequence > known->revision)

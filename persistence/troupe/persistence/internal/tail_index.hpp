@@ -1,10 +1,11 @@
 #pragma once
 
+#include <troupe/persistence/internal/key_table.hpp>
+#include <troupe/persistence/internal/position_list.hpp>
+
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace troupe::internal {
@@ -19,8 +20,7 @@ struct newest_change {
 /// What the journal holds of one entity beyond its snapshot.
 struct tail_entry {
   std::uint64_t sequence = 0;  ///< of the newest change
-  std::vector<std::uint64_t>
-      positions;  ///< of the changes that no snapshot covers, ascending, never empty
+  position_list positions;     ///< of the changes that no snapshot covers, never none
 
   [[nodiscard]] newest_change newest() const { return {sequence, positions.back()}; }
 };
@@ -36,7 +36,7 @@ class tail_index {
 public:
   explicit tail_index(std::size_t clean_entries) : generation_{clean_entries / 2 + 1} {}
 
-  using node = std::pair<const std::string, tail_entry>;
+  using node = key_table<tail_entry>::entry;
 
   /// Null when the entity has no tail. The node stays where it is until `materialised` or
   /// `take_back`.
@@ -64,21 +64,12 @@ public:
   [[nodiscard]] std::vector<const node*> sorted() const;
 
 private:
-  struct hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view key) const noexcept {
-      return std::hash<std::string_view>{}(key);
-    }
-  };
-  template <class T>
-  using table = std::unordered_map<std::string, T, hash, std::equal_to<>>;
-
   void drop(node& entry, const newest_change& newest);
 
   std::size_t generation_;
-  table<tail_entry> tails_;
-  table<newest_change> young_;
-  table<newest_change> old_;
+  key_table<tail_entry> tails_;
+  key_table<newest_change> young_;
+  key_table<newest_change> old_;
 };
 
 }  // namespace troupe::internal
