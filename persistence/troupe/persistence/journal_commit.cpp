@@ -141,7 +141,7 @@ expected<void> journal_store::impl::append(batch& to, std::span<const commit_req
     auto* known = index.find(key);
     newest_change before;
     if (known != nullptr) {
-      before = known->value.newest();
+      before = known->value.newest;
     } else {
       const auto newest = newest_of(to.txn, key, internal::verify::checksum);
       if (!newest)

@@ -108,7 +108,7 @@ expected<void> journal_store::impl::for_each_entity(
       return fail(name.error().code,
                   std::string{at->key.substr(before_id)} + ": " + name.error().message);
     const auto kind = static_cast<entity_kind>(static_cast<unsigned char>(at->key[hash.size()]));
-    auto sequence = at->tail == nullptr ? 0 : at->tail->value.sequence;
+    auto sequence = at->tail == nullptr ? 0 : at->tail->value.newest.sequence;
     if (at->tail == nullptr) {
       const auto known = read_known(txn, at->key, internal::verify::header);
       if (!known)

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <memory_resource>
 #include <new>
 #include <string_view>
 #include <utility>
@@ -30,8 +31,9 @@ public:
     std::size_t key_bytes_ = 0;
   };
 
-  key_table() = default;
-  key_table(key_table&& other) noexcept { swap(other); }
+  /// Entries live in `memory`, which outlives the table.
+  explicit key_table(std::pmr::memory_resource& memory) : memory_{&memory} {}
+  key_table(key_table&& other) noexcept : memory_{other.memory_} { swap(other); }
   key_table& operator=(key_table&& other) noexcept {
     key_table{std::move(other)}.swap(*this);
     return *this;
@@ -54,7 +56,7 @@ public:
   entry& insert(std::string_view key) {
     if (size_ == buckets_.size())
       grow();
-    auto* made = ::new (::operator new(sizeof(entry) + key.size())) entry;
+    auto* made = ::new (memory_->allocate(sizeof(entry) + key.size(), alignof(entry))) entry;
     made->key_bytes_ = key.size();
     if (!key.empty())
       std::memcpy(static_cast<void*>(made + 1), key.data(), key.size());
@@ -108,16 +110,19 @@ private:
         put(*std::exchange(at, at->next_));
   }
 
-  static void end(entry* gone) noexcept {
+  void end(entry* gone) noexcept {
+    const auto bytes = sizeof(entry) + gone->key_bytes_;
     gone->~entry();
-    ::operator delete(gone);
+    memory_->deallocate(gone, bytes, alignof(entry));
   }
 
   void swap(key_table& other) noexcept {
+    std::swap(memory_, other.memory_);
     buckets_.swap(other.buckets_);
     std::swap(size_, other.size_);
   }
 
+  std::pmr::memory_resource* memory_;
   std::vector<entry*> buckets_;
   std::size_t size_ = 0;
 };

@@ -11,7 +11,7 @@ tail_index::node* tail_index::find(std::string_view key) noexcept {
 
 std::optional<newest_change> tail_index::newest(std::string_view key) const noexcept {
   if (const auto* found = tails_.find(key))
-    return found->value.newest();
+    return found->value.newest;
   if (const auto* found = young_.find(key))
     return found->value;
   if (const auto* found = old_.find(key))
@@ -22,24 +22,24 @@ std::optional<newest_change> tail_index::newest(std::string_view key) const noex
 tail_index::node& tail_index::append(node* known, std::string_view key, const newest_change& what) {
   if (known == nullptr) {
     known = &tails_.insert(key);
+    known->value.first = what.position;
     for (auto* generation : {&young_, &old_})  // one truth for each entity
       if (auto* found = generation->find(key))
         generation->erase(*found);
   }
-  known->value.positions.push_back(what.position);
-  known->value.sequence = what.sequence;
+  known->value.newest = what;
   return *known;
 }
 
 void tail_index::take_back(node& entry, const newest_change& before) {
-  entry.value.positions.pop_back();
-  entry.value.sequence = before.sequence;
-  if (entry.value.positions.empty())
+  const bool last = entry.value.newest.position == entry.value.first;
+  entry.value.newest = before;
+  if (last)
     drop(entry, before);
 }
 
 void tail_index::materialised(node& entry) {
-  drop(entry, entry.value.newest());
+  drop(entry, entry.value.newest);
 }
 
 void tail_index::remember(std::string_view key, const newest_change& newest) {
