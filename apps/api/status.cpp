@@ -1,8 +1,9 @@
 #include "api/status.hpp"
 
+#include <troupe/state/retry.hpp>
+
 #include "http/problem.hpp"
 
-#include <optional>
 #include <string>
 
 namespace troupe::api {
@@ -54,18 +55,6 @@ int http_status(errc code) noexcept {
   return 500;  // a number from a newer node
 }
 
-namespace {
-
-std::optional<int> retry_after_ms(int status) {
-  if (status == 429)
-    return 100;
-  if (status == 503)
-    return 1'000;
-  return std::nullopt;
-}
-
-}  // namespace
-
 http::response to_response(const error& what) {
   const int status = http_status(what.code);
   std::string more;
@@ -84,12 +73,12 @@ http::response to_response(const error& what) {
     member("limit", [&] { more += std::to_string(*what.limit); });
   if (!what.details.empty())
     member("details", [&] { more += what.details; });
-  const auto wait = retry_after_ms(status);
+  const auto wait = retry_after(what.code);
   if (wait)
-    member("retry_after_ms", [&] { more += std::to_string(*wait); });
+    member("retry_after_ms", [&] { more += std::to_string(wait->count()); });
   auto out = http::problem(status, to_string(what.code), what.message, more);
   if (wait)
-    out.headers.push_back({"Retry-After", std::to_string((*wait + 999) / 1000)});
+    out.headers.push_back({"Retry-After", std::to_string((wait->count() + 999) / 1000)});
   return out;
 }
 

@@ -125,6 +125,8 @@ private:
     entity.use = by_use_.insert(by_use_.end(), ref);
     options_.live->insert(ref, published);
     measured_.activations->inc();
+    if (!crashes_.empty() && crashes_.contains(ref))
+      measured_.restarts->inc();
     measured_.live->inc();
     monitors_.monitor(self_, entity.actor,
                       [this, ref](const caf::error& why) { on_down(ref, why); });

@@ -1,3 +1,4 @@
+#include <troupe/actors/admission.hpp>
 #include <troupe/actors/cleaner.hpp>
 #include <troupe/actors/directory.hpp>
 #include <troupe/actors/event_hub.hpp>
@@ -64,6 +65,7 @@ struct own_system {
 struct runtime::impl {
   explicit impl(runtime_options given, journal_store opened)
       : options{std::move(given)},
+        door{{options.max_in_flight, options.max_in_flight_bytes}},
         own{options.system ? nullptr : std::make_unique<own_system>()},
         system{options.system ? *options.system : own->system} {
     store = spawn_store(system, std::move(opened), {.on_fatal = options.on_fatal, .feed = feed});
@@ -140,19 +142,45 @@ struct runtime::impl {
     }
   }
 
+  /// Whether a request may begin; else `done` has been told why not.
+  template <class Answer>
+  bool let_in(std::size_t bytes, const std::function<void(expected<Answer>)>& done) {
+    auto ok = draining ? expected<void>{fail(errc::draining, "the runtime is closing")}
+                       : door.enter(bytes);
+    if (!ok)
+      done(tl::unexpected(std::move(ok.error())));
+    return ok.has_value();
+  }
+
+  /// Makes room for another request before it calls back.
+  template <class Answer>
+  completion<Answer> leaving(std::size_t bytes, std::function<void(expected<Answer>)> done) {
+    return completion<Answer>{[this, bytes, done = std::move(done)](expected<Answer> answer) {
+      door.leave(bytes);
+      done(std::move(answer));
+    }};
+  }
+
   void read(get_state query, std::function<void(expected<snapshot>)> done) {
-    if (draining)
-      return done(fail(errc::draining, "the runtime is closing"));
-    auto unwrap = [done = std::move(done)](expected<state_snapshot> answer) {
+    if (!let_in(0, done))
+      return;
+    auto unwrap = [this, done = std::move(done)](expected<state_snapshot> answer) {
+      door.leave(0);
       done(answer ? expected<snapshot>{std::move(answer->state)}
                   : tl::unexpected(std::move(answer.error())));
     };
     compat::anon_send(gateway, host_read{std::move(query), completion<state_snapshot>{unwrap}});
   }
 
-  /// `close` waits for the answers.
   template <class Answer, class Message>
   void ask_store(Message what, std::function<void(expected<Answer>)> done) {
+    if (let_in(0, done))
+      ask_anyway(std::move(what), leaving(0, std::move(done)));
+  }
+
+  /// However much is in flight. `close` waits for the answers.
+  template <class Message, class Done>
+  void ask_anyway(Message what, Done done) {
     ++asked;
     auto asking = std::shared_ptr<void>{&asked, [this](void*) {
                                           --asked;
@@ -161,9 +189,7 @@ struct runtime::impl {
     if (draining)
       return done(fail(errc::draining, "the runtime is closing"));
     internal::ask_once(system, store, std::move(what),
-                       completion<Answer>{[asking, done = std::move(done)](expected<Answer> x) {
-                         done(std::move(x));
-                       }});
+                       Done{[asking, done = std::move(done)](auto x) { done(std::move(x)); }});
   }
 
   void walk(host_cleanup what) {
@@ -195,6 +221,10 @@ struct runtime::impl {
     const auto tell = [](troupe::metrics::level* of, std::uint64_t number) {
       of->value(static_cast<std::int64_t>(number));
     };
+    tell(measured.in_flight, door.requests());
+    tell(measured.in_flight_bytes, door.bytes());
+    tell(measured.refused, door.refused());
+    tell(measured.event_lag, feed->bytes);
     tell(measured.stored, stored.entities);
     tell(measured.journal_tail, stored.tail_bytes);
     tell(measured.journal_covered, stored.covered_bytes);
@@ -218,6 +248,7 @@ struct runtime::impl {
   }
 
   runtime_options options;
+  admission door;                      // of requests that may end with the system only
   std::atomic<std::size_t> asked = 0;  // questions to the store that are not answered yet
   std::unique_ptr<own_system> own;     // null: the host's
   caf::actor_system& system;
@@ -256,6 +287,7 @@ expected<std::unique_ptr<runtime>> runtime::open(runtime_options options) {
   journal.covered_bytes = options.journal_kept_bytes;
   journal.quota_bytes = options.quota_bytes;
   journal.reserve_bytes = options.reserve_bytes;
+  journal.slice_time = std::chrono::milliseconds{4};
   journal.allow_remote_fs = options.allow_remote_fs;
   auto store = journal_store::open(options.data, journal, fold_entities());
   if (!store)
@@ -275,10 +307,10 @@ void runtime::close() {
 }
 
 void runtime::execute(command request, std::function<void(expected<command_result>)> done) {
-  if (impl_->draining)
-    return done(fail(errc::draining, "the runtime is closing"));
-  compat::anon_send(impl_->gateway,
-                    host_command{std::move(request), completion<command_result>{std::move(done)}});
+  const auto bytes = carried_bytes(request);
+  if (impl_->let_in(bytes, done))
+    compat::anon_send(impl_->gateway,
+                      host_command{std::move(request), impl_->leaving(bytes, std::move(done))});
 }
 
 expected<command_result> runtime::execute(command request, std::chrono::milliseconds deadline) {
@@ -289,11 +321,10 @@ expected<command_result> runtime::execute(command request, std::chrono::millisec
 void runtime::execute_all(change_set what, std::function<void(expected<change_set_result>)> done) {
   if (auto ok = checked_order(what); !ok)
     return done(tl::unexpected(std::move(ok.error())));
-  if (impl_->draining)
-    return done(fail(errc::draining, "the runtime is closing"));
-  compat::anon_send(
-      impl_->gateway,
-      host_change_set{std::move(what), completion<change_set_result>{std::move(done)}});
+  const auto bytes = carried_bytes(what);
+  if (impl_->let_in(bytes, done))
+    compat::anon_send(impl_->gateway,
+                      host_change_set{std::move(what), impl_->leaving(bytes, std::move(done))});
 }
 
 expected<change_set_result> runtime::execute_all(change_set what,
@@ -458,17 +489,19 @@ std::string runtime::metrics() const {
 }
 
 void runtime::metrics(std::function<void(expected<std::string>)> done) const {
-  impl_->ask_store<store_stats>(get_store_stats{}, [self = impl_.get(), done = std::move(done)](
-                                                       expected<store_stats> stored) {
-    done(stored.map([&](const store_stats& x) { return self->metrics_text(x); }));
-  });
+  impl_->ask_anyway(get_store_stats{},
+                    completion<store_stats>{[self = impl_.get(),
+                                             done = std::move(done)](expected<store_stats> stored) {
+                      done(stored.map([&](const store_stats& x) { return self->metrics_text(x); }));
+                    }});
 }
 
 void runtime::stats(std::function<void(expected<runtime_stats>)> done) const {
-  impl_->ask_store<store_stats>(get_store_stats{}, [self = impl_.get(), done = std::move(done)](
-                                                       expected<store_stats> stored) {
-    done(stored.map([&](const store_stats& x) { return self->told(x); }));
-  });
+  impl_->ask_anyway(get_store_stats{},
+                    completion<store_stats>{
+                        [self = impl_.get(), done = std::move(done)](expected<store_stats> stored) {
+                          done(stored.map([&](const store_stats& x) { return self->told(x); }));
+                        }});
 }
 
 runtime_stats runtime::stats() const {

@@ -50,6 +50,10 @@ struct runtime_options {
   bool allow_remote_fs = false;            ///< store on a network file system all the same
   std::size_t max_live = 100'000;  ///< entities in memory; then: the least lately used hibernate
   std::chrono::milliseconds idle{600'000};  ///< unused so long, an entity hibernates; 0: never
+  /// Requests without an answer, and bytes that they carry; then: `busy`, at once, and
+  /// `retry_after` (retry.hpp) says when to try again. What a host's actors send does not count.
+  std::size_t max_in_flight = 4'096;
+  std::size_t max_in_flight_bytes = 64 << 20;
   /// What is deleted by itself once nobody has used it for long. None: nothing ever is.
   std::optional<cleanup_policy> clean_up{};
   /// Empty: the defaults. Its clock and store are the runtime's.
