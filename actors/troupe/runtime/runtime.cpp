@@ -11,6 +11,7 @@
 #include <troupe/messages/metrics.hpp>
 #include <troupe/persistence/cache_store.hpp>
 #include <troupe/persistence/store_actor.hpp>
+#include <troupe/runtime/internal/node_parts.hpp>
 #include <troupe/runtime/runtime.hpp>
 #include <troupe/runtime/runtime_actor.hpp>
 #include <troupe/state/codec.hpp>
@@ -150,14 +151,18 @@ struct runtime::impl {
     compat::anon_send(gateway, host_read{std::move(query), completion<state_snapshot>{unwrap}});
   }
 
-  /// `close` waits for the answers.
+  /// `close` waits until its last copy is gone.
+  std::shared_ptr<void> begin_asking() {
+    ++asked;
+    return {&asked, [this](void*) {
+              --asked;
+              asked.notify_all();
+            }};
+  }
+
   template <class Answer, class Message>
   void ask_store(Message what, std::function<void(expected<Answer>)> done) {
-    ++asked;
-    auto asking = std::shared_ptr<void>{&asked, [this](void*) {
-                                          --asked;
-                                          asked.notify_all();
-                                        }};
+    auto asking = begin_asking();
     if (draining)
       return done(fail(errc::draining, "the runtime is closing"));
     internal::ask_once(system, store, std::move(what),
@@ -223,7 +228,7 @@ struct runtime::impl {
   caf::actor_system& system;
   std::shared_ptr<directory> live = std::make_shared<directory>();
   std::shared_ptr<commit_feed> feed = std::make_shared<commit_feed>();
-  store_actor store;
+  maintained_store_actor store;
   event_hub_actor hub;
   std::vector<caf::actor> reactions;  // of the hooks after a change; they end with their streams
   supervisor_actor supervisor;
@@ -477,6 +482,15 @@ runtime_stats runtime::stats() const {
 
 runtime_actor internal::actor_access::of(const runtime& which) {
   return which.impl_->supervisor;
+}
+
+expected<internal::node_parts> internal::actor_access::parts_of(runtime& which) {
+  auto& inside = *which.impl_;
+  auto asking = inside.begin_asking();
+  if (inside.draining)
+    return fail(errc::draining, "the runtime is closing");
+  return node_parts{inside.system, inside.store, inside.supervisor, std::move(asking),
+                    [self = &inside] { return !self->draining; }};
 }
 
 }  // namespace troupe

@@ -43,6 +43,7 @@ enum class errc : std::uint16_t {
   unknown_schema = 29,          ///< a schema, or a version of it, that this host has not registered
   idempotency_mismatch = 30,    ///< this idempotency key was used for another request
   in_flight = 31,               ///< the request with this idempotency key is still running
+  unauthenticated = 32,         ///< no access token, or none that holds
 
   // Not now: the same request may succeed later; nothing was written.
   busy = 100,          ///< too many commands in flight
@@ -52,6 +53,8 @@ enum class errc : std::uint16_t {
   quarantined = 104,   ///< this entity crashed too often; others are not touched
   remote_file_system =
       105,  ///< the data directory is where another machine or program decides what a sync means
+  rate_limited = 106,       ///< more requests, or failed logins, than may be in this time
+  too_many_sessions = 107,  ///< the user has as many as may be: delete some
 
   // Ours.
   outcome_unknown =
@@ -72,6 +75,7 @@ struct error {
   std::optional<std::uint64_t> current_revision{};
   std::optional<std::uint64_t> limit{};
   std::string details{};  ///< for programs, as JSON: e.g. the conflicts of a merge; else empty
+  std::optional<std::uint64_t> retry_after_ms{};  ///< when a repeat may succeed; else nobody knows
 
   friend bool operator==(const error&, const error&) = default;
 };
