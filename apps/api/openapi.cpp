@@ -95,18 +95,23 @@ std::string content(const std::string& schema) {
          + schema + "}}";
 }
 
+/// Types that are not described further: `"text/plain":{"schema":{"type":"string"}}`, ...
+std::string texts_of(std::string_view media) {
+  list out;
+  for (auto names = media; !names.empty();) {
+    const auto name = names.substr(0, names.find(' '));
+    names.remove_prefix(std::min(names.size(), name.size() + 1));
+    out.add(json_text(name) + R"(:{"schema":)" + text_schema + '}');
+  }
+  return out.text();
+}
+
 std::string success(const route& r) {
   std::string out = R"({"description":)" + json_text(r.summary);
   if (r.shows)
     out += R"(,"content":)" + content(r.shows());
-  list media;
-  for (auto names = r.media; !names.empty();) {
-    const auto name = names.substr(0, names.find(' '));
-    names.remove_prefix(std::min(names.size(), name.size() + 1));
-    media.add(json_text(name) + R"(:{"schema":)" + text_schema + '}');
-  }
   if (!r.media.empty())
-    out += R"(,"content":{)" + media.text() + '}';
+    out += R"(,"content":{)" + texts_of(r.media) + '}';
   return out + '}';
 }
 
@@ -117,9 +122,14 @@ std::string operation(const route& r, std::string_view path) {
     out += R"(,"parameters":[)" + parameters + ']';
   if (r.body)
     out += R"(,"requestBody":{"content":)" + content(r.body()) + '}';
+  else if (!r.takes.empty())
+    out += R"(,"requestBody":{"content":{)" + texts_of(r.takes) + "}}";
   out += R"(,"responses":{")" + std::to_string(r.status) + "\":" + success(r);
   if (r.method == "PUT" && r.status == 201)
     out += R"(,"200":)" + success(r);  // it was there
+  if (r.receipt)
+    out += R"(,"200":{"description":"With a receipt, which `erase=true` asks for","content":)"
+           + content(r.receipt()) + '}';
   return out
          + R"(,"4XX":{"$ref":"#/components/responses/problem"})"
            R"(,"5XX":{"$ref":"#/components/responses/problem"}}})";

@@ -1,6 +1,7 @@
 #include "troupe/options.hpp"
 
 #include "troupe/exit_status.hpp"
+#include "troupe/serve_flags.hpp"
 #include "troupe/text.hpp"
 #include "troupe/tool_options.hpp"
 #include "troupe/versions.hpp"
@@ -160,16 +161,18 @@ private:
     auto* sub = add_command(
         "serve", "Run a node: the HTTP API over a store, until Ctrl-C or SIGTERM", [this] {
           const auto at = *parse_listen_address(listen_);
-          return serve_options{.data = data_,
-                               .host = at.host,
-                               .port = at.port,
-                               .journal_tail_bytes = journal_tail_,
-                               .journal_kept_bytes = journal_kept_,
-                               .quota_bytes = quota_,
-                               .reserve_bytes = reserve_,
-                               .max_live = max_live_,
-                               .idle = std::chrono::seconds{idle_},
-                               .allow_remote_fs = allow_remote_fs_};
+          serve_options out{.data = data_,
+                            .host = at.host,
+                            .port = at.port,
+                            .journal_tail_bytes = journal_tail_,
+                            .journal_kept_bytes = journal_kept_,
+                            .quota_bytes = quota_,
+                            .reserve_bytes = reserve_,
+                            .max_live = max_live_,
+                            .idle = std::chrono::seconds{idle_},
+                            .allow_remote_fs = allow_remote_fs_};
+          serve_flags_.apply(out);
+          return out;
         });
     add_data(sub, "Directory of the store; made when it is not there")->required();
     add_listen(sub);
@@ -209,6 +212,7 @@ private:
         ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1'000'000'000}))
         ->default_str("600");
     add_remote_fs(sub);
+    serve_flags_.add_to(sub);
     sub->footer(
         footer("  troupe serve --data /var/lib/troupe\n"
                "  troupe serve --data state --listen [::1]:0     # prints the port it picked\n"));
@@ -237,6 +241,12 @@ private:
         ->type_name("N")
         ->check(CLI::Range(1, 4096))
         ->default_str(std::to_string(default_parallel));
+    sub->add_option("--reconnect", reconnect_,
+                    "Seconds that a node may be away, with --url: what it did not answer is sent "
+                    "again, and made once")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0, 86'400))
+        ->default_str("0");
     sub->add_flag("--verify-only", verify_only_,
                   "Write nothing: compare what is there; needs --data or --url");
     sub->add_flag("--json", json_, "Print the table as one JSON object");
@@ -399,6 +409,7 @@ private:
       out.node = *http::parse_url(url_);
     out.prefix = prefix_;
     out.parallel = parallel_;
+    out.reconnect = std::chrono::seconds{reconnect_};
     out.verify_only = verify_only_;
     out.json = json_;
     return out;
@@ -421,6 +432,7 @@ private:
   std::string url_;
   std::string prefix_;
   std::size_t parallel_ = default_parallel;
+  int reconnect_ = 0;
   bool once_ = false;
   bool verify_only_ = false;
   bool json_ = false;
@@ -437,6 +449,7 @@ private:
   std::string role_ = "writer";
   std::string expires_;
   tool_options tools_;
+  serve_flags serve_flags_;
 };
 
 }  // namespace
