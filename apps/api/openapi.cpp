@@ -90,9 +90,10 @@ std::string parameters_of(const route& r, std::string_view path) {
   return out.text();
 }
 
-std::string content(const std::string& schema) {
-  return R"({"application/json":{"schema":)" + schema + R"(},"application/msgpack":{"schema":)"
-         + schema + "}}";
+std::string content(const std::string& schema, std::string_view example = {}) {
+  const auto shown = example.empty() ? std::string{} : R"(,"example":)" + std::string{example};
+  return R"({"application/json":{"schema":)" + schema + shown
+         + R"(},"application/msgpack":{"schema":)" + schema + "}}";
 }
 
 /// Types that are not described further: `"text/plain":{"schema":{"type":"string"}}`, ...
@@ -121,7 +122,7 @@ std::string operation(const route& r, std::string_view path) {
   if (const auto parameters = parameters_of(r, path); !parameters.empty())
     out += R"(,"parameters":[)" + parameters + ']';
   if (r.body)
-    out += R"(,"requestBody":{"content":)" + content(r.body()) + '}';
+    out += R"(,"requestBody":{"content":)" + content(r.body(), example_of(r)) + '}';
   else if (!r.takes.empty())
     out += R"(,"requestBody":{"content":{)" + texts_of(r.takes) + "}}";
   out += R"(,"responses":{")" + std::to_string(r.status) + "\":" + success(r);

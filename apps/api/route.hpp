@@ -74,6 +74,9 @@ struct match {
 /// The paths that a pattern stands for: "/v1/sessions/{id}/state", ... "/v1/global/state".
 [[nodiscard]] std::vector<std::string> paths_of(const route& what);
 
+/// A body that the row takes, as JSON; empty: there is none to show.
+[[nodiscard]] std::string_view example_of(const route& what);
+
 /// OpenAPI 3.1 of the table.
 [[nodiscard]] const std::string& openapi_document();
 

@@ -30,6 +30,10 @@ namespace troupe::http::detail {
 
 using clock = std::chrono::steady_clock;
 
+/// Of answers in the kernel that a peer has not taken; then: the next waits. Left to itself the
+/// kernel takes megabytes for each peer that sends requests and does not read.
+inline constexpr int send_buffer = 128 * 1024;
+
 class connection;
 
 /// What the workers of one server share. Outlives them.
@@ -230,6 +234,7 @@ inline void connection::start(bool refused) {
   place_ = worker_.connections.insert(worker_.connections.end(), shared_from_this());
   error_code ec;
   socket_.set_option(tcp::no_delay{true}, ec);
+  socket_.set_option(tcp::socket::send_buffer_size{send_buffer}, ec);
   enter(phase::idle, limits_.head_timeout);
   tick();
   if (worker_.shared.stopping) {
