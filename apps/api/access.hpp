@@ -34,6 +34,7 @@ struct identity {
   friend bool operator==(const identity&, const identity&) = default;
 };
 
+class agent_desk;
 class live_streams;
 class quotas;
 class token_table;
@@ -92,12 +93,14 @@ public:
   /// `random` brings the bits of ids that the node makes. The others outlive the gate; without
   /// tokens everybody is the host.
   gate(runtime& backend, random_bits random, const token_table* tokens = nullptr,
-       live_streams* streams = nullptr, quotas* limits = nullptr, node_settings of_node = {})
+       live_streams* streams = nullptr, agent_desk* agents = nullptr, quotas* limits = nullptr,
+       node_settings of_node = {})
       : settings{std::move(of_node)},
         backend_{backend},
         random_{std::move(random)},
         tokens_{tokens},
         streams_{streams},
+        agents_{agents},
         quotas_{limits} {}
 
   const node_settings settings;
@@ -108,6 +111,8 @@ public:
   [[nodiscard]] bool needs_tokens() const;
   [[nodiscard]] bool still_holds(const identity& who) const;
   [[nodiscard]] live_streams* streams() const { return streams_; }
+  /// What the agent API goes by.
+  [[nodiscard]] agent_desk& agents() const { return *agents_; }
 
   /// Errors: `bad_id`.
   [[nodiscard]] expected<entity_access> resolve(const identity& who, entity_kind kind,
@@ -179,6 +184,7 @@ private:
   random_bits random_;
   const token_table* tokens_;
   live_streams* streams_;
+  agent_desk* agents_;
   quotas* quotas_;
   std::atomic<bool> draining_ = false;
 };

@@ -3,6 +3,7 @@
 #include "api/request_id.hpp"
 #include "api/route.hpp"
 #include "api/status.hpp"
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <memory>
@@ -126,6 +127,17 @@ error service::why_not(const http::request& request) {
       return fine.error();
   return {errc::unauthenticated,
           "this node asks for an access token: `Authorization: Bearer troupe_...`"};
+}
+
+void service::clean_up_agents() {
+  const auto done = [](const expected<cleanup_report>& what) {
+    if (!what)
+      spdlog::warn("old sessions of the agent API stay for now: {}", what.error().message);
+    else if (what->deleted != 0)
+      spdlog::info("deleted {} old sessions of the agent API", what->deleted);
+  };
+  for (auto& name : tokens_.name_spaces())
+    doors_.clean_up({.name_space = std::move(name)}, {.tag = std::string{agent_tag}}, done);
 }
 
 expected<void> service::reload_tokens(const std::filesystem::path& file) {

@@ -2,6 +2,7 @@
 
 #include "api/access.hpp"
 #include "api/admission.hpp"
+#include "api/agent.hpp"
 #include "api/live_streams.hpp"
 #include "api/quotas.hpp"
 #include "api/tokens.hpp"
@@ -26,12 +27,14 @@ inline constexpr std::size_t longest_import = 16 << 20;  // bytes; then: 413, as
 class service {
 public:
   /// `random` brings the bits of ids that the node makes. The runtime outlives the service, which
-  /// outlives its requests: `runtime::close` waits for them.
-  service(runtime& backend, gate::random_bits random, node_settings settings = {},
-          admission_limits limits = {}, quota_limits quota = {})
+  /// outlives its requests: `responder::close` and `runtime::close` wait for them.
+  service(runtime& backend, gate::random_bits random, agent_options agents = {},
+          node_settings settings = {}, admission_limits limits = {}, quota_limits quota = {})
       : admission_{limits},
         quotas_{backend, quota},
-        doors_{backend, std::move(random), &tokens_, &streams_, &quotas_, std::move(settings)} {}
+        agents_{std::move(agents)},
+        doors_{backend,  std::move(random), &tokens_,           &streams_,
+               &agents_, &quotas_,          std::move(settings)} {}
 
   /// By which listener a request came. Where there is one for operators, what is theirs is not
   /// there on the other.
@@ -45,6 +48,10 @@ public:
   /// Once there was a file of tokens, nobody is let in without one.
   [[nodiscard]] bool needs_tokens() const { return tokens_.needed(); }
 
+  /// Deletes the sessions of the agent API that nobody has used for as long as they may be kept. A
+  /// node calls it now and then.
+  void clean_up_agents();
+
   /// From now on /readyz answers 503, so that a load balancer looks elsewhere.
   void set_draining() { doors_.set_draining(); }
 
@@ -55,6 +62,7 @@ private:
   quotas quotas_;
   token_table tokens_;
   live_streams streams_;
+  agent_desk agents_;
   gate doors_;
 };
 

@@ -45,6 +45,8 @@ constexpr example examples[] = {
     {"PUT", "/v1/cache/{key}",
      R"({"output":{"x":1},"agent":"a","request":{"q":1},"content_hash":"h","tags":["t"],"ttl_s":60})"},
     {"POST", "/v1/cache/invalidate", R"({"tag":"t"})"},
+    {"POST", "/api/agent/quick",
+     R"({"query":"Hi","context":{"session_id":"q","notebook_id":"nb","variables":{"df":"int"}}})"},
     {"POST", "/v1/admin/reap", R"({"max_age_s":3600,"scopes":["session","team"]})"},
     {"POST", "/v1/admin/clear", R"({"namespace":"default"})"},
     {"POST", "/v1/admin/backup", R"({"name":"b","compacting":true})"},

@@ -24,6 +24,7 @@ struct server_options {
   std::size_t io_threads = 1;
   limits bounds{};
   std::optional<tls_files> tls{};  ///< then: TLS only
+  answer_limit longest_wait{};     ///< likewise; empty: `bounds.answer_timeout` for every request
   body_limit longest_body{};  ///< called on an IO thread; empty: `bounds.body` for every request
 };
 

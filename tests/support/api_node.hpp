@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -26,7 +27,11 @@ inline constexpr std::int64_t noon = 1'767'355'200'123;  // 2026-01-02T12:00:00.
 /// still until the test moves it.
 class api_node {
 public:
-  explicit api_node(api::admission_limits limits = {}, api::quota_limits quota = {})
+  using make_agents = std::function<api::agent_options(const runtime&)>;
+
+  /// Without `agents` the built-in responder answers.
+  explicit api_node(make_agents agents = {}) : make_agents_{std::move(agents)} { start(); }
+  explicit api_node(api::admission_limits limits, api::quota_limits quota = {})
       : limits_{limits},
         quota_{quota} {
     start();
@@ -34,17 +39,22 @@ public:
   ~api_node() { stop(); }
 
   void start() {
+    responders::init_messages();
     auto opened = runtime::open({.data = directory_.store(),
                                  .now = [this] { return timestamp{noon + later_ms_}; },
                                  .idle = std::chrono::milliseconds{0}});
     REQUIRE_MESSAGE(opened, opened.error().message);
     backend_ = *std::move(opened);
+    auto agents = make_agents_
+                      ? make_agents_(*backend_)
+                      : api::agent_options{.answers = responders::spawn_builtin(*backend_)};
+    responder_ = agents.answers;
     service_ = std::make_unique<api::service>(
         *backend_,
         [] {
           return std::array<std::uint64_t, 2>{1, 2};
         },
-        api::node_settings{.name = "n1", .backups = backups()}, limits_, quota_);
+        std::move(agents), api::node_settings{.name = "n1", .backups = backups()}, limits_, quota_);
     server_ = listen(api::service::listener::only);
   }
 
@@ -63,6 +73,9 @@ public:
 
   void stop() {
     server_.reset();
+    responder_.close();
+    if (backend_)
+      backend_->close();
     service_.reset();
     backend_.reset();
   }
@@ -83,6 +96,7 @@ public:
 
   [[nodiscard]] std::uint16_t port() const { return server_->port(); }
   void advance(std::int64_t ms) { later_ms_ += ms; }
+  [[nodiscard]] api::service& service() { return *service_; }
 
   /// Without the id that the node made for the request, which says nothing.
   http::response send(std::string method, std::string target, std::string body = {},
@@ -122,6 +136,8 @@ private:
 
   api::admission_limits limits_;
   api::quota_limits quota_;
+  make_agents make_agents_;
+  responders::responder responder_;
   std::atomic<std::int64_t> later_ms_ = 0;
   std::vector<api::token_entry> tokens_;
   temp_directory directory_;

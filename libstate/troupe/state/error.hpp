@@ -43,7 +43,9 @@ enum class errc : std::uint16_t {
   unknown_schema = 29,          ///< a schema, or a version of it, that this host has not registered
   idempotency_mismatch = 30,    ///< this idempotency key was used for another request
   in_flight = 31,               ///< the request with this idempotency key is still running
-  unauthenticated = 32,         ///< no access token, or none that holds
+  over_budget = 32,             ///< the session has used more tokens than its budget
+  looping = 33,                 ///< the agent repeats the same tool call
+  unauthenticated = 34,         ///< no access token, or none that holds
 
   // Not now: the same request may succeed later; nothing was written.
   busy = 100,          ///< too many commands in flight
@@ -53,8 +55,10 @@ enum class errc : std::uint16_t {
   quarantined = 104,   ///< this entity crashed too often; others are not touched
   remote_file_system =
       105,  ///< the data directory is where another machine or program decides what a sync means
-  rate_limited = 106,       ///< more requests, or failed logins, than may be in this time
-  too_many_sessions = 107,  ///< the user has as many as may be: delete some
+  responder_failed = 106,   ///< who is to answer a message refused, or broke off
+  responder_timeout = 107,  ///< who is to answer a message did not within its time
+  rate_limited = 108,       ///< more requests, or failed logins, than may be in this time
+  too_many_sessions = 109,  ///< the user has as many as may be: delete some
 
   // Ours.
   outcome_unknown =
