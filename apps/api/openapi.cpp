@@ -87,6 +87,10 @@ std::string parameters_of(const route& r, std::string_view path) {
     if (r.method == "PUT")
       out.add(parameter("If-None-Match", "header", R"({"const":"*"})"));
   }
+  if (r.pattern == "/api/agent/quick") {
+    for (const auto* header : {"Accept", "Idempotency-Key", "Prefer"})
+      out.add(parameter(header, "header", text_schema));
+  }
   return out.text();
 }
 
