@@ -32,6 +32,7 @@ struct identity {
   friend bool operator==(const identity&, const identity&) = default;
 };
 
+class agent_desk;
 class live_streams;
 class token_table;
 
@@ -76,11 +77,12 @@ public:
   /// `random` brings the bits of ids that the node makes. The others outlive the gate; without
   /// tokens everybody is the host.
   gate(runtime& backend, random_bits random, const token_table* tokens = nullptr,
-       live_streams* streams = nullptr)
+       live_streams* streams = nullptr, agent_desk* agents = nullptr)
       : backend_{backend},
         random_{std::move(random)},
         tokens_{tokens},
-        streams_{streams} {}
+        streams_{streams},
+        agents_{agents} {}
 
   /// Who sends a request with this `Authorization` (null: none). Without access tokens: the host
   /// itself. Nothing: nobody who is let in.
@@ -88,6 +90,8 @@ public:
   [[nodiscard]] bool needs_tokens() const;
   [[nodiscard]] bool still_holds(const identity& who) const;
   [[nodiscard]] live_streams* streams() const { return streams_; }
+  /// What the agent API goes by.
+  [[nodiscard]] agent_desk& agents() const { return *agents_; }
 
   /// Errors: `bad_id`.
   [[nodiscard]] expected<entity_access> resolve(const identity& who, entity_kind kind,
@@ -143,6 +147,7 @@ private:
   random_bits random_;
   const token_table* tokens_;
   live_streams* streams_;
+  agent_desk* agents_;
   std::atomic<bool> draining_ = false;
 };
 

@@ -4,6 +4,7 @@
 #include "api/route.hpp"
 #include "api/status.hpp"
 #include "http/problem.hpp"
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <memory>
@@ -118,6 +119,17 @@ void service::operator()(http::request request, http::responder unnamed) {
   c->entity = std::move(entity);
   c->parameters = std::move(way.parameters);
   row.run(c);
+}
+
+void service::clean_up_agents() {
+  const auto done = [](const expected<cleanup_report>& what) {
+    if (!what)
+      spdlog::warn("old sessions of the agent API stay for now: {}", what.error().message);
+    else if (what->deleted != 0)
+      spdlog::info("deleted {} old sessions of the agent API", what->deleted);
+  };
+  for (auto& name : tokens_.name_spaces())
+    doors_.clean_up({.name_space = std::move(name)}, {.tag = std::string{agent_tag}}, done);
 }
 
 expected<void> service::reload_tokens(const std::filesystem::path& file) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "api/access.hpp"
+#include "api/agent.hpp"
 #include "api/live_streams.hpp"
 #include "api/tokens.hpp"
 #include "http/message.hpp"
@@ -15,9 +16,10 @@ namespace troupe::api {
 class service {
 public:
   /// `random` brings the bits of ids that the node makes. The runtime outlives the service, which
-  /// outlives its requests: `runtime::close` waits for them.
-  service(runtime& backend, gate::random_bits random)
-      : doors_{backend, std::move(random), &tokens_, &streams_} {}
+  /// outlives its requests: `responder::close` and `runtime::close` wait for them.
+  service(runtime& backend, gate::random_bits random, agent_options agents = {})
+      : agents_{std::move(agents)},
+        doors_{backend, std::move(random), &tokens_, &streams_, &agents_} {}
 
   void operator()(http::request request, http::responder respond);
 
@@ -28,12 +30,17 @@ public:
   /// Once there was a file of tokens, nobody is let in without one.
   [[nodiscard]] bool needs_tokens() const { return tokens_.needed(); }
 
+  /// Deletes the sessions of the agent API that nobody has used for as long as they may be kept. A
+  /// node calls it now and then.
+  void clean_up_agents();
+
   /// From now on /readyz answers 503, so that a load balancer looks elsewhere.
   void set_draining() { doors_.set_draining(); }
 
 private:
   token_table tokens_;
   live_streams streams_;
+  agent_desk agents_;
   gate doors_;
 };
 

@@ -40,6 +40,7 @@ struct route {
 /// The rows of one resource.
 std::span<const route> operation_routes();
 std::span<const route> admin_routes();
+std::span<const route> agent_routes();
 std::span<const route> set_routes();
 std::span<const route> event_routes();
 std::span<const route> info_routes();

@@ -40,12 +40,16 @@ int http_status(errc code) noexcept {
     case errc::unknown_schema: return 422;
     case errc::idempotency_mismatch: return 422;
     case errc::in_flight: return 409;
+    case errc::over_budget: return 409;
+    case errc::looping: return 409;
     case errc::busy: return 429;
     case errc::draining: return 503;
     case errc::store_full: return 507;
     case errc::store_failed: return 503;
     case errc::quarantined: return 503;
     case errc::remote_file_system: return 503;
+    case errc::responder_failed: return 502;
+    case errc::responder_timeout: return 504;
     case errc::outcome_unknown: return 504;
     case errc::damaged: return 500;
     case errc::newer_format: return 500;

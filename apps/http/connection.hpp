@@ -407,7 +407,8 @@ inline void connection::handle() {
   close_after_ = !parser_.keep_alive();
   request next = parser_.take();
   next.remote_address = remote_address_;
-  enter(phase::handling, limits_.answer_timeout);
+  const auto& longest = worker_.shared.options.longest_wait;
+  enter(phase::handling, longest ? longest(next.method, next.target) : limits_.answer_timeout);
   responder owed{std::make_unique<connection_sink>(worker_.gate, weak_from_this())};
   try {
     worker_.shared.handle(std::move(next), std::move(owed));

@@ -21,7 +21,8 @@ struct server_options {
   /// thread.
   std::size_t io_threads = 1;
   limits bounds{};
-  body_limit longest_body{};  ///< called on an IO thread; empty: `bounds.body` for every request
+  answer_limit longest_wait{};  ///< likewise; empty: `bounds.answer_timeout` for every request
+  body_limit longest_body{};    ///< called on an IO thread; empty: `bounds.body` for every request
 };
 
 /// An HTTP/1.1 server: answers of one connection leave in the order of its requests, one request of

@@ -7,7 +7,6 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <functional>
 #include <utility>
 
@@ -65,8 +64,21 @@ public:
     });
     add_verify();
     add_token();
+    meta_.add_to([this](const char* name, const char* what, std::function<command()> make) {
+      return add_command(name, what, std::move(make));
+    });
     add_version();
     add_demo_writer();
+  }
+
+  [[nodiscard]] const CLI::App& app() const { return app_; }
+
+  /// The words of a command line, without the program's name.
+  std::variant<command_line, no_command> run(const std::vector<std::string>& words) {
+    std::vector<const char*> all{"troupe"};
+    for (const auto& word : words)
+      all.push_back(word.c_str());
+    return run(static_cast<int>(all.size()), all.data());
   }
 
   std::variant<command_line, no_command> run(int argc, const char* const* argv) {
@@ -169,8 +181,16 @@ private:
                                .reserve_bytes = reserve_,
                                .max_live = max_live_,
                                .idle = std::chrono::seconds{idle_},
-                               .allow_remote_fs = allow_remote_fs_};
+                               .allow_remote_fs = allow_remote_fs_,
+                               .drain_notice = std::chrono::seconds{drain_notice_},
+                               .drain_timeout = std::chrono::seconds{drain_timeout_},
+                               .agents = agents_};
         });
+    sub->add_option("--config", config_,
+                    "Settings file (TOML): any option here without its dashes. An option may stand "
+                    "in the environment, too: TROUPE_JOURNAL_TAIL. This command line goes before "
+                    "the environment, that before the file")
+        ->type_name("FILE");
     add_data(sub, "Directory of the store; made when it is not there")->required();
     add_listen(sub);
     sub->add_option(
@@ -209,8 +229,21 @@ private:
         ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1'000'000'000}))
         ->default_str("600");
     add_remote_fs(sub);
+    sub->add_option("--drain-notice", drain_notice_,
+                    "Seconds that a stopping node goes on while /readyz says 503, so that load "
+                    "balancers look elsewhere")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{3'600}))
+        ->default_str("0");
+    sub->add_option("--drain-timeout", drain_timeout_,
+                    "Seconds that it then waits for requests in flight; beyond: they are cut")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{3'600}))
+        ->default_str("10");
+    add_agent_flags(sub, agents_);
     sub->footer(
         footer("  troupe serve --data /var/lib/troupe\n"
+               "  troupe serve --config /etc/troupe/troupe.toml\n"
                "  troupe serve --data state --listen [::1]:0     # prints the port it picked\n"));
   }
 
@@ -415,6 +448,8 @@ private:
   std::uint64_t reserve_ = 16 << 20;
   std::size_t max_live_ = 100'000;
   std::uint64_t idle_ = 600;
+  std::uint64_t drain_notice_ = 0;
+  std::uint64_t drain_timeout_ = 10;
   bool allow_remote_fs_ = false;
   std::string listen_ = default_listen;
   std::string file_;
@@ -436,41 +471,21 @@ private:
   std::string user_;
   std::string role_ = "writer";
   std::string expires_;
+  std::string config_;
+  agent_settings agents_;
   tool_options tools_;
+  meta_options meta_;
 };
 
 }  // namespace
 
-std::variant<command_line, no_command> read_command_line(int argc, const char* const* argv) {
-  return parser{}.run(argc, argv);
+std::variant<command_line, no_command> read_words(const std::vector<std::string>& words) {
+  return parser{}.run(words);
 }
 
-expected<listen_address> parse_listen_address(std::string_view text) {
-  const auto colon = text.rfind(':');
-  const auto malformed = [](std::string why) {
-    return fail(errc::malformed,
-                std::move(why) + "; write HOST:PORT, e.g. 127.0.0.1:7717 or [::1]:7717");
-  };
-  if (colon == std::string_view::npos)
-    return malformed("the address has no port");
-  auto host = text.substr(0, colon);
-  const auto digits = text.substr(colon + 1);
-  const bool bracketed = host.starts_with('[') && host.ends_with(']') && host.size() > 2;
-  if (bracketed)
-    host = host.substr(1, host.size() - 2);
-  else if (host.find(':') != std::string_view::npos)
-    return malformed("an IPv6 address stands in brackets");
-  const bool host_ok = !host.empty() && std::ranges::all_of(host, [](char c) {
-    return c > 0x20 && c < 0x7f && std::string_view{"[]/?#@"}.find(c) == std::string_view::npos;
-  });
-  if (!host_ok)
-    return malformed("the address has no host");
-  listen_address out{std::string{host}, 0};
-  const auto* last = digits.data() + digits.size();
-  const auto [end, ec] = std::from_chars(digits.data(), last, out.port);
-  if (digits.empty() || ec != std::errc{} || end != last)
-    return malformed("a port is a number from 0 to 65535");
-  return out;
+void describe(const std::function<void(const CLI::App&)>& to) {
+  const parser all;
+  to(all.app());
 }
 
 }  // namespace troupe::cli

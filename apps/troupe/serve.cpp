@@ -24,7 +24,8 @@ namespace troupe {
 
 namespace {
 
-constexpr std::chrono::seconds drain_deadline{10};  // then: connections are cut, commits finish
+constexpr std::chrono::minutes between_sweeps{10};  // of old sessions of the agent API
+constexpr std::chrono::seconds answer_slack{5};  // between a responder's timeout and the server's
 
 /// Ids must not be guessable, so their bits come from the kernel.
 std::array<std::uint64_t, 2> kernel_random() {
@@ -54,20 +55,60 @@ int report(std::string_view what, const error& why, int exit_code) {
   return exit_code;
 }
 
+/// The settings' log level, as they are now.
+void reload_log_level(const serve_options& options) {
+  const auto level = options.log_level_now ? options.log_level_now() : expected<std::string>{};
+  if (!level)
+    spdlog::error("the log level stays: {}", level.error().message);
+  else if (!level->empty())
+    spdlog::set_level(spdlog::level::from_str(*level));
+}
+
 /// Until SIGTERM or SIGINT; looks for other tokens meanwhile, and at once on SIGHUP.
-int wait_to_stop(const sigset_t& signals, api::service& service,
+int wait_to_stop(const sigset_t& signals, api::service& service, const serve_options& options,
                  const std::filesystem::path& tokens) {
   constexpr timespec pause{.tv_sec = 0, .tv_nsec = 500'000'000};
   std::string told;
+  auto next_sweep = std::chrono::steady_clock::now();
   while (true) {
     const int signal = sigtimedwait(&signals, nullptr, &pause);
     if (signal == SIGTERM || signal == SIGINT)
       return signal;
+    if (signal == SIGHUP)
+      reload_log_level(options);
+    if (const auto now = std::chrono::steady_clock::now(); now >= next_sweep) {
+      next_sweep = now + between_sweeps;
+      service.clean_up_agents();
+    }
     const auto known = service.reload_tokens(tokens);
     if (!known && told != known.error().message)
       spdlog::error("nobody is let in: {}", known.error().message);
     told = known ? std::string{} : known.error().message;
   }
+}
+
+/// Load balancers see /readyz; a second signal ends the notice.
+void give_notice(const sigset_t& signals, std::chrono::milliseconds notice) {
+  const auto until = std::chrono::steady_clock::now() + notice;
+  while (true) {
+    const auto left = until - std::chrono::steady_clock::now();
+    if (left.count() <= 0)
+      return;
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+    const timespec pause{.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
+    const int signal = sigtimedwait(&signals, nullptr, &pause);
+    if (signal == SIGTERM || signal == SIGINT)
+      return;
+  }
+}
+
+/// Whoever waits for a responder waits longer than others.
+http::answer_limit longest_wait(const serve_options& options, const http::limits& bounds) {
+  const auto wait = std::max<std::chrono::milliseconds>(
+      bounds.answer_timeout, std::chrono::seconds{options.agents.timeout_s} + answer_slack);
+  return [wait, other = bounds.answer_timeout](std::string_view, std::string_view target) {
+    return target.starts_with("/api/agent/") ? wait : other;
+  };
 }
 
 }  // namespace
@@ -90,6 +131,7 @@ int serve(const serve_options& options) {
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
   std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the process's limit is an error of its write
 
+  responders::init_messages();
   auto backend = runtime::open({.data = options.data,
                                 .now = {},
                                 .journal_tail_bytes = options.journal_tail_bytes,
@@ -102,13 +144,20 @@ int serve(const serve_options& options) {
   if (!backend)
     return report("cannot open " + options.data.string(), backend.error(),
                   cli::exit_status::of_open(backend.error().code));
-  api::service service{**backend, kernel_random};
+  auto agents = make_agents(**backend, options.agents);
+  if (!agents)
+    return report("cannot start the responder", agents.error(), cli::exit_status::usage);
+  const auto responder = agents->answers;
+  api::service service{**backend, kernel_random, *std::move(agents)};
   if (const auto known = service.reload_tokens(tokens); !known)
     return report("cannot read the access tokens", known.error(),
                   cli::exit_status::of_open(known.error().code));
   http::limits bounds;
   bounds.connections = std::min(bounds.connections, raise_descriptor_limit());
-  auto server = http::server::start({.host = options.host, .port = options.port, .bounds = bounds},
+  auto server = http::server::start({.host = options.host,
+                                     .port = options.port,
+                                     .bounds = bounds,
+                                     .longest_wait = longest_wait(options, bounds)},
                                     [&service](http::request request, http::responder respond) {
                                       service(std::move(request), std::move(respond));
                                     });
@@ -117,14 +166,17 @@ int serve(const serve_options& options) {
   std::printf("listening on http://%s\n", (*server)->address().c_str());
   std::fflush(stdout);
 
-  const int signal = wait_to_stop(stop_signals, service, tokens);
+  const int signal = wait_to_stop(stop_signals, service, options, tokens);
   spdlog::info("stopping on {}: finishing what is in flight",
                signal == SIGTERM ? "SIGTERM" : "SIGINT");
-  std::signal(SIGHUP, SIG_IGN);
-  pthread_sigmask(SIG_UNBLOCK, &stop_signals, nullptr);  // a second one ends at once
   service.set_draining();
-  if (!(*server)->drain(std::chrono::steady_clock::now() + drain_deadline))
-    spdlog::warn("some connections did not finish within {} s and are cut", drain_deadline.count());
+  give_notice(stop_signals, options.drain_notice);
+  std::signal(SIGHUP, SIG_IGN);
+  pthread_sigmask(SIG_UNBLOCK, &stop_signals, nullptr);  // one more ends at once
+  if (!(*server)->drain(std::chrono::steady_clock::now() + options.drain_timeout))
+    spdlog::warn("some connections did not finish within {} ms and are cut",
+                 options.drain_timeout.count());
+  responder.close();
   (*backend)->close();
   return 0;
 }

@@ -1,9 +1,14 @@
 #pragma once
 
+#include <troupe/state/expected.hpp>
+
+#include "troupe/agent_flags.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 
 namespace troupe {
@@ -19,12 +24,18 @@ struct serve_options {
   std::size_t max_live = 100'000;                ///< then: the least lately used hibernate
   std::chrono::milliseconds idle{600'000};       ///< unused so long, a session hibernates; 0: never
   bool allow_remote_fs = false;
+  std::chrono::milliseconds drain_notice{0};        ///< goes on, saying 503 at /readyz
+  std::chrono::milliseconds drain_timeout{10'000};  ///< then: connections are cut
+  agent_settings agents{};
+  /// Read anew on SIGHUP; empty: it stays.
+  std::function<expected<std::string>()> log_level_now{};
 };
 
 /// Runs a node until SIGTERM or SIGINT: prints `listening on http://HOST:PORT` on standard output,
 /// then answers. Access tokens are those in `tokens` beside the store; a change of them counts
-/// within a second, or at once on SIGHUP. On the signal it stops accepting, finishes what is in
-/// flight, folds the journal and answers 0. Else the exit code of the error, which is printed.
+/// within a second, or at once on SIGHUP, which also has the log level read anew. On the signal
+/// /readyz says 503 for the notice; then it stops accepting, finishes what is in flight, folds the
+/// journal and answers 0. Else the exit code of the error, which is printed.
 ///
 /// REQUIRES: called on the main thread while no other runs, since it blocks both signals for all
 /// threads to come.

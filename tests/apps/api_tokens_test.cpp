@@ -87,6 +87,10 @@ const std::map<std::string, open_to, std::less<>> expectations = {
     {"GET {S}/messages", open_to::readers},
     {"POST {S}/messages", open_to::writers},
     {"GET {S}/export", open_to::readers},
+    {"POST /api/agent/quick", open_to::writers},
+    {"GET /api/sessions/{id}", open_to::readers},
+    {"DELETE /api/sessions/{id}", open_to::writers},
+    {"GET /api/sessions/{id}/history", open_to::readers},
 };
 
 /// A node with an entity of every kind that is ann's, and a token of every sort.

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -25,18 +26,29 @@ inline constexpr std::int64_t noon = 1'767'355'200'123;  // 2026-01-02T12:00:00.
 /// still until the test moves it.
 class api_node {
 public:
-  api_node() { start(); }
+  using make_agents = std::function<api::agent_options(const runtime&)>;
+
+  /// Without `agents` the built-in responder answers.
+  explicit api_node(make_agents agents = {}) : make_agents_{std::move(agents)} { start(); }
   ~api_node() { stop(); }
 
   void start() {
+    responders::init_messages();
     auto opened = runtime::open({.data = directory_.store(),
                                  .now = [this] { return timestamp{noon + later_ms_}; },
                                  .idle = std::chrono::milliseconds{0}});
     REQUIRE_MESSAGE(opened, opened.error().message);
     backend_ = *std::move(opened);
-    service_ = std::make_unique<api::service>(*backend_, [] {
-      return std::array<std::uint64_t, 2>{1, 2};
-    });
+    auto agents = make_agents_
+                      ? make_agents_(*backend_)
+                      : api::agent_options{.answers = responders::spawn_builtin(*backend_)};
+    responder_ = agents.answers;
+    service_ = std::make_unique<api::service>(
+        *backend_,
+        [] {
+          return std::array<std::uint64_t, 2>{1, 2};
+        },
+        std::move(agents));
     auto started = http::server::start({}, [this](http::request request, http::responder respond) {
       (*service_)(std::move(request), std::move(respond));
     });
@@ -46,6 +58,9 @@ public:
 
   void stop() {
     server_.reset();
+    responder_.close();
+    if (backend_)
+      backend_->close();
     service_.reset();
     backend_.reset();
   }
@@ -66,6 +81,7 @@ public:
 
   [[nodiscard]] std::uint16_t port() const { return server_->port(); }
   void advance(std::int64_t ms) { later_ms_ += ms; }
+  [[nodiscard]] api::service& service() { return *service_; }
 
   /// Without the id that the node made for the request, which says nothing.
   http::response send(std::string method, std::string target, std::string body = {},
@@ -97,6 +113,8 @@ private:
     reload_tokens();
   }
 
+  make_agents make_agents_;
+  responders::responder responder_;
   std::atomic<std::int64_t> later_ms_ = 0;
   std::vector<api::token_entry> tokens_;
   temp_directory directory_;

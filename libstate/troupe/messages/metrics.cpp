@@ -73,7 +73,12 @@ metrics metrics::of(caf::actor_system& system) {
 std::string metrics_text(caf::actor_system& system) {
   caf::telemetry::collector::prometheus collector;
   const auto text = collector.collect_from(system.metrics());
-  return {text.data(), text.size()};
+  std::string out{text.data(), text.size()};
+  // CAF has no counter that is set, and Prometheus no gauge that only grows.
+  constexpr std::string_view gauge = "_total gauge\n", counter = "_total counter\n";
+  for (auto at = out.find(gauge); at != std::string::npos; at = out.find(gauge, at))
+    out.replace(at, gauge.size(), counter);
+  return out;
 }
 
 }  // namespace troupe

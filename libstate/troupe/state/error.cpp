@@ -35,12 +35,16 @@ std::string_view to_string(errc code) noexcept {
     case errc::unknown_schema: return "unknown_schema";
     case errc::idempotency_mismatch: return "idempotency_mismatch";
     case errc::in_flight: return "in_flight";
+    case errc::over_budget: return "over_budget";
+    case errc::looping: return "looping";
     case errc::busy: return "busy";
     case errc::draining: return "draining";
     case errc::store_full: return "store_full";
     case errc::store_failed: return "store_failed";
     case errc::quarantined: return "quarantined";
     case errc::remote_file_system: return "remote_file_system";
+    case errc::responder_failed: return "responder_failed";
+    case errc::responder_timeout: return "responder_timeout";
     case errc::outcome_unknown: return "outcome_unknown";
     case errc::damaged: return "damaged";
     case errc::newer_format: return "newer_format";
