@@ -58,3 +58,12 @@ TEST_CASE("clearing deletes all scopes once the namespace is named") {
        {"/v1/sessions/s", "/v1/teams/s", "/v1/workflows/s", "/v1/users/s", "/v1/global"})
     CHECK(n.send("GET", one).status == 404);
 }
+
+TEST_CASE("metrics tell the memory of the process") {
+  node n;
+  const auto text = n.send("GET", "/metrics").body;
+  const std::string_view name = "\nprocess_resident_memory_bytes ";
+  const auto at = text.find(name);
+  REQUIRE(at != std::string::npos);
+  CHECK(std::stoull(text.substr(at + name.size())) > 1'000'000);
+}
