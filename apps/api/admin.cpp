@@ -1,4 +1,5 @@
 #include "api/entity_name.hpp"
+#include "api/process_metrics.hpp"
 #include "api/route.hpp"
 
 #include <algorithm>
@@ -42,7 +43,7 @@ void get_metrics(const call_ptr& c) {
   c->doors.metrics([c](expected<std::string> text) {
     if (!text)
       return c->refuse(text.error());
-    http::response out{.body = *std::move(text)};
+    http::response out{.body = *std::move(text) + process_metrics()};
     out.content_type = prometheus;
     c->send(std::move(out));
   });

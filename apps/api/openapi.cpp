@@ -31,6 +31,8 @@ std::string operation_id(const route& r, std::string_view path) {
   std::string out;
   for (const char c : r.method)
     out += static_cast<char>(c - 'A' + 'a');
+  if (path == "/")
+    return out + "_page";
   for (const char c : path.starts_with("/v1") ? path.substr(3) : path) {
     if (c == '/' || c == '-' || c == '.')
       out += '_';

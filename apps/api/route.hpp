@@ -41,6 +41,7 @@ struct route {
 };
 
 /// The rows of one resource.
+std::span<const route> dashboard_routes();
 std::span<const route> operation_routes();
 std::span<const route> admin_routes();
 std::span<const route> agent_routes();

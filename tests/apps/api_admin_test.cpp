@@ -139,3 +139,12 @@ TEST_CASE("a node tells of itself as the one that there is") {
   CHECK(n.send("GET", "/v1/nodes").body
         == R"({"items":[{"name":"n1","status":"ready","shards":1,"live":0}],"next_cursor":null})");
 }
+
+TEST_CASE("metrics tell the memory of the process") {
+  node n;
+  const auto text = n.send("GET", "/metrics").body;
+  const std::string_view name = "\nprocess_resident_memory_bytes ";
+  const auto at = text.find(name);
+  REQUIRE(at != std::string::npos);
+  CHECK(std::stoull(text.substr(at + name.size())) > 1'000'000);
+}

@@ -19,7 +19,11 @@ inline std::string path_to(const api::route& r, const std::string& id) {
   for (auto at = path.find('{'); at != std::string::npos; at = path.find('{')) {
     const auto end = path.find('}', at);
     const auto name = path.substr(at + 1, end - at - 1);
-    path.replace(at, end + 1 - at, name == "id" ? id : name == "n" ? "1" : "x");
+    path.replace(at, end + 1 - at,
+                 name == "id"     ? id
+                 : name == "n"    ? "1"
+                 : name == "file" ? "chart.js"
+                                  : "x");
   }
   return path;
 }
@@ -35,6 +39,8 @@ struct step {
 // One life of every kind of entity, through every row.
 inline const std::string key(64, 'a');
 inline const std::vector<step> steps = {
+    {"GET", "/", "", 200},
+    {"GET", "/dashboard/chart.js", "", 200},
     {"GET", "/healthz", "", 200},
     {"GET", "/readyz", "", 200},
     {"GET", "/openapi.json", "", 200},
