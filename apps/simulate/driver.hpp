@@ -37,7 +37,8 @@ struct target_state {
 
 using facts = std::vector<std::pair<std::string, std::string>>;
 
-/// A system that intents are sent to. `send` and all else come from one thread, answers on any.
+/// A system that intents are sent to. `send` and all but `state` come from one thread, answers on
+/// any.
 /// Settings, sizes and durability are what an expert of the system would choose for the workload,
 /// and `settings` names them.
 class driver {
@@ -52,6 +53,7 @@ public:
   /// One subject as it is now. Not while intents are on their way. Errors: what the target refuses.
   virtual expected<contents> read_back(const subject& whom) = 0;
 
+  /// Any thread, one at a time; may take its time.
   [[nodiscard]] virtual target_state state() = 0;
 
   /// What it is: name, version, durability, settings.

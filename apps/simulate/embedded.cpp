@@ -10,7 +10,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <mutex>
 #include <thread>
 #include <utility>
 
@@ -106,20 +105,8 @@ public:
     return contents_of(**found);
   }
 
-  /// The text comes with the next commit; what is answered is one sample old.
   target_state state() override {
-    target_state out;
-    {
-      const std::lock_guard lock{latest_->mutex};
-      out = latest_->state;
-      if (!std::exchange(latest_->asked, true))
-        runtime_->metrics([latest = latest_](const expected<std::string>& text) {
-          const std::lock_guard inner{latest->mutex};
-          latest->asked = false;
-          if (text)
-            latest->state = read_metrics(*text);
-        });
-    }
+    auto out = read_metrics(runtime_->metrics());
     out.rss_bytes = resident_bytes(::getpid());
     return out;
   }
@@ -133,7 +120,10 @@ public:
             {"idle_ms", std::to_string(options_.idle_ms)}};
   }
 
+  /// What is only in memory is told when it is written, and nobody knows when that is.
   expected<bool> watch(event_check& check) override {
+    if (what_.level == durability::memory)
+      return false;
     auto stream = runtime_->subscribe({.max_bytes = 256 << 20, .max_deliveries = 4'000'000});
     if (!stream)
       return unexpected{stream.error()};
@@ -144,31 +134,19 @@ public:
   }
 
   expected<void> end_watch() override {
+    // A relaxed change is answered before it is committed, at most 50 ms.
+    if (what_.level == durability::relaxed)
+      std::this_thread::sleep_for(std::chrono::milliseconds{250});
     const auto last = runtime_->stats().position;
-    for (int i = 0; i < 200 && watching_ && seen_position_ < last; ++i)
-      std::this_thread::sleep_for(std::chrono::milliseconds{50});
+    for (int i = 0; i < 1'000 && watching_ && seen_position_ < last; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds{10});
     stop_watching();
     return {};
   }
 
   void jump_clock(std::int64_t ms) override { ahead_ms_ = ms; }
 
-  expected<double> reopen() override {
-    slow_.clear();
-    runtime_.reset();
-    const auto begun = std::chrono::steady_clock::now();
-    if (auto ok = start(); !ok)
-      return unexpected{ok.error()};
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
-  }
-
 private:
-  struct latest {
-    std::mutex mutex;
-    target_state state;
-    bool asked = false;
-  };
-
   [[nodiscard]] timestamp now() const {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::system_clock::now().time_since_epoch());
@@ -237,7 +215,6 @@ private:
   const embedded_options options_;
   std::atomic<std::int64_t> ahead_ms_{0};
   std::atomic<std::size_t> looked_at_{0};
-  std::shared_ptr<latest> latest_ = std::make_shared<latest>();
   event_check* check_ = nullptr;
   std::atomic<bool> watching_{false};
   std::atomic<std::uint64_t> seen_position_{0};

@@ -23,8 +23,6 @@ public:
                                                          embedded_options options);
   /// From here on the runtime's clock is so much ahead of the system's, or behind.
   virtual void jump_clock(std::int64_t ms) = 0;
-  /// Closes the runtime and opens it on the same data. How long the opening took, in seconds.
-  virtual expected<double> reopen() = 0;
 };
 
 }  // namespace troupe::simulate

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <unordered_map>
 #include <utility>
 
@@ -51,6 +52,50 @@ struct inbox {
     if (answers.size() == 1)
       came.notify_one();
   }
+};
+
+/// Asks a target how it is on a thread of its own: looking at processes and files takes time that
+/// is not the load's.
+class state_watch {
+public:
+  explicit state_watch(driver& target) : thread_{[this, &target] { run(target); }} {}
+  ~state_watch() {
+    {
+      const std::lock_guard lock{mutex_};
+      ended_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+
+  /// As it was when it was last asked for; and asks anew.
+  target_state next() {
+    const std::lock_guard lock{mutex_};
+    wanted_ = true;
+    changed_.notify_all();
+    return latest_;
+  }
+
+private:
+  void run(driver& target) {
+    std::unique_lock lock{mutex_};
+    while (true) {
+      changed_.wait(lock, [this] { return ended_ || wanted_; });
+      if (ended_)
+        return;
+      wanted_ = false;
+      lock.unlock();
+      auto now = target.state();
+      lock.lock();
+      latest_ = now;
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  target_state latest_;
+  bool wanted_ = true, ended_ = false;
+  std::thread thread_;
 };
 
 class load {
@@ -136,7 +181,8 @@ private:
       --late_;
       start(std::move(one));
     }
-    while (!over_ && ahead_ && ahead_->due <= now
+    int left = 1'000;  // then: answers and the clock are looked at
+    while (left-- > 0 && !over_ && ahead_ && ahead_->due <= now
            && (!closed_loop() || (late_ < most_on_the_way_ && !free_.empty()))) {
       auto one = std::move(*ahead_);
       ++out_.sent;
@@ -269,7 +315,8 @@ private:
     now_.highest_ns = recent_.highest();
     now_.on_the_way = most_on_the_way_ - free_.size();
     now_.late = late_;
-    now_.state = target_.state();
+    now_.known = books_.known();
+    now_.state = state_.next();
     if (!tick_(now_))
       out_.interrupted = true;
     out_.samples.push_back(std::exchange(now_, {}));
@@ -324,6 +371,7 @@ private:
   histogram recent_;
   sample now_;
   load_result out_;
+  state_watch state_{target_};
 };
 
 }  // namespace

@@ -24,6 +24,7 @@ struct sample {
   std::uint64_t p50_ns = 0, p99_ns = 0, highest_ns = 0;  ///< of what was answered in it
   std::uint64_t on_the_way = 0;                          ///< at its end
   std::uint64_t late = 0;                                ///< due at its end and not sent
+  std::uint64_t known = 0;                               ///< subjects that are there
   target_state state{};
 };
 

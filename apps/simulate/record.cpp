@@ -37,6 +37,10 @@ void record::settle(const intent& asked, outcome answered) {
   if (!is_write(asked.what) || asked.whom.kind == subject_kind::cache)
     return;
   auto& mine = open(asked.whom);
+  const bool begins = asked.what == action::seed || asked.what == action::create
+                      || asked.what == action::fork
+                      || (asked.whom.kind != subject_kind::session && asked.first == 1);
+  known_ += begins && answered == outcome::acknowledged ? 1 : 0;
   const auto note = [&](part of, std::uint32_t& highest, std::uint32_t count) {
     highest = std::max(highest, asked.first + count - 1);
     if (answered != outcome::acknowledged && count > 0)

@@ -42,6 +42,8 @@ public:
   /// What must not be, in words, first the worst; empty: `found` is what was acknowledged.
   [[nodiscard]] std::vector<std::string> check(const subject& whom, const contents& found) const;
 
+  /// Subjects that are there, as far as answers say.
+  [[nodiscard]] std::uint64_t known() const noexcept { return known_; }
   [[nodiscard]] std::uint64_t acknowledged() const noexcept { return acknowledged_; }
   [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
   [[nodiscard]] std::uint64_t unknown() const noexcept { return unknown_; }
@@ -72,7 +74,7 @@ private:
   std::vector<book> sessions_;
   std::map<subject, book> others_;
   std::map<subject, std::vector<doubt>> doubts_;
-  std::uint64_t acknowledged_ = 0, refused_ = 0, unknown_ = 0;
+  std::uint64_t acknowledged_ = 0, refused_ = 0, unknown_ = 0, known_ = 0;
 };
 
 /// The stream of committed changes of one run, as it comes: each entity's revisions one after the

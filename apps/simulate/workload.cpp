@@ -1,11 +1,14 @@
 #define TOML_EXCEPTIONS 0
 #include "simulate/workload.hpp"
 
+#include <troupe/state/json.hpp>
+
 #include "simulate/profiles.hpp"
 #include <toml++/toml.h>
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <functional>
 #include <sstream>
@@ -21,13 +24,27 @@ struct field {
   const char* table;
   const char* key;
   std::function<expected<void>(workload&, const toml::node&, const std::string& path)> read;
-  std::function<void(const workload&, toml::table&)> write;
+  std::function<std::string(const workload&)> write;  ///< the value as TOML
 };
 
 unexpected wrong(errc code, const std::string& path, const std::string& why) {
   error out{code, path + ": " + why};
   out.path = path;
   return unexpected{std::move(out)};
+}
+
+/// The shortest text that reads back as the same number; always a real.
+std::string real_text(double x) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof text, x).ptr;
+  const std::string out{text, end};
+  return out.find_first_of(".e") == std::string::npos ? out + ".0" : out;
+}
+
+std::string quoted(std::string_view text) {
+  std::string out;
+  append_json_string(out, text);  // a basic string of TOML has the same escapes
+  return out;
 }
 
 expected<double> number(const toml::node& from, const std::string& path, double low, double high) {
@@ -50,7 +67,7 @@ field real(const char* table, const char* key, double workload::*where, double l
             to.*where = *read;
             return {};
           },
-          [=](const workload& from, toml::table& to) { to.insert_or_assign(key, from.*where); }};
+          [=](const workload& from) { return real_text(from.*where); }};
 }
 
 field count(const char* table, const char* key, std::uint64_t workload::*where, double high) {
@@ -64,9 +81,7 @@ field count(const char* table, const char* key, std::uint64_t workload::*where, 
             to.*where = static_cast<std::uint64_t>(*read);
             return {};
           },
-          [=](const workload& from, toml::table& to) {
-            to.insert_or_assign(key, static_cast<std::int64_t>(from.*where));
-          }};
+          [=](const workload& from) { return std::to_string(from.*where); }};
 }
 
 field text(const char* key, std::string workload::*where) {
@@ -78,7 +93,7 @@ field text(const char* key, std::string workload::*where) {
             to.*where = *read;
             return {};
           },
-          [=](const workload& from, toml::table& to) { to.insert_or_assign(key, from.*where); }};
+          [=](const workload& from) { return quoted(from.*where); }};
 }
 
 field spread(const char* table, const char* key, quantiles workload::*where, double high) {
@@ -99,26 +114,25 @@ field spread(const char* table, const char* key, quantiles workload::*where, dou
             to.*where = quantiles{std::move(read)};
             return {};
           },
-          [=](const workload& from, toml::table& to) {
-            toml::array list;
+          [=](const workload& from) {
+            std::string out;
             for (const auto x : (from.*where).values())
-              list.push_back(x);
-            to.insert_or_assign(key, std::move(list));
+              out += (out.empty() ? "[" : ", ") + real_text(x);
+            return out.empty() ? std::string{"[0.0]"} : out + ']';
           }};
 }
 
 field durability_field() {
-  return {"", "durability",
-          [](workload& to, const toml::node& from, const std::string& path) -> expected<void> {
-            const auto at = std::ranges::find(levels, from.value_or(std::string{}));
-            if (at == levels.end())
-              return wrong(errc::invalid_value, path, "memory, relaxed or durable is wanted");
-            to.level = static_cast<durability>(at - levels.begin());
-            return {};
-          },
-          [](const workload& from, toml::table& to) {
-            to.insert_or_assign("durability", levels.at(static_cast<std::size_t>(from.level)));
-          }};
+  return {
+      "", "durability",
+      [](workload& to, const toml::node& from, const std::string& path) -> expected<void> {
+        const auto at = std::ranges::find(levels, from.value_or(std::string{}));
+        if (at == levels.end())
+          return wrong(errc::invalid_value, path, "memory, relaxed or durable is wanted");
+        to.level = static_cast<durability>(at - levels.begin());
+        return {};
+      },
+      [](const workload& from) { return quoted(levels.at(static_cast<std::size_t>(from.level))); }};
 }
 
 field tools_field() {
@@ -136,12 +150,12 @@ field tools_field() {
             }
             return {};
           },
-          [](const workload& from, toml::table& to) {
-            toml::table shares;
+          [](const workload& from) {
+            std::string out;
             for (const auto& tool : from.tools)
-              shares.insert_or_assign(tool.name, tool.share);
-            shares.is_inline(true);
-            to.insert_or_assign("tools", std::move(shares));
+              out +=
+                  (out.empty() ? "{ " : ", ") + quoted(tool.name) + " = " + real_text(tool.share);
+            return out + " }";
           }};
 }
 
@@ -239,19 +253,14 @@ expected<workload> parse_workload(std::string_view text) {
 }
 
 std::string to_toml(const workload& what) {
-  toml::table out;
+  std::string out;
+  std::string_view table;
   for (const auto& one : fields()) {
-    if (*one.table == '\0') {
-      one.write(what, out);
-      continue;
-    }
-    if (!out.contains(one.table))
-      out.insert(one.table, toml::table{});
-    one.write(what, *out[one.table].as_table());
+    if (table != one.table)
+      out += "\n[" + std::string{table = one.table} + "]\n";
+    out += std::string{one.key} + " = " + one.write(what) + '\n';
   }
-  std::ostringstream text;
-  text << out << '\n';
-  return text.str();
+  return out;
 }
 
 std::vector<workload> built_in_profiles() {

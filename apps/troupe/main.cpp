@@ -28,6 +28,9 @@ struct runner {
   int operator()(const cli::demo_writer_options& options) const {
     return cli::demo_writer(options);
   }
+  int operator()(const simulate::simulate_options& options) const {
+    return simulate::simulate(options);
+  }
   int operator()(const cli::version_options&) const {
     std::puts(cli::version_text().c_str());
     return cli::exit_status::ok;

@@ -1,5 +1,6 @@
 #include "troupe/options.hpp"
 
+#include "simulate/command_line.hpp"
 #include "troupe/exit_status.hpp"
 #include "troupe/text.hpp"
 #include "troupe/tool_options.hpp"
@@ -59,6 +60,12 @@ public:
     add_demo();
     add_serve();
     add_replay();
+    simulation_.add_to(
+        [this](const char* name, const char* what,
+               std::function<simulate::simulate_options()> make) {
+          return add_command(name, what, [make = std::move(make)]() -> command { return make(); });
+        },
+        footer);
     add_inspect();
     tools_.add_to([this](const char* name, const char* what, std::function<command()> make) {
       return add_command(name, what, std::move(make));
@@ -437,6 +444,7 @@ private:
   std::string role_ = "writer";
   std::string expires_;
   tool_options tools_;
+  simulate::command_line simulation_;
 };
 
 }  // namespace
