@@ -1,5 +1,6 @@
 #include "troupe/options.hpp"
 
+#include "simulate/command_line.hpp"
 #include "troupe/exit_status.hpp"
 #include "troupe/serve_flags.hpp"
 #include "troupe/text.hpp"
@@ -59,6 +60,12 @@ public:
     add_demo();
     add_serve();
     add_replay();
+    simulation_.add_to(
+        [this](const char* name, const char* what,
+               std::function<simulate::simulate_options()> make) {
+          return add_command(name, what, [make = std::move(make)]() -> command { return make(); });
+        },
+        footer);
     add_inspect();
     tools_.add_to([this](const char* name, const char* what, std::function<command()> make) {
       return add_command(name, what, std::move(make));
@@ -488,6 +495,7 @@ private:
   tool_options tools_;
   serve_flags serve_flags_;
   meta_options meta_;
+  simulate::command_line simulation_;
 };
 
 }  // namespace
