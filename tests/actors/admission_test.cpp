@@ -1,5 +1,4 @@
 #include <troupe/actors/admission.hpp>
-#include <troupe/state/retry.hpp>
 
 #include <doctest/doctest.h>
 
@@ -11,25 +10,34 @@ using namespace troupe;
 
 TEST_CASE("so many requests are let in and the next is refused until one leaves") {
   admission door{{.requests = 2, .bytes = 1'000}};
-  REQUIRE(door.enter(1));
-  REQUIRE(door.enter(1));
+  auto first = door.enter(1);
+  const auto second = door.enter(1);
+  REQUIRE(first);
+  REQUIRE(second);
   const auto refused = door.enter(1);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == errc::busy);
   CHECK(refused.error().limit == 2);
-  CHECK(retry_after(refused.error().code).has_value());
+  CHECK(refused.error().retry_after_ms == 100);
   CHECK(door.refused() == 1);
-  door.leave(1);
+  first->leave();
+  first->leave();  // again is nothing
+  CHECK(door.requests() == 1);
   CHECK(door.enter(1));
+  CHECK(door.requests() == 1);  // it went at once
 }
 
 TEST_CASE("so many bytes are let in but one request whatever it carries") {
   admission door{{.requests = 10, .bytes = 100}};
-  REQUIRE(door.enter(1'000));
-  REQUIRE_FALSE(door.enter(1));
-  door.leave(1'000);
-  REQUIRE(door.enter(60));
-  REQUIRE(door.enter(40));
+  {
+    const auto large = door.enter(1'000);
+    REQUIRE(large);
+    REQUIRE_FALSE(door.enter(1));
+  }
+  const auto some = door.enter(60);
+  const auto more = door.enter(40);
+  REQUIRE(some);
+  REQUIRE(more);
   const auto refused = door.enter(1);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().limit == 100);
@@ -69,11 +77,11 @@ TEST_CASE("threads that come and go leave nothing behind") {
   for (int t = 0; t < 4; ++t)
     all.emplace_back([&] {
       for (int i = 0; i < 20'000; ++i) {
-        if (!door.enter(10))
+        const auto in = door.enter(10);
+        if (!in)
           continue;
         too_many = too_many || ++inside > 3;
         --inside;
-        door.leave(10);
       }
     });
   for (auto& one : all)

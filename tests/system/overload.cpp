@@ -14,7 +14,6 @@
 /// and lines "VIOLATION" where something did not hold; a goodput below `least` is one.
 
 #include <troupe/runtime/runtime.hpp>
-#include <troupe/state/retry.hpp>
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -254,7 +253,7 @@ private:
         ++all_.made;
       } else if (answer.error().code == errc::busy) {
         ++all_.refused;
-        all_.unhinted += retry_after(answer.error().code) ? 0 : 1;
+        all_.unhinted += answer.error().retry_after_ms ? 0 : 1;
         const bool now = std::this_thread::get_id() == me && *here;
         all_.late_refusals += now ? 0 : 1;
         if (now && all_.refused % 16 == 0)

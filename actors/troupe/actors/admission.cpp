@@ -6,12 +6,12 @@
 
 namespace troupe {
 
-expected<void> admission::enter(std::size_t bytes) {
+expected<admission::pass> admission::enter(std::size_t bytes) {
   const auto others = requests_.fetch_add(1, relaxed);
   const auto theirs = bytes_.fetch_add(bytes, relaxed);
   const bool many = others >= limits_.requests;
   if (!many && (others == 0 || theirs + bytes <= limits_.bytes))
-    return {};
+    return pass{*this, bytes};
   leave(bytes);
   refused_.fetch_add(1, relaxed);
   return tl::unexpected(many ? full("requests", limits_.requests)
@@ -28,7 +28,8 @@ error admission::full(const char* what, std::size_t limit) {
           .message = "the node has " + std::to_string(limit) + ' ' + what
                      + " in flight and takes no more; nothing was done: wait for answers, or try "
                        "again in some 100 ms",
-          .limit = limit};
+          .limit = limit,
+          .retry_after_ms = 100};
 }
 
 namespace {

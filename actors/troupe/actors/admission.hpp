@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <utility>
 
 namespace troupe {
 
@@ -21,9 +22,29 @@ class admission {
 public:
   explicit admission(admission_limits limits) : limits_{limits} {}
 
-  /// Who was let in leaves with as many bytes, once. Errors: `busy`; `retry_after` says when.
-  [[nodiscard]] expected<void> enter(std::size_t bytes);
-  void leave(std::size_t bytes) noexcept;
+  /// Who was let in. Leaves when it goes, or before; one that nobody gave lets nothing in or out.
+  class pass {
+  public:
+    pass() = default;
+    pass(pass&& other) noexcept
+        : from_{std::exchange(other.from_, nullptr)},
+          bytes_{other.bytes_} {}
+    pass& operator=(pass&&) = delete;
+    ~pass() { leave(); }
+    void leave() noexcept {
+      if (auto* from = std::exchange(from_, nullptr))
+        from->leave(bytes_);
+    }
+
+  private:
+    friend class admission;
+    pass(admission& from, std::size_t bytes) : from_{&from}, bytes_{bytes} {}
+    admission* from_ = nullptr;
+    std::size_t bytes_ = 0;
+  };
+
+  /// The pass must not outlive the door. Errors: `busy`, with `retry_after_ms`.
+  [[nodiscard]] expected<pass> enter(std::size_t bytes);
 
   [[nodiscard]] std::size_t requests() const noexcept { return requests_.load(relaxed); }
   [[nodiscard]] std::size_t bytes() const noexcept { return bytes_.load(relaxed); }
@@ -32,7 +53,8 @@ public:
 private:
   static constexpr auto relaxed = std::memory_order_relaxed;
 
-  [[nodiscard]] error full(const char* what, std::size_t limit);
+  void leave(std::size_t bytes) noexcept;
+  [[nodiscard]] static error full(const char* what, std::size_t limit);
 
   const admission_limits limits_;
   std::atomic<std::size_t> requests_ = 0;

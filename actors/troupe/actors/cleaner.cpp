@@ -116,8 +116,8 @@ private:
 
   static std::function<bool(const entity_header&)> what_is_due(const walk& w) {
     return [seen = w.seen, now = w.now, max_age = w.asked.what.max_age.count(),
-            everything = w.asked.everything](const entity_header& x) {
-      if (!x.live())
+            tag = w.asked.what.tag, everything = w.asked.everything](const entity_header& x) {
+      if (!x.live() || (!tag.empty() && std::ranges::find(x.tags, tag) == x.tags.end()))
         return false;
       ++seen->looked_at;
       const auto age = now.ms - x.last_activity.ms;

@@ -12,6 +12,7 @@
 #include <troupe/messages/metrics.hpp>
 #include <troupe/persistence/cache_store.hpp>
 #include <troupe/persistence/store_actor.hpp>
+#include <troupe/runtime/internal/node_parts.hpp>
 #include <troupe/runtime/runtime.hpp>
 #include <troupe/runtime/runtime_actor.hpp>
 #include <troupe/state/codec.hpp>
@@ -24,6 +25,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -45,7 +47,7 @@ struct system_config : caf::actor_system_config {
     set("caf.scheduler.max-threads", std::max(2u, std::thread::hardware_concurrency()));
     // Mailboxes and handlers of those that are one for all; each of many would cost memory.
     set("caf.metrics-filters.actors.includes",
-        std::vector<std::string>{"troupe.store", "troupe.supervisor", "troupe.gateway"});
+        std::vector<std::string>{"troupe.store", "troupe.supervisor"});
   }
 };
 
@@ -59,6 +61,15 @@ struct own_system {
   spdlog::default_logger()->flush();
   std::_Exit(75);
 }
+
+/// One request that is not answered yet.
+struct end_asking {
+  void operator()(std::atomic<std::size_t>* asked) const {
+    if (--*asked == 0)
+      asked->notify_all();
+  }
+};
+using one_asked = std::unique_ptr<std::atomic<std::size_t>, end_asking>;
 
 }  // namespace
 
@@ -76,7 +87,7 @@ struct runtime::impl {
                                            .max_live = options.max_live,
                                            .idle_ms = options.idle.count(),
                                            .hooks = options.hooks});
-    gateway = spawn_gateway(system, supervisor);
+    way_in.emplace(supervisor, live);
     cleaner = spawn_cleaner(
         system, {store, supervisor, live, options.now, options.idle.count() > 0, options.clean_up});
     if (options.hooks)
@@ -84,7 +95,6 @@ struct runtime::impl {
     watch(store, "store");
     watch(hub, "event hub");
     watch(supervisor, "supervisor");
-    watch(gateway, "gateway");
     start_cache();
   }
 
@@ -120,7 +130,6 @@ struct runtime::impl {
       return;
     caf::scoped_actor self{system};
     compat::request(self, supervisor, drain{}).receive([] {}, [](const caf::error&) {});
-    compat::request(self, gateway, drain{}).receive([] {}, [](const caf::error&) {});
     for (auto left = asked.load(); left != 0; left = asked.load())
       asked.wait(left);
     final_stats = read_stats(self);
@@ -134,62 +143,72 @@ struct runtime::impl {
       self->wait_for(saved);
     }
     for (const auto& end :
-         {caf::actor_cast<caf::actor>(cleaner), caf::actor_cast<caf::actor>(gateway),
-          caf::actor_cast<caf::actor>(supervisor), caf::actor_cast<caf::actor>(hub),
-          caf::actor_cast<caf::actor>(store)}) {
+         {caf::actor_cast<caf::actor>(cleaner), caf::actor_cast<caf::actor>(supervisor),
+          caf::actor_cast<caf::actor>(hub), caf::actor_cast<caf::actor>(store)}) {
       caf::anon_send_exit(end, caf::exit_reason::user_shutdown);
       self->wait_for(end);
     }
   }
 
-  /// Whether a request may begin; else `done` has been told why not.
-  template <class Answer>
-  bool let_in(std::size_t bytes, const std::function<void(expected<Answer>)>& done) {
-    auto ok = draining ? expected<void>{fail(errc::draining, "the runtime is closing")}
-                       : door.enter(bytes);
-    if (!ok)
-      done(tl::unexpected(std::move(ok.error())));
-    return ok.has_value();
+  /// `close` waits until it is gone.
+  one_asked begin_asking() {
+    ++asked;
+    return one_asked{&asked};
   }
 
-  /// Makes room for another request before it calls back.
+  /// `close` waits for the answer. Whoever is told it may ask again: there is room.
   template <class Answer>
-  completion<Answer> leaving(std::size_t bytes, std::function<void(expected<Answer>)> done) {
-    return completion<Answer>{[this, bytes, done = std::move(done)](expected<Answer> answer) {
-      door.leave(bytes);
-      done(std::move(answer));
+  completion<Answer> awaited(std::function<void(expected<Answer>)> done, admission::pass in) {
+    return completion<Answer>{[asking = begin_asking(), in = std::move(in),
+                               done = std::move(done)](expected<Answer> x) mutable {
+      in.leave();
+      done(std::move(x));
     }};
   }
 
+  /// Nothing: `done` was told why it may not begin.
+  template <class Answer>
+  std::optional<completion<Answer>> let_in(std::size_t bytes,
+                                           std::function<void(expected<Answer>)> done) {
+    auto in = door.enter(bytes);
+    if (!in) {
+      done(tl::unexpected(std::move(in.error())));
+      return {};
+    }
+    auto told = awaited<Answer>(std::move(done), *std::move(in));
+    return is_open(told) ? std::optional{std::move(told)} : std::nullopt;
+  }
+
+  /// False: `done` was told that the runtime closes.
+  template <class Answer>
+  bool is_open(const completion<Answer>& done) const {
+    const bool closing_now = draining;
+    if (closing_now)
+      done(fail(errc::draining, "the runtime is closing"));
+    return !closing_now;
+  }
+
   void read(get_state query, std::function<void(expected<snapshot>)> done) {
-    if (!let_in(0, done))
-      return;
-    auto unwrap = [this, done = std::move(done)](expected<state_snapshot> answer) {
-      door.leave(0);
-      done(answer ? expected<snapshot>{std::move(answer->state)}
-                  : tl::unexpected(std::move(answer.error())));
-    };
-    compat::anon_send(gateway, host_read{std::move(query), completion<state_snapshot>{unwrap}});
+    auto told =
+        let_in<state_snapshot>(0, [done = std::move(done)](expected<state_snapshot> answer) {
+          done(answer ? expected<snapshot>{std::move(answer->state)}
+                      : tl::unexpected(std::move(answer.error())));
+        });
+    if (told)
+      way_in->send(host_read{std::move(query), *std::move(told)});
   }
 
   template <class Answer, class Message>
   void ask_store(Message what, std::function<void(expected<Answer>)> done) {
-    if (let_in(0, done))
-      ask_anyway(std::move(what), leaving(0, std::move(done)));
+    if (auto told = let_in<Answer>(0, std::move(done)))
+      internal::ask_once(system, store, std::move(what), *std::move(told));
   }
 
-  /// However much is in flight. `close` waits for the answers.
-  template <class Message, class Done>
-  void ask_anyway(Message what, Done done) {
-    ++asked;
-    auto asking = std::shared_ptr<void>{&asked, [this](void*) {
-                                          --asked;
-                                          asked.notify_all();
-                                        }};
-    if (draining)
-      return done(fail(errc::draining, "the runtime is closing"));
-    internal::ask_once(system, store, std::move(what),
-                       Done{[asking, done = std::move(done)](auto x) { done(std::move(x)); }});
+  /// However much is in flight: then operators look.
+  void ask_for_stats(std::function<void(expected<store_stats>)> done) {
+    auto told = awaited<store_stats>(std::move(done), {});
+    if (is_open(told))
+      internal::ask_once(system, store, get_store_stats{}, std::move(told));
   }
 
   void walk(host_cleanup what) {
@@ -249,16 +268,16 @@ struct runtime::impl {
 
   runtime_options options;
   admission door;                      // of requests that may end with the system only
-  std::atomic<std::size_t> asked = 0;  // questions to the store that are not answered yet
+  std::atomic<std::size_t> asked = 0;  // requests that are not answered yet
   std::unique_ptr<own_system> own;     // null: the host's
   caf::actor_system& system;
   std::shared_ptr<directory> live = std::make_shared<directory>();
   std::shared_ptr<commit_feed> feed = std::make_shared<commit_feed>();
-  store_actor store;
+  maintained_store_actor store;
   event_hub_actor hub;
   std::vector<caf::actor> reactions;  // of the hooks after a change; they end with their streams
   supervisor_actor supervisor;
-  gateway_actor gateway;
+  std::optional<gateway> way_in;
   cleaner_actor cleaner;
   cache_store_actor saved;
   result_cache results;
@@ -307,10 +326,8 @@ void runtime::close() {
 }
 
 void runtime::execute(command request, std::function<void(expected<command_result>)> done) {
-  const auto bytes = carried_bytes(request);
-  if (impl_->let_in(bytes, done))
-    compat::anon_send(impl_->gateway,
-                      host_command{std::move(request), impl_->leaving(bytes, std::move(done))});
+  if (auto told = impl_->let_in(carried_bytes(request), std::move(done)))
+    impl_->way_in->send(host_command{std::move(request), *std::move(told)});
 }
 
 expected<command_result> runtime::execute(command request, std::chrono::milliseconds deadline) {
@@ -321,10 +338,8 @@ expected<command_result> runtime::execute(command request, std::chrono::millisec
 void runtime::execute_all(change_set what, std::function<void(expected<change_set_result>)> done) {
   if (auto ok = checked_order(what); !ok)
     return done(tl::unexpected(std::move(ok.error())));
-  const auto bytes = carried_bytes(what);
-  if (impl_->let_in(bytes, done))
-    compat::anon_send(impl_->gateway,
-                      host_change_set{std::move(what), impl_->leaving(bytes, std::move(done))});
+  if (auto told = impl_->let_in(carried_bytes(what), std::move(done)))
+    impl_->way_in->send(host_change_set{std::move(what), *std::move(told)});
 }
 
 expected<change_set_result> runtime::execute_all(change_set what,
@@ -355,10 +370,8 @@ expected<std::vector<runtime::snapshot>> runtime::read_all(std::vector<entity_re
 }
 
 void runtime::read(const entity_ref& entity, std::function<void(expected<snapshot>)> done) {
-  if (const auto published = impl_->live->find(entity)) {
-    if (auto state = published->read())
-      return done(std::move(state));
-  }
+  if (auto state = impl_->live->read(entity))
+    return done(std::move(state));
   impl_->read({entity}, std::move(done));
 }
 
@@ -402,10 +415,8 @@ expected<runtime::snapshot> runtime::read_at(const entity_ref& entity, std::uint
 void runtime::header(const entity_ref& entity, std::function<void(expected<entity_header>)> done) {
   if (auto ok = check_entity(entity); !ok)
     return done(tl::unexpected(std::move(ok.error())));
-  if (const auto published = impl_->live->find(entity)) {
-    if (const auto state = published->read())
-      return done(header_of(*state));
-  }
+  if (const auto state = impl_->live->read(entity))
+    return done(header_of(*state));
   impl_->ask_store<listing>(list_request{.name_space = entity.name_space,
                                          .kind = entity.kind,
                                          .after = entity.id,
@@ -489,27 +500,36 @@ std::string runtime::metrics() const {
 }
 
 void runtime::metrics(std::function<void(expected<std::string>)> done) const {
-  impl_->ask_anyway(get_store_stats{},
-                    completion<store_stats>{[self = impl_.get(),
-                                             done = std::move(done)](expected<store_stats> stored) {
-                      done(stored.map([&](const store_stats& x) { return self->metrics_text(x); }));
-                    }});
+  impl_->ask_for_stats([self = impl_.get(), done = std::move(done)](expected<store_stats> stored) {
+    done(stored.map([&](const store_stats& x) { return self->metrics_text(x); }));
+  });
 }
 
 void runtime::stats(std::function<void(expected<runtime_stats>)> done) const {
-  impl_->ask_anyway(get_store_stats{},
-                    completion<store_stats>{
-                        [self = impl_.get(), done = std::move(done)](expected<store_stats> stored) {
-                          done(stored.map([&](const store_stats& x) { return self->told(x); }));
-                        }});
+  impl_->ask_for_stats([self = impl_.get(), done = std::move(done)](expected<store_stats> stored) {
+    done(stored.map([&](const store_stats& x) { return self->told(x); }));
+  });
 }
 
 runtime_stats runtime::stats() const {
   return impl_->told(impl_->stats());
 }
 
+std::shared_ptr<const live_entity> runtime::awake(const entity_ref& entity) const {
+  return impl_->live->find(entity);
+}
+
 runtime_actor internal::actor_access::of(const runtime& which) {
   return which.impl_->supervisor;
+}
+
+expected<internal::node_parts> internal::actor_access::parts_of(runtime& which) {
+  auto& inside = *which.impl_;
+  auto asking = inside.begin_asking();
+  if (inside.draining)
+    return fail(errc::draining, "the runtime is closing");
+  return node_parts{inside.system, inside.store, inside.supervisor, std::move(asking),
+                    [self = &inside] { return !self->draining; }};
 }
 
 }  // namespace troupe

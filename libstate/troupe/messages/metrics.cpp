@@ -63,7 +63,8 @@ metrics metrics::of(caf::actor_system& system) {
       .in_flight_bytes = in.level("request", "What requests in flight carry.", "bytes"),
       .refused = in.total("refused-requests", "Requests refused while too many were in flight."),
       .event_lag = in.level("event-lag", "Committed changes on their way to subscribers.", "bytes"),
-      .stored = in.level("stored-entities", "Entities with a snapshot, sleeping ones included."),
+      .stored =
+          in.level("stored-entities", "Entities at least, sleeping and deleted ones included."),
       .journal_tail = in.level("journal-tail", "Journal that the next start replays.", "bytes"),
       .journal_covered = in.level("journal-covered", "Journal kept behind snapshots.", "bytes"),
       .store_bytes = in.level("store", "Used pages of the data file.", "bytes"),
@@ -79,7 +80,12 @@ metrics metrics::of(caf::actor_system& system) {
 std::string metrics_text(caf::actor_system& system) {
   caf::telemetry::collector::prometheus collector;
   const auto text = collector.collect_from(system.metrics());
-  return {text.data(), text.size()};
+  std::string out{text.data(), text.size()};
+  // CAF has no counter that is set, and Prometheus no gauge that only grows.
+  constexpr std::string_view gauge = "_total gauge\n", counter = "_total counter\n";
+  for (auto at = out.find(gauge); at != std::string::npos; at = out.find(gauge, at))
+    out.replace(at, gauge.size(), counter);
+  return out;
 }
 
 }  // namespace troupe

@@ -41,12 +41,12 @@ struct metrics {
   caf::telemetry::dbl_histogram* slice_time = nullptr;    ///< snapshot-slice-time, seconds
 
   // Read when somebody looks.
-  level* in_flight = nullptr;        ///< requests-in-flight: of the host's, without an answer
-  level* in_flight_bytes = nullptr;  ///< request, bytes: what these carry
-  level* refused = nullptr;          ///< refused-requests, as a total: beyond the limits of these
-  level* event_lag = nullptr;     ///< event-lag, bytes: committed and not yet taken to subscribers
-  level* stored = nullptr;        ///< stored-entities: with a snapshot, sleeping ones included
-  level* journal_tail = nullptr;  ///< journal-tail, bytes: replayed at the next start
+  level* in_flight = nullptr;          ///< requests-in-flight: of the host's, without an answer
+  level* in_flight_bytes = nullptr;    ///< request, bytes: what these carry
+  level* refused = nullptr;            ///< refused-requests, as a total: beyond the limits of these
+  level* event_lag = nullptr;          ///< event-lag, bytes: committed and not yet at subscribers
+  level* stored = nullptr;             ///< stored-entities: at least, sleeping and deleted ones too
+  level* journal_tail = nullptr;       ///< journal-tail, bytes: replayed at the next start
   level* journal_covered = nullptr;    ///< journal-covered, bytes: kept though snapshots have it
   level* store_bytes = nullptr;        ///< store, bytes: pages of the data file that were used
   level* cache_entries = nullptr;      ///< cache-entries
