@@ -57,7 +57,8 @@ metrics metrics::of(caf::actor_system& system) {
       .commit_batch = in.size("commit-batch", "Changes in one transaction."),
       .slices = in.count("snapshot-slices", "Slices of the journal folded into snapshots."),
       .slice_time = in.time("snapshot-slice-time", "Time to fold a slice; commits wait for it."),
-      .stored = in.level("stored-entities", "Entities with a snapshot, sleeping ones included."),
+      .stored =
+          in.level("stored-entities", "Entities at least, sleeping and deleted ones included."),
       .journal_tail = in.level("journal-tail", "Journal that the next start replays.", "bytes"),
       .journal_covered = in.level("journal-covered", "Journal kept behind snapshots.", "bytes"),
       .store_bytes = in.level("store", "Used pages of the data file.", "bytes"),

@@ -39,7 +39,7 @@ struct metrics {
   caf::telemetry::dbl_histogram* slice_time = nullptr;    ///< snapshot-slice-time, seconds
 
   // Read when somebody looks.
-  level* stored = nullptr;             ///< stored-entities: with a snapshot, sleeping ones included
+  level* stored = nullptr;             ///< stored-entities: at least, sleeping and deleted ones too
   level* journal_tail = nullptr;       ///< journal-tail, bytes: replayed at the next start
   level* journal_covered = nullptr;    ///< journal-covered, bytes: kept though snapshots have it
   level* store_bytes = nullptr;        ///< store, bytes: pages of the data file that were used
