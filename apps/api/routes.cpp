@@ -96,6 +96,7 @@ match find_route(std::string_view method, const std::vector<std::string>& path) 
     if (!values)
       continue;
     pattern = r.pattern;
+    out.for_operators = r.for_operators;
     out.allowed += (out.allowed.empty() ? "" : ", ") + std::string{r.method};
     if (r.method != method)
       continue;

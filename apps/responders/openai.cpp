@@ -15,8 +15,8 @@ namespace {
 using clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-/// One prompt under way. Its messages carry its number and that of the attempt, so what comes from
-/// an attempt that was given up is nobody's.
+/// One prompt under way. What the fetcher tells carries its number, so what comes for one that was
+/// given up is nobody's. Attempts follow each other: one has ended before the next begins.
 struct exchange {
   prompt what;
   caf::typed_response_promise<reply> promise;
@@ -85,12 +85,12 @@ private:
     x.stream = {};
     x.body.clear();
     ++x.attempt;
-    const auto part = [number, attempt = x.attempt, me = openai_actor{self_}](
-                          const fetch_head& head, std::string_view bytes) {
-      compat::anon_send(me, fetched_bytes{number, attempt, head, std::string{bytes}});
+    const auto part = [number, me = openai_actor{self_}](const fetch_head& head,
+                                                         std::string_view bytes) {
+      compat::anon_send(me, fetched_bytes{number, head, std::string{bytes}});
     };
-    const auto end = [number, attempt = x.attempt, me = openai_actor{self_}](fetch_end how) {
-      compat::anon_send(me, fetched_all{number, attempt, std::move(how)});
+    const auto end = [number, me = openai_actor{self_}](fetch_end how) {
+      compat::anon_send(me, fetched_all{number, std::move(how)});
     };
     net_.start({.url = options_.url + "/chat/completions",
                 .headers = headers_,
@@ -101,18 +101,18 @@ private:
                part, end);
   }
 
-  exchange* find(std::uint64_t number, unsigned attempt) {
+  exchange* find(std::uint64_t number) {
     const auto found = under_way_.find(number);
-    return found != under_way_.end() && found->second.attempt == attempt ? &found->second : nullptr;
+    return found != under_way_.end() ? &found->second : nullptr;
   }
 
   void on_try_again(const try_again& again) {
-    if (find(again.number, again.attempt) != nullptr)
+    if (find(again.number) != nullptr)
       ask(again.number);
   }
 
   void on_bytes(const fetched_bytes& got) {
-    auto* x = find(got.number, got.attempt);
+    auto* x = find(got.number);
     if (x == nullptr || x->fault)
       return;
     if (!is_stream(got.head)) {
@@ -141,7 +141,7 @@ private:
   }
 
   void on_end(const fetched_all& all) {
-    auto* x = find(all.number, all.attempt);
+    auto* x = find(all.number);
     if (x == nullptr)
       return;
     const auto& how = all.how;
@@ -190,7 +190,7 @@ private:
     if (x.attempt >= options_.attempts || clock::now() + pause >= x.deadline)
       return finish(number, fail(errc::responder_failed,
                                  why + " (asked " + std::to_string(x.attempt) + " times)"));
-    compat::send_after(self_, openai_actor{self_}, pause, try_again{number, x.attempt});
+    compat::send_after(self_, openai_actor{self_}, pause, try_again{number});
   }
 
   expected<reply> timed_out() const {

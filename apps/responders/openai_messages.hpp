@@ -10,19 +10,16 @@ namespace troupe::responders {
 /// The pause behind an attempt is over.
 struct try_again {
   std::uint64_t number = 0;
-  unsigned attempt = 0;
 };
 
-/// From the fetcher: a part of an attempt's answer, and its end.
+/// From the fetcher: a part of an answer, and its end, behind which nothing comes.
 struct fetched_bytes {
   std::uint64_t number = 0;
-  unsigned attempt = 0;
   fetch_head head{};
   std::string bytes{};
 };
 struct fetched_all {
   std::uint64_t number = 0;
-  unsigned attempt = 0;
   fetch_end how{};
 };
 

@@ -41,6 +41,9 @@ struct runner {
     cli::describe([](const CLI::App& app) { std::fputs(cli::manual_of(app).c_str(), stdout); });
     return cli::exit_status::ok;
   }
+  int operator()(const simulate::simulate_options& options) const {
+    return simulate::simulate(options);
+  }
   int operator()(const cli::version_options&) const {
     std::puts(cli::version_text().c_str());
     return cli::exit_status::ok;

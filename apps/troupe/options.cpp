@@ -1,6 +1,8 @@
 #include "troupe/options.hpp"
 
+#include "simulate/command_line.hpp"
 #include "troupe/exit_status.hpp"
+#include "troupe/serve_flags.hpp"
 #include "troupe/text.hpp"
 #include "troupe/tool_options.hpp"
 #include "troupe/versions.hpp"
@@ -58,6 +60,12 @@ public:
     add_demo();
     add_serve();
     add_replay();
+    simulation_.add_to(
+        [this](const char* name, const char* what,
+               std::function<simulate::simulate_options()> make) {
+          return add_command(name, what, [make = std::move(make)]() -> command { return make(); });
+        },
+        footer);
     add_inspect();
     tools_.add_to([this](const char* name, const char* what, std::function<command()> make) {
       return add_command(name, what, std::move(make));
@@ -172,19 +180,21 @@ private:
     auto* sub = add_command(
         "serve", "Run a node: the HTTP API over a store, until Ctrl-C or SIGTERM", [this] {
           const auto at = *parse_listen_address(listen_);
-          return serve_options{.data = data_,
-                               .host = at.host,
-                               .port = at.port,
-                               .journal_tail_bytes = journal_tail_,
-                               .journal_kept_bytes = journal_kept_,
-                               .quota_bytes = quota_,
-                               .reserve_bytes = reserve_,
-                               .max_live = max_live_,
-                               .idle = std::chrono::seconds{idle_},
-                               .allow_remote_fs = allow_remote_fs_,
-                               .drain_notice = std::chrono::seconds{drain_notice_},
-                               .drain_timeout = std::chrono::seconds{drain_timeout_},
-                               .agents = agents_};
+          serve_options out{.data = data_,
+                            .host = at.host,
+                            .port = at.port,
+                            .journal_tail_bytes = journal_tail_,
+                            .journal_kept_bytes = journal_kept_,
+                            .quota_bytes = quota_,
+                            .reserve_bytes = reserve_,
+                            .max_live = max_live_,
+                            .idle = std::chrono::seconds{idle_},
+                            .allow_remote_fs = allow_remote_fs_,
+                            .drain_notice = std::chrono::seconds{drain_notice_},
+                            .drain_timeout = std::chrono::seconds{drain_timeout_},
+                            .agents = agents_};
+          serve_flags_.apply(out);
+          return out;
         });
     sub->add_option("--config", config_,
                     "Settings file (TOML): any option here without its dashes. An option may stand "
@@ -229,6 +239,7 @@ private:
         ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1'000'000'000}))
         ->default_str("600");
     add_remote_fs(sub);
+    serve_flags_.add_to(sub);
     sub->add_option("--drain-notice", drain_notice_,
                     "Seconds that a stopping node goes on while /readyz says 503, so that load "
                     "balancers look elsewhere")
@@ -270,6 +281,12 @@ private:
         ->type_name("N")
         ->check(CLI::Range(1, 4096))
         ->default_str(std::to_string(default_parallel));
+    sub->add_option("--reconnect", reconnect_,
+                    "Seconds that a node may be away, with --url: what it did not answer is sent "
+                    "again, and made once")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0, 86'400))
+        ->default_str("0");
     sub->add_flag("--verify-only", verify_only_,
                   "Write nothing: compare what is there; needs --data or --url");
     sub->add_flag("--json", json_, "Print the table as one JSON object");
@@ -432,6 +449,7 @@ private:
       out.node = *http::parse_url(url_);
     out.prefix = prefix_;
     out.parallel = parallel_;
+    out.reconnect = std::chrono::seconds{reconnect_};
     out.verify_only = verify_only_;
     out.json = json_;
     return out;
@@ -456,6 +474,7 @@ private:
   std::string url_;
   std::string prefix_;
   std::size_t parallel_ = default_parallel;
+  int reconnect_ = 0;
   bool once_ = false;
   bool verify_only_ = false;
   bool json_ = false;
@@ -474,7 +493,9 @@ private:
   std::string config_;
   agent_settings agents_;
   tool_options tools_;
+  serve_flags serve_flags_;
   meta_options meta_;
+  simulate::command_line simulation_;
 };
 
 }  // namespace

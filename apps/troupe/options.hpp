@@ -2,6 +2,7 @@
 
 #include <troupe/state/expected.hpp>
 
+#include "simulate/options.hpp"
 #include "troupe/demo.hpp"
 #include "troupe/demo_writer.hpp"
 #include "troupe/inspect.hpp"
@@ -25,11 +26,11 @@ namespace troupe::cli {
 
 struct version_options {};
 
-using command =
-    std::variant<serve_options, replay_options, demo_options, inspect_options, backup_command,
-                 restore_command, compact_command, migrate_command, export_command, import_command,
-                 verify_options, token_command, demo_writer_options, version_options,
-                 config_check_command, completion_command, manual_command>;
+using command = std::variant<serve_options, replay_options, demo_options, inspect_options,
+                             backup_command, restore_command, compact_command, migrate_command,
+                             export_command, import_command, verify_options, token_command,
+                             demo_writer_options, version_options, config_check_command,
+                             completion_command, manual_command, simulate::simulate_options>;
 
 struct command_line {
   command what;

@@ -131,6 +131,20 @@ TEST_CASE("a repeat of an answered turn gets its answer and nothing is said or a
   CHECK(code_of(w.quick("Ho", "k")) == "422 idempotency_mismatch");
 }
 
+TEST_CASE("a repeat without a session id finds the session that the first one made") {
+  world w{answer};
+  const auto say = [&](const std::string& key) {
+    const auto got =
+        w.n.send("POST", "/api/agent/quick", R"({"query":"Hi"})", {{"Idempotency-Key", key}});
+    CHECK(got.status == 200);
+    return got.body;
+  };
+  const auto first = say("k");
+  CHECK(say("k") == first);
+  CHECK(say("other") != first);
+  CHECK(w.endpoint.asked() == 2);
+}
+
 TEST_CASE("a repeat of a turn that failed says nothing again and asks what was asked") {
   world w{[](endpoint_peer& peer, std::size_t n) {
     if (n == 0)
@@ -259,6 +273,36 @@ TEST_CASE("a stream ends with what went wrong and a refusal beforehand is no str
   CHECK(got.body.find("responder_failed") != std::string::npos);
   CHECK(got.body.find("event: done") == std::string::npos);
   CHECK(w.n.send("POST", "/api/agent/quick", "{}", {streamed}).status == 422);
+}
+
+TEST_CASE("a stream whose token is revoked ends and the answer is kept all the same") {
+  std::promise<void> revoked;
+  auto is_revoked = revoked.get_future().share();
+  world w{[&](endpoint_peer& peer, std::size_t) {
+    peer.begin_stream().says("Hel");
+    is_revoked.wait_for(3s);
+    peer.says("lo").ends(1, 1);
+  }};
+  const auto token = w.n.add_token({.id = "1", .user = "ann", .held = api::role::writer});
+  const std::string body = R"({"query":"Hi","context":{"session_id":"s"}})";
+  testing::raw_peer client{w.n.port()};
+  client.send(
+      "POST /api/agent/quick HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
+      "Authorization: Bearer "
+      + token + "\r\nContent-Type: application/json\r\nContent-Length: "
+      + std::to_string(body.size()) + "\r\n\r\n" + body);
+  CHECK(client.until("\"Hel\"}\n\n").find("event: text") != std::string::npos);
+  w.n.revoke_tokens();
+  CHECK(client.until("0\r\n\r\n").find("event: ") == std::string::npos);
+  revoked.set_value();
+  const auto again = w.n.add_token({.id = "2", .user = "ann", .held = api::role::writer});
+  const http::header ann{"Authorization", "Bearer " + again};
+  for (int i = 0; i < 2'000; ++i) {  // it is on its way
+    if (w.n.send("GET", "/api/sessions/s/history", "", {ann}).body.find("Hello")
+        != std::string::npos)
+      return;
+  }
+  FAIL("the answer is not kept");
 }
 
 TEST_CASE("a session that is deleted meanwhile gets no answer") {

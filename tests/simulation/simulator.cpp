@@ -251,8 +251,12 @@ void simulator::look_at(caf::scheduled_actor& actor) {
     const entity_ref* entity = nullptr;
     if (auto asked = caf::make_const_typed_message_view<command>(head->payload))
       entity = &caf::get<0>(asked).entity;
+    else if (auto sent = caf::make_const_typed_message_view<host_command>(head->payload))
+      entity = &caf::get<0>(sent).envelope.entity;
     else if (auto read = caf::make_const_typed_message_view<get_state>(head->payload))
       entity = &caf::get<0>(read).entity;
+    else if (auto looked = caf::make_const_typed_message_view<host_read>(head->payload))
+      entity = &caf::get<0>(looked).query.entity;
     else if (auto set = caf::make_const_typed_message_view<reserve_member>(head->payload))
       entity = &caf::get<0>(set).entity;
     if (entity != nullptr) {
@@ -276,10 +280,10 @@ void simulator::look_at_set(caf::scheduled_actor& actor) {
   const auto* head = actor.mailbox().peek();
   if (head == nullptr)
     return;
-  if (auto asked = caf::make_const_typed_message_view<change_set>(head->payload)) {
+  if (auto asked = caf::make_const_typed_message_view<host_change_set>(head->payload)) {
     auto& seen = sets_[actor.id()];
     seen.actor = actor.address();
-    for (const auto& one : caf::get<0>(asked).commands)
+    for (const auto& one : caf::get<0>(asked).set.commands)
       seen.entities.push_back(one.entity);
   }
 }
@@ -324,7 +328,7 @@ void simulator::start() {
                                                      .now = [this] { return clock(); },
                                                      .max_live = plan_.max_live,
                                                      .idle_ms = plan_.idle_ms});
-  is.gateway = spawn_gateway(world_.system(), is.supervisor);
+  is.way_in.emplace(is.supervisor, is.live);
   if (plan_.readers == 0)
     return;
   is.hub = spawn_event_hub(world_.system(), {is.store, is.feed});
@@ -337,8 +341,7 @@ void simulator::crash() {
   node_->its_disk->gone = true;
   ++life_;
   for (const auto& actor :
-       {caf::actor_cast<caf::actor>(node_->gateway), caf::actor_cast<caf::actor>(node_->supervisor),
-        caf::actor_cast<caf::actor>(node_->store)})
+       {caf::actor_cast<caf::actor>(node_->supervisor), caf::actor_cast<caf::actor>(node_->store)})
     caf::anon_send_exit(actor, caf::exit_reason::kill);
   for (const auto& [id, scope] : scopes_)
     if (const auto left = caf::actor_cast<caf::actor>(scope.actor))

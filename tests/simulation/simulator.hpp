@@ -32,7 +32,7 @@ struct findings {
   std::uint64_t virtual_ms = 0;
 };
 
-/// One seed: a node of product actors (store, supervisor, entities, gateway) on CAF's test
+/// One seed: a node of product actors (store, supervisor, entities) on CAF's test
 /// scheduler, clients, and all that happens to them. The seed decides which actor runs next, when
 /// the clock moves, what is asked and what goes wrong; nothing else does, so that a seed is the
 /// same run each time.
@@ -49,7 +49,7 @@ private:
     std::shared_ptr<directory> live = std::make_shared<directory>();
     store_actor store;
     supervisor_actor supervisor;
-    gateway_actor gateway;
+    std::optional<gateway> way_in;
     std::shared_ptr<commit_feed> feed = std::make_shared<commit_feed>();
     event_hub_actor hub;
   };

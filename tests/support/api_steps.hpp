@@ -33,6 +33,7 @@ struct step {
   const char* target;
   const char* body;
   int status;
+  const char* type = "application/json";  // of the body
 };
 
 // One life of every kind of entity, through every row.
@@ -44,6 +45,7 @@ inline const std::vector<step> steps = {
     {"GET", "/readyz", "", 200},
     {"GET", "/openapi.json", "", 200},
     {"GET", "/v1/stats", "", 200},
+    {"GET", "/v1/nodes", "", 200},
     {"GET", "/metrics", "", 200},
     {"PUT", "/v1/users/ann", R"({"metadata":{"n":1}})", 201},
     {"PUT", "/v1/global", "", 201},
@@ -136,6 +138,13 @@ inline const std::vector<step> steps = {
     {"DELETE", "/api/sessions/q", "", 200},
     {"DELETE", "/v1/sessions/s/items", "", 204},
     {"DELETE", "/v1/sessions/s", "", 204},
+    {"POST", "/v1/import",
+     R"({"troupe":1,"namespace":"elsewhere","kind":"session","id":"i","status":"live","revision":7,)"
+     R"("first_revision":7,"content_revision":7,"created_ms":1,"last_activity_ms":2,"last_seq":0,)"
+     R"("redo":null,"entries":0,"items":0})",
+     201, "application/jsonl"},
+    {"POST", "/v1/admin/backup", R"({"name":"b","compacting":true})", 201},
+    {"POST", "/v1/admin/compact", R"({"kept_bytes":0})", 200},
     {"POST", "/v1/admin/reap", R"({"max_age_s":3600,"scopes":["session","team"]})", 200},
     {"POST", "/v1/admin/clear", R"({"namespace":"default"})", 200},
 };

@@ -11,6 +11,7 @@
 #include <troupe/messages/metrics.hpp>
 #include <troupe/persistence/cache_store.hpp>
 #include <troupe/persistence/store_actor.hpp>
+#include <troupe/runtime/internal/node_parts.hpp>
 #include <troupe/runtime/runtime.hpp>
 #include <troupe/runtime/runtime_actor.hpp>
 #include <troupe/state/codec.hpp>
@@ -23,6 +24,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -44,7 +46,7 @@ struct system_config : caf::actor_system_config {
     set("caf.scheduler.max-threads", std::max(2u, std::thread::hardware_concurrency()));
     // Mailboxes and handlers of those that are one for all; each of many would cost memory.
     set("caf.metrics-filters.actors.includes",
-        std::vector<std::string>{"troupe.store", "troupe.supervisor", "troupe.gateway"});
+        std::vector<std::string>{"troupe.store", "troupe.supervisor"});
   }
 };
 
@@ -58,6 +60,15 @@ struct own_system {
   spdlog::default_logger()->flush();
   std::_Exit(75);
 }
+
+/// One request that is not answered yet.
+struct end_asking {
+  void operator()(std::atomic<std::size_t>* asked) const {
+    if (--*asked == 0)
+      asked->notify_all();
+  }
+};
+using one_asked = std::unique_ptr<std::atomic<std::size_t>, end_asking>;
 
 }  // namespace
 
@@ -74,7 +85,7 @@ struct runtime::impl {
                                            .max_live = options.max_live,
                                            .idle_ms = options.idle.count(),
                                            .hooks = options.hooks});
-    gateway = spawn_gateway(system, supervisor);
+    way_in.emplace(supervisor, live);
     cleaner = spawn_cleaner(
         system, {store, supervisor, live, options.now, options.idle.count() > 0, options.clean_up});
     if (options.hooks)
@@ -82,7 +93,6 @@ struct runtime::impl {
     watch(store, "store");
     watch(hub, "event hub");
     watch(supervisor, "supervisor");
-    watch(gateway, "gateway");
     start_cache();
   }
 
@@ -118,7 +128,6 @@ struct runtime::impl {
       return;
     caf::scoped_actor self{system};
     compat::request(self, supervisor, drain{}).receive([] {}, [](const caf::error&) {});
-    compat::request(self, gateway, drain{}).receive([] {}, [](const caf::error&) {});
     for (auto left = asked.load(); left != 0; left = asked.load())
       asked.wait(left);
     final_stats = read_stats(self);
@@ -132,38 +141,49 @@ struct runtime::impl {
       self->wait_for(saved);
     }
     for (const auto& end :
-         {caf::actor_cast<caf::actor>(cleaner), caf::actor_cast<caf::actor>(gateway),
-          caf::actor_cast<caf::actor>(supervisor), caf::actor_cast<caf::actor>(hub),
-          caf::actor_cast<caf::actor>(store)}) {
+         {caf::actor_cast<caf::actor>(cleaner), caf::actor_cast<caf::actor>(supervisor),
+          caf::actor_cast<caf::actor>(hub), caf::actor_cast<caf::actor>(store)}) {
       caf::anon_send_exit(end, caf::exit_reason::user_shutdown);
       self->wait_for(end);
     }
   }
 
-  void read(get_state query, std::function<void(expected<snapshot>)> done) {
-    if (draining)
-      return done(fail(errc::draining, "the runtime is closing"));
-    auto unwrap = [done = std::move(done)](expected<state_snapshot> answer) {
-      done(answer ? expected<snapshot>{std::move(answer->state)}
-                  : tl::unexpected(std::move(answer.error())));
-    };
-    compat::anon_send(gateway, host_read{std::move(query), completion<state_snapshot>{unwrap}});
+  /// `close` waits until it is gone.
+  one_asked begin_asking() {
+    ++asked;
+    return one_asked{&asked};
   }
 
-  /// `close` waits for the answers.
+  /// `close` waits for the answer.
+  template <class Answer>
+  completion<Answer> awaited(std::function<void(expected<Answer>)> done) {
+    return completion<Answer>{[asking = begin_asking(),
+                               done = std::move(done)](expected<Answer> x) { done(std::move(x)); }};
+  }
+
+  /// False: `done` was told that the runtime closes.
+  template <class Answer>
+  bool is_open(const completion<Answer>& done) const {
+    const bool closing_now = draining;
+    if (closing_now)
+      done(fail(errc::draining, "the runtime is closing"));
+    return !closing_now;
+  }
+
+  void read(get_state query, std::function<void(expected<snapshot>)> done) {
+    auto told = awaited<state_snapshot>([done = std::move(done)](expected<state_snapshot> answer) {
+      done(answer ? expected<snapshot>{std::move(answer->state)}
+                  : tl::unexpected(std::move(answer.error())));
+    });
+    if (is_open(told))
+      way_in->send(host_read{std::move(query), std::move(told)});
+  }
+
   template <class Answer, class Message>
   void ask_store(Message what, std::function<void(expected<Answer>)> done) {
-    ++asked;
-    auto asking = std::shared_ptr<void>{&asked, [this](void*) {
-                                          --asked;
-                                          asked.notify_all();
-                                        }};
-    if (draining)
-      return done(fail(errc::draining, "the runtime is closing"));
-    internal::ask_once(system, store, std::move(what),
-                       completion<Answer>{[asking, done = std::move(done)](expected<Answer> x) {
-                         done(std::move(x));
-                       }});
+    auto told = awaited<Answer>(std::move(done));
+    if (is_open(told))
+      internal::ask_once(system, store, std::move(what), std::move(told));
   }
 
   void walk(host_cleanup what) {
@@ -218,16 +238,16 @@ struct runtime::impl {
   }
 
   runtime_options options;
-  std::atomic<std::size_t> asked = 0;  // questions to the store that are not answered yet
+  std::atomic<std::size_t> asked = 0;  // requests that are not answered yet
   std::unique_ptr<own_system> own;     // null: the host's
   caf::actor_system& system;
   std::shared_ptr<directory> live = std::make_shared<directory>();
   std::shared_ptr<commit_feed> feed = std::make_shared<commit_feed>();
-  store_actor store;
+  maintained_store_actor store;
   event_hub_actor hub;
   std::vector<caf::actor> reactions;  // of the hooks after a change; they end with their streams
   supervisor_actor supervisor;
-  gateway_actor gateway;
+  std::optional<gateway> way_in;
   cleaner_actor cleaner;
   cache_store_actor saved;
   result_cache results;
@@ -275,10 +295,9 @@ void runtime::close() {
 }
 
 void runtime::execute(command request, std::function<void(expected<command_result>)> done) {
-  if (impl_->draining)
-    return done(fail(errc::draining, "the runtime is closing"));
-  compat::anon_send(impl_->gateway,
-                    host_command{std::move(request), completion<command_result>{std::move(done)}});
+  auto told = impl_->awaited(std::move(done));
+  if (impl_->is_open(told))
+    impl_->way_in->send(host_command{std::move(request), std::move(told)});
 }
 
 expected<command_result> runtime::execute(command request, std::chrono::milliseconds deadline) {
@@ -289,11 +308,9 @@ expected<command_result> runtime::execute(command request, std::chrono::millisec
 void runtime::execute_all(change_set what, std::function<void(expected<change_set_result>)> done) {
   if (auto ok = checked_order(what); !ok)
     return done(tl::unexpected(std::move(ok.error())));
-  if (impl_->draining)
-    return done(fail(errc::draining, "the runtime is closing"));
-  compat::anon_send(
-      impl_->gateway,
-      host_change_set{std::move(what), completion<change_set_result>{std::move(done)}});
+  auto told = impl_->awaited(std::move(done));
+  if (impl_->is_open(told))
+    impl_->way_in->send(host_change_set{std::move(what), std::move(told)});
 }
 
 expected<change_set_result> runtime::execute_all(change_set what,
@@ -324,10 +341,8 @@ expected<std::vector<runtime::snapshot>> runtime::read_all(std::vector<entity_re
 }
 
 void runtime::read(const entity_ref& entity, std::function<void(expected<snapshot>)> done) {
-  if (const auto published = impl_->live->find(entity)) {
-    if (auto state = published->read())
-      return done(std::move(state));
-  }
+  if (auto state = impl_->live->read(entity))
+    return done(std::move(state));
   impl_->read({entity}, std::move(done));
 }
 
@@ -371,10 +386,8 @@ expected<runtime::snapshot> runtime::read_at(const entity_ref& entity, std::uint
 void runtime::header(const entity_ref& entity, std::function<void(expected<entity_header>)> done) {
   if (auto ok = check_entity(entity); !ok)
     return done(tl::unexpected(std::move(ok.error())));
-  if (const auto published = impl_->live->find(entity)) {
-    if (const auto state = published->read())
-      return done(header_of(*state));
-  }
+  if (const auto state = impl_->live->read(entity))
+    return done(header_of(*state));
   impl_->ask_store<listing>(list_request{.name_space = entity.name_space,
                                          .kind = entity.kind,
                                          .after = entity.id,
@@ -475,8 +488,21 @@ runtime_stats runtime::stats() const {
   return impl_->told(impl_->stats());
 }
 
+std::shared_ptr<const live_entity> runtime::awake(const entity_ref& entity) const {
+  return impl_->live->find(entity);
+}
+
 runtime_actor internal::actor_access::of(const runtime& which) {
   return which.impl_->supervisor;
+}
+
+expected<internal::node_parts> internal::actor_access::parts_of(runtime& which) {
+  auto& inside = *which.impl_;
+  auto asking = inside.begin_asking();
+  if (inside.draining)
+    return fail(errc::draining, "the runtime is closing");
+  return node_parts{inside.system, inside.store, inside.supervisor, std::move(asking),
+                    [self = &inside] { return !self->draining; }};
 }
 
 }  // namespace troupe

@@ -37,6 +37,7 @@ std::string_view to_string(errc code) noexcept {
     case errc::in_flight: return "in_flight";
     case errc::over_budget: return "over_budget";
     case errc::looping: return "looping";
+    case errc::unauthenticated: return "unauthenticated";
     case errc::busy: return "busy";
     case errc::draining: return "draining";
     case errc::store_full: return "store_full";
@@ -45,6 +46,8 @@ std::string_view to_string(errc code) noexcept {
     case errc::remote_file_system: return "remote_file_system";
     case errc::responder_failed: return "responder_failed";
     case errc::responder_timeout: return "responder_timeout";
+    case errc::rate_limited: return "rate_limited";
+    case errc::too_many_sessions: return "too_many_sessions";
     case errc::outcome_unknown: return "outcome_unknown";
     case errc::damaged: return "damaged";
     case errc::newer_format: return "newer_format";

@@ -182,8 +182,9 @@ expected<void> journal_store::materialise(const entity_ref& entity) {
   return guarded(*impl_, [&] { return impl_->materialise(entity); });
 }
 
-expected<bool> journal_store::compact(std::uint64_t keep_from) {
-  return guarded(*impl_, [&] { return impl_->compact(keep_from); });
+expected<bool> journal_store::compact(std::uint64_t keep_from,
+                                      std::optional<std::uint64_t> kept_bytes) {
+  return guarded(*impl_, [&] { return impl_->compact(keep_from, kept_bytes); });
 }
 
 expected<listing> journal_store::list(const list_request& request) {
@@ -192,6 +193,10 @@ expected<listing> journal_store::list(const list_request& request) {
 
 expected<void> journal_store::adopt(std::span<const adopted_entity> entities) {
   return guarded(*impl_, [&] { return impl_->adopt(entities); });
+}
+
+expected<erasure> journal_store::erase(const entity_ref& entity) {
+  return guarded(*impl_, [&] { return impl_->erase(entity); });
 }
 
 expected<bool> journal_store::materialise() {
