@@ -210,7 +210,7 @@ TEST_CASE("tokens are made and listed and revoked in a directory") {
 
 TEST_CASE("every command has help with its exit codes") {
   for (const char* command : {"demo", "serve", "replay", "inspect", "backup", "restore", "compact",
-                              "migrate", "export", "import", "token"}) {
+                              "migrate", "export", "import", "token", "simulate"}) {
     const auto help = refusal({command, "--help"});
     CHECK(help.status == exit_status::ok);
     CHECK_MESSAGE(help.text.find("Exit codes:") != std::string::npos, help.text);

@@ -2,6 +2,7 @@
 #include <troupe/messages/cleanup_messages.hpp>
 #include <troupe/messages/event_messages.hpp>
 #include <troupe/messages/messages.hpp>
+#include <troupe/messages/store_messages.hpp>
 
 #include <caf/init_global_meta_objects.hpp>
 #include <caf/message.hpp>
@@ -21,6 +22,7 @@ void init_messages() {
     caf::init_global_meta_objects<caf::id_block::troupe_cache>();
     caf::init_global_meta_objects<caf::id_block::troupe_cleanup>();
     caf::init_global_meta_objects<caf::id_block::troupe_events>();
+    caf::init_global_meta_objects<caf::id_block::troupe_store>();
   });
 }
 

@@ -271,7 +271,7 @@ struct store_stats {
   std::uint64_t commits = 0;  ///< transactions since the start
   std::uint64_t changes = 0;  ///< changes committed since the start
   // Counted when the actor is asked.
-  std::uint64_t entities = 0;  ///< with a snapshot: those that were ever folded
+  std::uint64_t entities = 0;  ///< at least, deleted ones included
   std::uint64_t bytes = 0;     ///< of pages that were ever used
   std::uint64_t epoch = 0;     ///< of ownership; a restart does not change it
 };

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "http/client.hpp"
+#include "simulate/driver.hpp"
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace troupe::simulate {
+
+/// Where a node listens now; it may have been started anew. Any thread.
+class node_address {
+public:
+  explicit node_address(http::endpoint at)
+      : at_{std::make_shared<const http::endpoint>(std::move(at))} {}
+  [[nodiscard]] http::endpoint get() const { return *at_.load(); }
+  void set(http::endpoint at) { at_ = std::make_shared<const http::endpoint>(std::move(at)); }
+
+private:
+  std::atomic<std::shared_ptr<const http::endpoint>> at_;
+};
+
+struct http_options {
+  std::size_t connections = 64;
+  /// Changes carry an idempotency key and are repeated under it until they are answered, as long as
+  /// `patience` lasts: for nodes that are killed meanwhile. Else an answer that does not come is
+  /// `unknown`.
+  bool keyed = false;
+  std::chrono::seconds patience{60};
+  std::string token{};
+  std::string run{};  ///< part of every id and key, so that runs do not meet
+  std::function<std::optional<int>()> pid{};  ///< of the node, where it is on this machine
+};
+
+/// A node over HTTP: `connections` that are kept alive, each with one request at a time.
+/// `address` outlives it.
+[[nodiscard]] std::unique_ptr<driver> open_http(const workload& what, node_address& address,
+                                                http_options options);
+
+}  // namespace troupe::simulate
