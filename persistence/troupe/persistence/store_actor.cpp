@@ -40,13 +40,27 @@ struct copies {
   std::atomic<std::size_t> running = 0;
 };
 
+/// Counted until it ends, whichever way.
+class running_copy {
+public:
+  explicit running_copy(copies& all) : all_{all} {}
+  running_copy(const running_copy&) = delete;
+  running_copy& operator=(const running_copy&) = delete;
+  ~running_copy() {
+    --all_.running;
+    all_.running.notify_all();
+  }
+
+private:
+  copies& all_;
+};
+
 caf::result<backup_made> copy_store(const store& from, copies& all, const make_backup& how) {
+  const running_copy counted{all};
   const auto goes_on = [&](std::uint64_t, std::uint64_t) {
     return all.wanted && (!how.goes_on || how.goes_on());
   };
   const auto made = from.backup(how.to, {.compacting = how.compacting, .progress = goes_on});
-  --all.running;
-  all.running.notify_all();
   if (!made)
     return to_caf(made.error());
   const auto& content = made->content;
