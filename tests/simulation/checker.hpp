@@ -96,6 +96,8 @@ public:
   /// An acknowledged key is used for another request.
   void answered_otherwise(const sent_command& what, const expected<command_result>& answer);
 
+  /// The command that uses this one's key now: another one, once the key was forgotten.
+  asked& newest_with_its_key(const asked& what);
   /// Landed so long ago that its key is forgotten: asked again, it is another command.
   [[nodiscard]] bool key_is_forgotten(const asked& what) const;
 

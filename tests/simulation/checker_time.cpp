@@ -22,6 +22,10 @@ bool is_of(const cleanup& how, const entity_ref& entity) {
 
 }  // namespace
 
+asked& checker::newest_with_its_key(const asked& what) {
+  return find(keyed_.at({what.what.once->key, what.what.entity}));
+}
+
 bool checker::key_is_forgotten(const asked& what) const {
   return what.landed != 0 && what.landed_at.ms + answers_kept_ms <= now.clock.ms;
 }

@@ -121,8 +121,8 @@ void simulator::drain_under_load() {
 
 void simulator::drain_node() {
   auto drained = std::make_shared<bool>(false);
-  world_.system().spawn([this, drained](caf::event_based_actor* self) {
-    compat::request(self, node_->supervisor, drain{})
+  world_.system().spawn([whom = node_->supervisor, drained](caf::event_based_actor* self) {
+    compat::request(self, whom, drain{})
         .then([drained] { *drained = true; }, [](const caf::error&) {});
   });
   settle("while it was drained");

@@ -15,7 +15,7 @@ void simulator::ask_again() {
   const auto at = to_repeat_.begin() + static_cast<std::ptrdiff_t>(luck_.below(to_repeat_.size()));
   const auto id = *at;
   to_repeat_.erase(at);
-  auto& what = checker_.find(id);
+  auto& what = checker_.newest_with_its_key(checker_.find(id));
   if (checker_.key_is_forgotten(what)) {
     if (what.open == 0)
       ask(checker_.begin(what.what));
