@@ -1,5 +1,5 @@
-// What can be done with an entity. Everything that replaces or removes content is asked about first, and depends on
-// the revision that was on the screen: somebody else's change meanwhile is never undone by mistake.
+// What can be done with an entity. It is asked about first, and what replaces or removes content depends on the revision
+// that was on the screen: somebody else's change meanwhile is never undone by mistake.
 
 import { node, Problem } from "./api.js";
 import { ask } from "./dialog.js";
@@ -56,6 +56,7 @@ export async function fork(entity, at) {
   });
   if (!given) return;
   const from = at ?? (given.at ? Number(given.at) : undefined);
+  if (Number.isNaN(from)) return notify("A revision is a whole number.", "bad");
   const body = { ...(given.id ? { id: given.id } : {}), ...(from === undefined ? {} : { at: from }) };
   const made = await attempt("Forked.", () => node.change("POST", `${entity.base}/fork`, body));
   if (made) location.hash = `#/${entity.place}/${encodeURIComponent(made.id)}`;
@@ -102,7 +103,7 @@ async function exportFile(entity) {
   await attempt("Exported.", async () => {
     const answer = await node.send("GET", `${entity.base}/export?format=${given.format}`);
     const address = URL.createObjectURL(await answer.blob());
-    const ending = { jsonl: "jsonl", msgpack: "msgpack", markdown: "md" }[given.format] ?? given.format;
+    const ending = given.format === "markdown" ? "md" : given.format;
     h("a", { href: address, download: `${entity.id.replaceAll(/[^\w.-]/g, "_")}.${ending}` }).click();
     setTimeout(() => URL.revokeObjectURL(address), 60_000);
   });

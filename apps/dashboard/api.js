@@ -1,5 +1,5 @@
-// The HTTP API as this page asks it: requests, problems, event streams. The access token is a private
-// member of the one client and stands nowhere else: not in storage, not in an address, not in a cookie.
+// The HTTP API as this page asks it. The access token is a private member of the one client and stands nowhere else:
+// not in storage, not in an address, not in a cookie.
 
 /** What the node answers when it refuses; see "When something is wrong" in docs/http.md. */
 export class Problem extends Error {
@@ -52,17 +52,12 @@ export function messageReader() {
 }
 
 /**
- * @typedef {object} Asked
- * @property {unknown} [body]  sent as JSON
- * @property {number} [ifMatch]  the revision that the change depends on
- * @property {boolean} [plain]  without the token
- * @property {AbortSignal} [signal]
+ * What is asked: a body that is sent as JSON, the revision that a change depends on; plain: without the token.
+ * @typedef {{ body?: unknown; ifMatch?: number; plain?: boolean; signal?: AbortSignal }} Asked
  */
 /**
- * @typedef {object} Follower
- * @property {(messages: Message[]) => void} changes
- * @property {() => void} gap  changes are missing: read anew
- * @property {(open: boolean) => void} [state]
+ * Who follows a stream. At a gap changes are missing: read anew.
+ * @typedef {{ changes: (messages: Message[]) => void; gap: () => void; state?: (open: boolean) => void }} Follower
  */
 
 export class Client {

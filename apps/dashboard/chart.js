@@ -5,7 +5,7 @@
  * One line, step, band or set of bars.
  * @typedef {object} Series
  * @property {string} name
- * @property {(number | null)[]} y  one for each x (of bars: for each pair of edges); null leaves a gap
+ * @property {(number | null)[]} y  one for each x, of bars for each bin; null leaves a gap
  * @property {number} [colour]  1 to 6; its place among the series when absent
  */
 /**
@@ -103,7 +103,7 @@ function ticks(low, high, most, kind) {
 }
 
 /**
- * The ends of a y axis: 0 (of a logarithmic one the decade below the least value) and a round number above the most.
+ * The ends of a y axis: 0 (or the decade below the least value) and a round number above the most.
  * @param {(number | null)[]} values @param {Spec["yScale"]} kind @returns {[number, number]}
  */
 function topOf(values, kind) {

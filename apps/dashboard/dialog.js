@@ -3,23 +3,10 @@
 import { append, button, h } from "./dom.js";
 
 /**
- * @typedef {object} Field
- * @property {string} name
- * @property {string} label
- * @property {string} [hint]
- * @property {string} [value]
- * @property {boolean} [required]
- * @property {[string, string][]} [options]  value and text, to choose one of
- * @property {string} [mustBe]  the answer is taken only when this was typed
+ * Options are values and texts to choose one of; with `mustBe` the answer is taken only when just that was typed.
+ * @typedef {{ name: string; label: string; hint?: string; value?: string; required?: boolean; options?: [string, string][]; mustBe?: string }} Field
  */
-/**
- * @typedef {object} Question
- * @property {string} title
- * @property {(Node | string)[]} [text]
- * @property {Field[]} [fields]
- * @property {string} action  what the button says
- * @property {boolean} [danger]
- */
+/** @typedef {{ title: string; text?: (Node | string)[]; fields?: Field[]; action: string; danger?: boolean }} Question */
 
 /** What was given, by the names of the fields; null when it was left. @param {Question} what @returns {Promise<Record<string, string> | null>} */
 export function ask(what) {

@@ -37,7 +37,7 @@ export function append(to, children) {
   }
 }
 
-/** Puts other children into an element, unless somebody is typing there. @param {Element} to @param {...(Child | Child[])} children */
+/** Puts other children into an element. @param {Element} to @param {...(Child | Child[])} children */
 export function fill(to, ...children) {
   to.replaceChildren();
   append(to, children);

@@ -17,16 +17,9 @@ import { showWork } from "./work.js";
 /** @import { View } from "./main.js" */
 
 /**
- * The entity that is shown, as its parts see it.
- * @typedef {object} Entity
- * @property {string} place  "sessions", ..., "global"
- * @property {string} kind   "session", ..., "global"
- * @property {string} id
- * @property {string} base   its path in the API
- * @property {any} info      of GET {S}, the newest
- * @property {AbortSignal} signal
- * @property {(path: string) => Promise<any>} get  below `base`
- * @property {() => void} reread  asks for the info again
+ * The entity that is shown, as its parts see it: its place ("sessions") and kind ("session"), its path in the API, the
+ * newest info, and a way to ask for what is below its path.
+ * @typedef {{ place: string; kind: string; id: string; base: string; info: any; signal: AbortSignal; get: (path: string) => Promise<any>; reread: () => void }} Entity
  */
 /**
  * What a part does when the entity changed; names are those of docs/events.md, none: anything may have.

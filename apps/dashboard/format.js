@@ -43,11 +43,8 @@ export function clock(rfc3339) {
 export function ago(rfc3339) {
   const seconds = (Date.now() - Date.parse(rfc3339)) / 1000;
   if (seconds < 5) return "now";
-  const steps = /** @type {const} */ ([[60, "s", 1], [3600, "min", 60], [86400, "h", 3600], [Infinity, "d", 86400]]);
-  for (const [below, unit, size] of steps) {
-    if (seconds < below) return `${Math.floor(seconds / size)} ${unit} ago`;
-  }
-  return "";
+  const [size, unit] = seconds < 60 ? [1, "s"] : seconds < 3600 ? [60, "min"] : seconds < 86400 ? [3600, "h"] : [86400, "d"];
+  return `${Math.floor(seconds / size)} ${unit} ago`;
 }
 
 /** @param {number} n @param {string} one @param {string} [many] */

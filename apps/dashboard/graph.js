@@ -1,4 +1,4 @@
-// A workflow's graph: nodes in layers, each behind what it waits for, with their status as colour, mark and word.
+// A workflow's graph: nodes in layers, each behind what it waits for; status as colour, mark and word.
 
 import { svg } from "./chart.js";
 import { card, excuse, facts, fill, h, scrolling, table } from "./dom.js";

@@ -1,5 +1,5 @@
-// A session's history, of any length. A row stands for a sequence number, so every place can be reached at once;
-// what is in view is asked for in chunks. Numbers that were never given or taken back have no height.
+// A session's history, of any length. A row stands for a sequence number, so any place is one request away; numbers
+// that were taken back have no height.
 
 import { node } from "./api.js";
 import { append, atMostEvery, button, fill, h, scrolling, stamp } from "./dom.js";
@@ -188,8 +188,8 @@ export const showHistory = (entity, to) => {
     if (atEnd) rows.scrollTo(rows.count - 1);
   }
   function tell() {
-    const many = held.last - held.first + 1 > window_size;
-    state.textContent = held.last === 0 ? "No items yet." : `${plural(entity.info.items, "item")}, #${held.first} to #${held.last}${many ? `; #${base} to #${base + rows.count - 1} can be scrolled to` : ""}`;
+    const part = held.last - held.first < window_size ? "" : `; from #${base} to #${base + rows.count - 1} can be scrolled to`;
+    state.textContent = held.last === 0 ? "No items yet." : `${plural(entity.info.items, "item")}, #${held.first} to #${held.last}${part}`;
   }
   /** Rows for numbers up to the newest, or around a place. @param {number} [near] */
   function setWindow(near = held.last) {

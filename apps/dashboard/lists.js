@@ -1,4 +1,4 @@
-// Sessions, workflows, teams and users: found by filters, paged by cursor, only what is in view rendered.
+// Sessions, workflows, teams and users: filtered, paged by cursor, only what is in view rendered.
 
 import { node, Problem } from "./api.js";
 import { append, atMostEvery, button, h } from "./dom.js";
@@ -109,7 +109,7 @@ function rowOf(place, one) {
   const cell = (type, ...children) => h("div", { role: "cell", class: type }, ...children);
   const tags = (one.tags ?? []).slice(0, 4).map((tag) => h("span.tag", tag));
   return h("div.list-row", { role: "row" },
-    cell("c-id", name, one.forked_from ? h("span.tag", { title: `forked from ${one.forked_from.parent} at ${one.forked_from.at}` }, "fork") : null),
+    cell("c-id", name, one.forked_from ? h("span.tag", "fork") : null),
     cell("c-status", h("span", { class: `status ${one.status}` }, one.status)),
     cell("c-user", one.user || "–"),
     cell("c-items num", number(one.items)),
@@ -185,11 +185,13 @@ export function showList({ main, signal, query, linkState }, place) {
     }
   }
 
-  function begin() {
+  /** @param {string | null} [behind]  a cursor */
+  function begin(behind = null) {
     run.abort();
     run = new AbortController();
     signal.addEventListener("abort", () => run.abort(), { signal: run.signal });
     listing = new Listing(targetOf(place, apply()), run.signal);
+    listing.next = behind;
     loading = false;
     inView = { from: 0, to: 0 };
     scroller.scrollTop = 0;
@@ -197,15 +199,7 @@ export function showList({ main, signal, query, linkState }, place) {
     state.textContent = "Looking…";
     load();
   }
-  more.addEventListener("click", () => {
-    if (listing.count < most_rows) return void load();
-    const from = listing.next;
-    listing = new Listing(targetOf(place, apply()), run.signal);
-    listing.next = from;
-    rows.setCount(0);
-    rows.reset();
-    load();
-  });
+  more.addEventListener("click", () => (listing.count < most_rows ? load() : begin(listing.next)));
   const soon = atMostEvery(300, () => !signal.aborted && begin());
   form.addEventListener("input", soon);
   form.addEventListener("submit", (event) => (event.preventDefault(), begin()));

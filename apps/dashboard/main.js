@@ -7,13 +7,9 @@ import { showOverview } from "./overview.js";
 import { fill, h } from "./dom.js";
 
 /**
- * What a view gets: where to stand, and a signal that ends what it began.
- * @typedef {object} View
- * @property {HTMLElement} main
- * @property {AbortSignal} signal
- * @property {string[]} path  segments of the address, decoded
- * @property {URLSearchParams} query
- * @property {(open: boolean) => void} linkState  whether live changes arrive
+ * What a view gets: where to stand, a signal that ends what it began, the address, and whom to tell whether live
+ * changes arrive.
+ * @typedef {{ main: HTMLElement; signal: AbortSignal; path: string[]; query: URLSearchParams; linkState: (open: boolean) => void }} View
  */
 
 const places = [["", "Overview"], ["sessions", "Sessions"], ["workflows", "Workflows"], ["teams", "Teams"], ["users", "Users"], ["global", "Global"]];
@@ -97,12 +93,12 @@ function askForToken() {
 
 const themes = ["system", "light", "dark"];
 let theme = 0;
-/** Where storage is refused, the choice lasts as long as the page. @param {(storage: Storage) => void} use */
+/** @param {(storage: Storage) => void} use */
 function withStorage(use) {
   try {
     use(localStorage);
   } catch {
-    // As told.
+    // It is refused: the choice lasts as long as the page.
   }
 }
 function showTheme() {

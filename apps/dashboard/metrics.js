@@ -52,10 +52,7 @@ export function between(a, b, name) {
   });
 }
 
-/**
- * A quantile of buckets, linear within one; null of none. In the last, open one it is that bucket's lower bound.
- * @param {[number, number][]} buckets @param {number} q
- */
+/** A quantile, linear within a bucket; null of none; the lower bound of one that is open. @param {[number, number][]} buckets @param {number} q */
 export function quantile(buckets, q) {
   const all = buckets.reduce((sum, [, n]) => sum + n, 0);
   if (all === 0) return null;

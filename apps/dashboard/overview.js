@@ -65,7 +65,7 @@ function specOf({ name, kind, series, text, scale }, rows) {
   return { kind, title: name, x: rows.map((row) => row.at), xScale: "time", yScale: scale, yText: text, series: columns, height: 160 };
 }
 
-/** How long commits took since the page was opened. @param {Sample} a @param {Sample} b @returns {Spec} */
+/** How long commits took. @param {Sample} a @param {Sample} b @returns {Spec} */
 function histogramOf(a, b) {
   const buckets = between(a, b, "troupe_commit_time_seconds");
   const last = buckets.at(-2)?.[0] ?? 1; // behind it is one that is open: as wide as four times its begin

@@ -23,7 +23,7 @@ export const showState = (entity, to) => {
     const rows = keys.slice(0, most_keys).map((key) => {
       const from = held.sources?.[key] ?? entity.kind;
       return h("div.state-row",
-        h("div.state-key", h("strong.id", key), held.sources ? h("span", { class: `tag from-${from}`, title: `from the ${from}` }, from) : null),
+        h("div.state-key", h("strong.id", key), held.sources ? h("span", { class: `tag from-${from}` }, from) : null),
         valueView(held.state[key], 1));
     });
     count.textContent = keys.length > most_keys ? `${most_keys} of ${plural(keys.length, "key")}` : plural(keys.length, "key");

@@ -9,7 +9,7 @@ import { Virtual } from "./virtual.js";
 /** @import { Part } from "./entity.js" */
 
 const page_size = 200;
-const most_messages = 5000; // held; then: a button goes back by as many
+const most_messages = 5000; // held; then: a button goes back
 
 function messageView(one) {
   const body = typeof one.body?.text === "string" && Object.keys(one.body).length === 1 ? one.body.text : textOf(one.body);

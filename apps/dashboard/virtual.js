@@ -1,14 +1,11 @@
-// A list of which only what is in view exists. Rows may have any height, 0 too (render answers null); what was not in
-// view yet counts as `estimate`. Heights are kept as sums in a Fenwick tree, so finding a row costs log n.
+// A list of which only what is in view exists. Rows have any height, 0 where render answers null. Heights are sums in a
+// Fenwick tree, so finding a row costs log n.
 
 const overscan_px = 600; // rendered above and below the view
 
 /**
- * @typedef {object} Rows
- * @property {HTMLElement} scroller  the element that scrolls
- * @property {number} estimate  height in CSS pixels of a row that was not seen yet
- * @property {(index: number) => HTMLElement | null} render
- * @property {(from: number, to: number) => void} [onRange]  what is in view, `to` included
+ * What scrolls, the height in pixels of a row that was not seen yet, and who is told what is in view, `to` included.
+ * @typedef {{ scroller: HTMLElement; estimate: number; render: (index: number) => HTMLElement | null; onRange?: (from: number, to: number) => void }} Rows
  */
 
 export class Virtual {
