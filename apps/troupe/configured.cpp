@@ -66,6 +66,24 @@ std::variant<std::vector<std::string>, no_command> with_settings(std::vector<std
 
 namespace {
 
+/// `troupe serve` with these options, and with --data, which every one has.
+std::optional<no_command> refused(std::vector<std::string> options) {
+  options.insert(options.begin(), "serve");
+  const auto is_data = [](const std::string& x) { return x.starts_with("--data="); };
+  if (std::ranges::none_of(options, is_data))
+    options.emplace_back("--data=x");
+  const auto read = read_words(options);
+  const auto* none = std::get_if<no_command>(&read);
+  return none != nullptr ? std::optional{*none} : std::nullopt;
+}
+
+/// The first line of a fault.
+std::string reason(const no_command& none) {
+  constexpr std::string_view head = "error: ";
+  const auto line = none.text.substr(0, none.text.find('\n'));
+  return line.starts_with(head) ? line.substr(head.size()) : line;
+}
+
 /// Errors: `malformed`, in the first line of words.
 expected<std::string> log_level_of(const std::vector<std::string>& words, const environment& from) {
   const auto all = with_settings(words, from);
@@ -111,16 +129,13 @@ std::vector<std::string> serve_settings() {
 }
 
 std::string refusal_of(const std::string& word) {
-  std::vector<std::string> words{"serve", word};
-  if (!word.starts_with("--data="))
-    words.emplace_back("--data=x");
-  const auto read = read_words(words);
-  const auto* none = std::get_if<no_command>(&read);
-  if (none == nullptr)
-    return {};
-  constexpr std::string_view head = "error: ";
-  const auto line = none->text.substr(0, none->text.find('\n'));
-  return line.starts_with(head) ? line.substr(head.size()) : line;
+  const auto none = refused({word});
+  return none && !none->of_several ? reason(*none) : std::string{};
+}
+
+std::string refusal_of_all(std::vector<std::string> words) {
+  const auto none = refused(std::move(words));
+  return none ? reason(*none) : std::string{};
 }
 
 }  // namespace troupe::cli

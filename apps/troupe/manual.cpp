@@ -64,7 +64,7 @@ may also stand in the environment, and in the file that \-\-config names:
 is TROUPE_JOURNAL_TAIL there and journal\-tail here. The command line goes before the environment, that
 before the file, that before the default.
 .B troupe config check
-tells every mistake of a file. SIGHUP has a running node read access tokens and log level again.
+tells every mistake of a file. SIGHUP has a running node read access tokens, certificate and log level again.
 SESSION_MAX_CONCURRENT, SESSION_HISTORY_LIMIT and SESSION_MAX_AGE_HOURS name \-\-max\-live,
 \-\-session\-history\-limit and \-\-session\-max\-age\-hours, too.
 .SH FILES

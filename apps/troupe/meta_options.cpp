@@ -31,7 +31,14 @@ void meta_options::add_completion(CLI::App* sub) {
 
 int check_config(const config_check_command& what) {
   const auto file = read_settings(what.file);
-  const auto all = mistakes_in(file, serve_settings(), refusal_of);
+  auto all = mistakes_in(file, serve_settings(), refusal_of);
+  if (all.empty()) {
+    std::vector<std::string> words;
+    for (const auto& one : file.settings)
+      words.push_back("--" + one.name + '=' + one.text);
+    if (auto why = refusal_of_all(std::move(words)); !why.empty())
+      all.push_back({0, std::move(why)});
+  }
   const auto name = escape_controls(what.file.string());
   for (const auto& one : all)
     std::printf("%s\n", at_line(name, one).c_str());

@@ -104,8 +104,11 @@ public:
       const auto unknown =
           app_.get_subcommands().empty() ? app_.remaining() : std::vector<std::string>{};
       const auto what = unknown.empty() ? fault.what() : unknown_word(unknown.front());
+      const bool of_several = dynamic_cast<const CLI::RequiresError*>(&fault) != nullptr
+                              || dynamic_cast<const CLI::ExcludesError*>(&fault) != nullptr;
       return no_command{exit_status::usage,
-                        "error: " + escape_controls(what) + "\nTry: " + help_call() + '\n'};
+                        "error: " + escape_controls(what) + "\nTry: " + help_call() + '\n',
+                        of_several};
     }
   }
 

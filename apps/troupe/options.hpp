@@ -42,6 +42,7 @@ struct command_line {
 struct no_command {
   int status = 0;
   std::string text;
+  bool of_several = false;  ///< each option is right, but not with, or without, others
 };
 
 /// Errors are words for the user with the way to help; help has status 0. `troupe serve` is told
@@ -55,8 +56,10 @@ struct no_command {
 
 /// What may be set of `troupe serve` by a file: its options, without dashes.
 [[nodiscard]] std::vector<std::string> serve_settings();
-/// What is wrong with "--name=text" as one of them; nothing where it is right.
+/// What is wrong with "--name=text" as one of them; nothing where it is right by itself.
 [[nodiscard]] std::string refusal_of(const std::string& word);
+/// What is wrong with all of them together.
+[[nodiscard]] std::string refusal_of_all(std::vector<std::string> words);
 /// The words of a command line (without the program's name) with those that file and environment
 /// add, or every mistake of these.
 [[nodiscard]] std::variant<std::vector<std::string>, no_command> with_settings(

@@ -154,6 +154,17 @@ TEST_CASE("config check is one of the exit codes and takes the packaged file") {
         == cli::exit_status::ok);
 }
 
+TEST_CASE("settings that need each other are right together and told when one is missing") {
+  told t;
+  const auto both = t.file("data = \"x\"\ntls-cert = \"/c\"\ntls-key = \"/k\"\n");
+  CHECK(t.options({"serve", "--config", both.c_str()}).tls.has_value());
+  CHECK(cli::check_config({both}) == cli::exit_status::ok);
+  const auto one = t.file("data = \"x\"\ntls-cert = \"/c\"\n");
+  CHECK(cli::check_config({one}) == cli::exit_status::usage);
+  CHECK(t.fault({"serve", "--config", one.c_str()}).find("--tls-key") != std::string::npos);
+  CHECK(t.options({"serve", "--config", one.c_str(), "--tls-key=/k"}).tls.has_value());
+}
+
 TEST_CASE("manual and completion name every command and every option of serve") {
   cli::describe([](const CLI::App& app) {
     const auto manual = cli::manual_of(app);
