@@ -128,7 +128,7 @@ private:
   /// Was this very request answered before? The key of the answer knows: a revision that there
   /// cannot be lets nothing new happen under it.
   void look_back() {
-    auto probe = answer_command({append_items{{value::map({})}}});
+    auto probe = answer_command({pop_items{.count = 0}});
     probe.expected_revision = 0;
     session_.execute(std::move(probe), [me = shared_from_this()](expected<command_result> done) {
       if (done)

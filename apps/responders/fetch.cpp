@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 
 #include <atomic>
+#include <csignal>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
@@ -145,7 +146,17 @@ public:
   }
 
 private:
+  /// Until 7.87, libcurl's TLS writes without MSG_NOSIGNAL, and a peer that hangs up would end the
+  /// process.
+  static void block_broken_pipes() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  }
+
   void run() {
+    block_broken_pipes();
     while (!ending_) {
       take_new();
       int running = 0;

@@ -32,12 +32,17 @@ namespace {
 constexpr std::chrono::minutes between_sweeps{10};  // of old sessions of the agent API
 constexpr std::chrono::seconds answer_slack{5};  // between a responder's timeout and the server's
 
-/// Ids must not be guessable, so their bits come from the kernel.
+/// Ids must not be guessable, so their bits come from the kernel: for sixteen of them at a time, as
+/// every request has one.
 std::array<std::uint64_t, 2> kernel_random() {
-  std::array<std::uint64_t, 2> out{};
-  if (getrandom(out.data(), sizeof out, 0) != static_cast<ssize_t>(sizeof out))
-    throw std::runtime_error{"the kernel gives no random bits"};
-  return out;
+  thread_local std::array<std::array<std::uint64_t, 2>, 16> ready{};
+  thread_local std::size_t left = 0;
+  if (left == 0) {  // up to 256 bytes come whole, or not at all
+    if (getrandom(ready.data(), sizeof ready, 0) != static_cast<ssize_t>(sizeof ready))
+      throw std::runtime_error{"the kernel gives no random bits"};
+    left = ready.size();
+  }
+  return std::exchange(ready.at(--left), {});
 }
 
 /// As many descriptors as the system lets a process have; a service manager's soft limit is often

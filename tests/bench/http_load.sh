@@ -56,7 +56,7 @@ if has nginx; then
   port=$(free_port)
   mkdir "$dir/nginx"
   cat >"$dir/nginx/nginx.conf" <<CONF
-worker_processes 1; daemon off; pid $dir/nginx/pid; error_log stderr crit;
+$([ "$(id -u)" != 0 ] || echo 'user root;') worker_processes 1; daemon off; pid $dir/nginx/pid; error_log stderr crit;
 events { worker_connections 1024; }
 http {
   access_log off; open_file_cache max=10; sendfile on; tcp_nopush on; default_type application/json; keepalive_requests 1000000000;

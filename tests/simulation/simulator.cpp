@@ -22,6 +22,8 @@ simulator::simulator(const plan& how, std::function<void(const std::string&)> to
       luck_{how.seed ^ 0x9e3779b97f4a7c15} {
   checker_.told = std::move(told);
   checker_.now.clock = clock_;
+  if (how.clean_up)
+    checker_.cleaned = how.clean_up->what;
 }
 
 simulator::~simulator() {
@@ -42,6 +44,7 @@ findings simulator::run() {
   found_.repeats = checker_.repeats;
   found_.mismatches = checker_.mismatches;
   found_.sets_landed = checker_.sets_landed();
+  found_.cleanings = checker_.cleanings;
   found_.told = events_.taken;
   found_.resumed = events_.resumed;
   found_.cut_off = events_.cut_off;
@@ -87,10 +90,23 @@ void simulator::end_healed() {
     return;
   move_clock(quarantine_over_ms);
   settle("after a minute of rest");
+  clean_up();
   check_sound_node();
   if (broken())
     return;
   drain_node();
+}
+
+/// What is old goes, though some of it was awake, or an ancestor, when the cleaner came first.
+void simulator::clean_up() {
+  if (!plan_.clean_up)
+    return;
+  for (int i = 0; i < 5; ++i) {
+    move_clock(quarantine_over_ms);
+    settle("while it was cleaned up");
+  }
+  if (!broken())
+    checker_.nothing_old_is_left();
 }
 
 /// All that was asked before is done or answered `draining`, and what was answered is on disk.
@@ -196,9 +212,7 @@ void simulator::step() {
   if (falls_in(plan_.event_steps))
     return events_.act();
   if (falls_in(plan_.ticks))
-    return move_clock(luck_.percent(2)    ? quarantine_over_ms
-                      : luck_.percent(20) ? 1'000 + static_cast<std::int64_t>(luck_.below(6'000))
-                                          : static_cast<std::int64_t>(luck_.below(100)));
+    return move_clock_by_chance();
   if (plan_.full && falls_in(4)) {
     node_->its_disk->full = !node_->its_disk->full;
     checker_.full(node_->its_disk->full);
@@ -297,6 +311,17 @@ timestamp simulator::clock() {
   return clock_;
 }
 
+/// By hours only while nobody waits for an answer: whether a key is forgotten is clear then.
+void simulator::move_clock_by_chance() {
+  if (plan_.days && waiting_ == 0 && luck_.percent(10)) {
+    sets_to_repeat_.clear();
+    return move_clock((luck_.percent(50) ? 5 : 25) * 3'600'000);
+  }
+  move_clock(luck_.percent(2)    ? quarantine_over_ms
+             : luck_.percent(20) ? 1'000 + static_cast<std::int64_t>(luck_.below(6'000))
+                                 : static_cast<std::int64_t>(luck_.below(100)));
+}
+
 void simulator::move_clock(std::int64_t ms) {
   clock_.ms += ms;
   checker_.now.clock = clock_;
@@ -329,6 +354,13 @@ void simulator::start() {
                                                      .max_live = plan_.max_live,
                                                      .idle_ms = plan_.idle_ms});
   is.way_in.emplace(is.supervisor, is.live);
+  if (plan_.clean_up)
+    is.cleaner = spawn_cleaner(world_.system(), {.store = is.store,
+                                                 .supervisor = is.supervisor,
+                                                 .live = is.live,
+                                                 .now = [this] { return clock_; },
+                                                 .spare_awake = plan_.idle_ms != 0,
+                                                 .policy = plan_.clean_up});
   if (plan_.readers == 0)
     return;
   is.hub = spawn_event_hub(world_.system(), {is.store, is.feed});
@@ -349,6 +381,8 @@ void simulator::crash() {
   for (const auto& [id, set] : sets_)
     if (const auto left = caf::actor_cast<caf::actor>(set.actor))
       caf::anon_send_exit(left, caf::exit_reason::kill);
+  if (node_->cleaner)
+    caf::anon_send_exit(caf::actor_cast<caf::actor>(node_->cleaner), caf::exit_reason::kill);
   if (node_->hub)
     caf::anon_send_exit(caf::actor_cast<caf::actor>(node_->hub), caf::exit_reason::kill);
   events_.node_crashed();

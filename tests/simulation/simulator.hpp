@@ -1,5 +1,6 @@
 #pragma once
 
+#include <troupe/actors/cleaner.hpp>
 #include <troupe/actors/directory.hpp>
 #include <troupe/actors/gateway.hpp>
 #include <troupe/actors/supervisor.hpp>
@@ -28,6 +29,7 @@ struct findings {
   std::uint64_t unknown = 0, quarantined = 0, repeats = 0;  ///< answers of these kinds
   std::uint64_t mismatches = 0;
   std::uint64_t sets = 0, sets_landed = 0, set_crashes = 0;
+  std::uint64_t cleanings = 0;                       ///< entities that the cleaner deleted
   std::uint64_t told = 0, resumed = 0, cut_off = 0;  ///< deliveries, and subscriptions
   std::uint64_t virtual_ms = 0;
 };
@@ -52,6 +54,7 @@ private:
     std::optional<gateway> way_in;
     std::shared_ptr<commit_feed> feed = std::make_shared<commit_feed>();
     event_hub_actor hub;
+    cleaner_actor cleaner;
   };
   using actor_id = std::uint64_t;
   struct scope_seen {
@@ -70,6 +73,7 @@ private:
   void drain_under_load();
   void drain_node();
   void settle(const char* when);
+  void clean_up();
   void check_sound_node();
   void check_sound_sets();
 
@@ -81,6 +85,7 @@ private:
   void handle(std::size_t job);
   [[nodiscard]] timestamp clock();
   void move_clock(std::int64_t ms);
+  void move_clock_by_chance();
 
   // The node
   void start();

@@ -16,6 +16,11 @@ void simulator::ask_again() {
   const auto id = *at;
   to_repeat_.erase(at);
   auto& what = checker_.find(id);
+  if (checker_.key_is_forgotten(what)) {
+    if (what.open == 0)
+      ask(checker_.begin(what.what));
+    return;
+  }
   if (what.acknowledged && luck_.percent(15))
     return ask_otherwise(what);
   ask(what);

@@ -5,7 +5,9 @@ Needs openssl (the command) for a certificate; exit code 77 without it."""
 import http.server
 import json
 import shutil
+import socket
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,16 @@ import urllib.request
 class Endpoint(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    rude = False  # hangs up before it has read what it is asked
+
     def do_POST(self):
+        if Endpoint.rude:
+            self.connection.shutdown(socket.SHUT_WR)  # so that the next write is a broken pipe
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.connection.close()
+            self.close_connection = True
+            return
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         said = asked["messages"][-1]["content"]
         chunks = [{"choices": [{"delta": {"content": piece}}]} for piece in ("you said ", said)]
@@ -32,18 +43,38 @@ class Endpoint(http.server.BaseHTTPRequestHandler):
             self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
         self.wfile.write(b"0\r\n\r\n")
 
+    def finish(self):
+        try:
+            super().finish()
+        except OSError:
+            pass
+
     def log_message(self, *_):
         pass
 
 
-def ask(url, query):
-    body = json.dumps({"query": query, "context": {"session_id": "s"}}).encode()
-    request = urllib.request.Request(url + "/api/agent/quick", body, {"Content-Type": "application/json"})
+def post(url, body):
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as refusal:
         return refusal.code, json.load(refusal)
+
+
+def ask(url, query):
+    return post(url + "/api/agent/quick", {"query": query, "context": {"session_id": "s"}})
+
+
+def ask_rude(url):
+    """A history of several megabytes, so that much of it is on its way when the endpoint hangs up."""
+    assert ask(url, "one")[0] == 200
+    for _ in range(30):
+        assert post(url + "/v1/sessions/s/items", {"items": [{"role": "user", "content": "x" * 100_000}]})[0] == 201
+    Endpoint.rude = True
+    answers = [ask(url, "still there?") for _ in range(5)]
+    Endpoint.rude = False
+    return answers
 
 
 def with_node(troupe, store, port, more, use):
@@ -83,6 +114,8 @@ def main():
         status, answer = with_node(troupe, f"{work}/b", port, [], lambda url: ask(url, "one"))
         assert (status, answer["code"]) == (502, "responder_failed"), answer
         assert "certificate" in answer["detail"], answer
+        for status, answer in with_node(troupe, f"{work}/c", port, trusting + ["--session-history-limit", "0"], ask_rude):
+            assert (status, answer["code"]) == (502, "responder_failed"), answer
     print("asked over HTTPS; an endpoint that is not trusted was not")
 
 

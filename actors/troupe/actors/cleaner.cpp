@@ -1,4 +1,5 @@
 #include <troupe/actors/cleaner.hpp>
+#include <troupe/messages/metrics.hpp>
 
 #include <spdlog/spdlog.h>
 
@@ -158,6 +159,7 @@ private:
         .then(
             [this](const command_result&) {
               ++walk_->report.deleted;
+              reaps_->inc();
               done_with_one();
             },
             [this](const caf::error& why) { on_refused(from_caf(why)); });
@@ -205,6 +207,7 @@ private:
   cleaner_options options_;
   std::deque<host_cleanup> waiting_;
   std::optional<walk> walk_;
+  metrics::count* reaps_ = metrics::of(self_->home_system()).reaps;
 };
 
 }  // namespace

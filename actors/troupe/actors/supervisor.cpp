@@ -171,6 +171,8 @@ private:
     by_use_.push_back(*entity);
     ++awake_;
     measured_.activations->inc();
+    if (!crashes_.empty() && crashes_.contains(ref))
+      measured_.restarts->inc();
     measured_.live->inc();
     // From its own thread, at its end.
     caf::actor_cast<caf::actor>(actor)->attach_functor(

@@ -1,3 +1,4 @@
+#include <troupe/actors/admission.hpp>
 #include <troupe/actors/cleaner.hpp>
 #include <troupe/actors/directory.hpp>
 #include <troupe/actors/event_hub.hpp>
@@ -75,6 +76,7 @@ using one_asked = std::unique_ptr<std::atomic<std::size_t>, end_asking>;
 struct runtime::impl {
   explicit impl(runtime_options given, journal_store opened)
       : options{std::move(given)},
+        door{{options.max_in_flight, options.max_in_flight_bytes}},
         own{options.system ? nullptr : std::make_unique<own_system>()},
         system{options.system ? *options.system : own->system} {
     store = spawn_store(system, std::move(opened), {.on_fatal = options.on_fatal, .feed = feed});
@@ -154,11 +156,27 @@ struct runtime::impl {
     return one_asked{&asked};
   }
 
-  /// `close` waits for the answer.
+  /// `close` waits for the answer. Whoever is told it may ask again: there is room.
   template <class Answer>
-  completion<Answer> awaited(std::function<void(expected<Answer>)> done) {
-    return completion<Answer>{[asking = begin_asking(),
-                               done = std::move(done)](expected<Answer> x) { done(std::move(x)); }};
+  completion<Answer> awaited(std::function<void(expected<Answer>)> done, admission::pass in) {
+    return completion<Answer>{[asking = begin_asking(), in = std::move(in),
+                               done = std::move(done)](expected<Answer> x) mutable {
+      in.leave();
+      done(std::move(x));
+    }};
+  }
+
+  /// Nothing: `done` was told why it may not begin.
+  template <class Answer>
+  std::optional<completion<Answer>> let_in(std::size_t bytes,
+                                           std::function<void(expected<Answer>)> done) {
+    auto in = door.enter(bytes);
+    if (!in) {
+      done(tl::unexpected(std::move(in.error())));
+      return {};
+    }
+    auto told = awaited<Answer>(std::move(done), *std::move(in));
+    return is_open(told) ? std::optional{std::move(told)} : std::nullopt;
   }
 
   /// False: `done` was told that the runtime closes.
@@ -171,19 +189,26 @@ struct runtime::impl {
   }
 
   void read(get_state query, std::function<void(expected<snapshot>)> done) {
-    auto told = awaited<state_snapshot>([done = std::move(done)](expected<state_snapshot> answer) {
-      done(answer ? expected<snapshot>{std::move(answer->state)}
-                  : tl::unexpected(std::move(answer.error())));
-    });
-    if (is_open(told))
-      way_in->send(host_read{std::move(query), std::move(told)});
+    auto told =
+        let_in<state_snapshot>(0, [done = std::move(done)](expected<state_snapshot> answer) {
+          done(answer ? expected<snapshot>{std::move(answer->state)}
+                      : tl::unexpected(std::move(answer.error())));
+        });
+    if (told)
+      way_in->send(host_read{std::move(query), *std::move(told)});
   }
 
   template <class Answer, class Message>
   void ask_store(Message what, std::function<void(expected<Answer>)> done) {
-    auto told = awaited<Answer>(std::move(done));
+    if (auto told = let_in<Answer>(0, std::move(done)))
+      internal::ask_once(system, store, std::move(what), *std::move(told));
+  }
+
+  /// However much is in flight: then operators look.
+  void ask_for_stats(std::function<void(expected<store_stats>)> done) {
+    auto told = awaited<store_stats>(std::move(done), {});
     if (is_open(told))
-      internal::ask_once(system, store, std::move(what), std::move(told));
+      internal::ask_once(system, store, get_store_stats{}, std::move(told));
   }
 
   void walk(host_cleanup what) {
@@ -215,6 +240,10 @@ struct runtime::impl {
     const auto tell = [](troupe::metrics::level* of, std::uint64_t number) {
       of->value(static_cast<std::int64_t>(number));
     };
+    tell(measured.in_flight, door.requests());
+    tell(measured.in_flight_bytes, door.bytes());
+    tell(measured.refused, door.refused());
+    tell(measured.event_lag, feed->bytes);
     tell(measured.stored, stored.entities);
     tell(measured.journal_tail, stored.tail_bytes);
     tell(measured.journal_covered, stored.covered_bytes);
@@ -238,6 +267,7 @@ struct runtime::impl {
   }
 
   runtime_options options;
+  admission door;                      // of requests that may end with the system only
   std::atomic<std::size_t> asked = 0;  // requests that are not answered yet
   std::unique_ptr<own_system> own;     // null: the host's
   caf::actor_system& system;
@@ -276,6 +306,7 @@ expected<std::unique_ptr<runtime>> runtime::open(runtime_options options) {
   journal.covered_bytes = options.journal_kept_bytes;
   journal.quota_bytes = options.quota_bytes;
   journal.reserve_bytes = options.reserve_bytes;
+  journal.slice_time = std::chrono::milliseconds{4};
   journal.allow_remote_fs = options.allow_remote_fs;
   auto store = journal_store::open(options.data, journal, fold_entities());
   if (!store)
@@ -295,9 +326,8 @@ void runtime::close() {
 }
 
 void runtime::execute(command request, std::function<void(expected<command_result>)> done) {
-  auto told = impl_->awaited(std::move(done));
-  if (impl_->is_open(told))
-    impl_->way_in->send(host_command{std::move(request), std::move(told)});
+  if (auto told = impl_->let_in(carried_bytes(request), std::move(done)))
+    impl_->way_in->send(host_command{std::move(request), *std::move(told)});
 }
 
 expected<command_result> runtime::execute(command request, std::chrono::milliseconds deadline) {
@@ -308,9 +338,8 @@ expected<command_result> runtime::execute(command request, std::chrono::millisec
 void runtime::execute_all(change_set what, std::function<void(expected<change_set_result>)> done) {
   if (auto ok = checked_order(what); !ok)
     return done(tl::unexpected(std::move(ok.error())));
-  auto told = impl_->awaited(std::move(done));
-  if (impl_->is_open(told))
-    impl_->way_in->send(host_change_set{std::move(what), std::move(told)});
+  if (auto told = impl_->let_in(carried_bytes(what), std::move(done)))
+    impl_->way_in->send(host_change_set{std::move(what), *std::move(told)});
 }
 
 expected<change_set_result> runtime::execute_all(change_set what,
@@ -471,15 +500,13 @@ std::string runtime::metrics() const {
 }
 
 void runtime::metrics(std::function<void(expected<std::string>)> done) const {
-  impl_->ask_store<store_stats>(get_store_stats{}, [self = impl_.get(), done = std::move(done)](
-                                                       expected<store_stats> stored) {
+  impl_->ask_for_stats([self = impl_.get(), done = std::move(done)](expected<store_stats> stored) {
     done(stored.map([&](const store_stats& x) { return self->metrics_text(x); }));
   });
 }
 
 void runtime::stats(std::function<void(expected<runtime_stats>)> done) const {
-  impl_->ask_store<store_stats>(get_store_stats{}, [self = impl_.get(), done = std::move(done)](
-                                                       expected<store_stats> stored) {
+  impl_->ask_for_stats([self = impl_.get(), done = std::move(done)](expected<store_stats> stored) {
     done(stored.map([&](const store_stats& x) { return self->told(x); }));
   });
 }

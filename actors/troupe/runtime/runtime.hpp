@@ -52,6 +52,10 @@ struct runtime_options {
   std::size_t max_live = 100'000;  ///< entities in memory; then: the least lately used hibernate
   /// Unused so long, an entity hibernates, at the latest after twice that; 0: never.
   std::chrono::milliseconds idle{600'000};
+  /// Requests without an answer, and bytes that they carry; then: `busy`, at once, with
+  /// `error::retry_after_ms`. What a host's actors send does not count.
+  std::size_t max_in_flight = 4'096;
+  std::size_t max_in_flight_bytes = 64 << 20;
   /// What is deleted by itself once nobody has used it for long. None: nothing ever is.
   std::optional<cleanup_policy> clean_up{};
   /// Empty: the defaults. Its clock and store are the runtime's.

@@ -36,7 +36,10 @@ struct journal_options {
   std::uint64_t tail_bytes = 64ULL
                              << 20;  ///< journal without snapshots; then: the owner materialises
   std::uint64_t slice_bytes =
-      1ULL << 20;                 ///< read and written by one `materialise`; then: it stops there
+      1ULL << 20;  ///< read and written by one `materialise`; then: it stops there
+  /// Spent by one `materialise` on reading and folding, since commits wait for it; then: it stops
+  /// there. 0: `slice_bytes` alone, so that the same changes are always folded together.
+  std::chrono::milliseconds slice_time{0};
   std::uint64_t quota_bytes = 0;  ///< of the store; then: store_full. 0: the disk and the map
   std::uint64_t reserve_bytes =
       16ULL << 20;  ///< of quota and disk, at most an eighth; then: only changes that free

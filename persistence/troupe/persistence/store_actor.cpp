@@ -40,13 +40,27 @@ struct copies {
   std::atomic<std::size_t> running = 0;
 };
 
+/// Counted until it ends, whichever way.
+class running_copy {
+public:
+  explicit running_copy(copies& all) : all_{all} {}
+  running_copy(const running_copy&) = delete;
+  running_copy& operator=(const running_copy&) = delete;
+  ~running_copy() {
+    --all_.running;
+    all_.running.notify_all();
+  }
+
+private:
+  copies& all_;
+};
+
 caf::result<backup_made> copy_store(const store& from, copies& all, const make_backup& how) {
+  const running_copy counted{all};
   const auto goes_on = [&](std::uint64_t, std::uint64_t) {
     return all.wanted && (!how.goes_on || how.goes_on());
   };
   const auto made = from.backup(how.to, {.compacting = how.compacting, .progress = goes_on});
-  --all.running;
-  all.running.notify_all();
   if (!made)
     return to_caf(made.error());
   const auto& content = made->content;
@@ -338,13 +352,25 @@ private:
     return std::max(store_->options().tail_bytes, failed_at_ + store_->options().tail_bytes / 4);
   }
 
-  /// One slice between two batches. Beyond twice the bound writers wait until as much was folded as
-  /// they added: a start never replays more.
+  /// Bytes of the tail to be folded while so many are added.
+  [[nodiscard]] std::uint64_t due_beside(std::uint64_t added) const {
+    const auto bound = store_->options().tail_bytes;
+    const auto tail = store_->stats().tail_bytes;
+    const auto beyond = std::min(tail - std::min(tail, bound), bound);
+    return bound == 0 ? added
+                      : static_cast<std::uint64_t>(2.0 * static_cast<double>(added)
+                                                   * static_cast<double>(beyond)
+                                                   / static_cast<double>(bound));
+  }
+
+  /// Some slices between two batches: the further the tail is beyond its bound, the more, so that
+  /// every batch waits about equally long. Half the bound beyond it as much is folded as writers
+  /// add; from the whole bound on twice as much, and so a start never replays more than that.
   void materialise_slices(std::uint64_t added) {
     if (!wants_slice())
       return;
-    const auto bound = 2 * store_->options().tail_bytes;
     const auto before = store_->stats().tail_bytes;
+    const auto due = due_beside(added);
     expected<bool> more = true;
     do {
       const auto begun = std::chrono::steady_clock::now();
@@ -352,8 +378,7 @@ private:
       measured_.slices->inc();
       measured_.slice_time->observe(
           std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
-    } while (more && *more && store_->stats().tail_bytes > bound
-             && before - store_->stats().tail_bytes < added);
+    } while (more && *more && before - store_->stats().tail_bytes < due);
     check_fatal();
     failed_at_ = more ? 0 : store_->stats().tail_bytes;
     if (!more) {

@@ -34,9 +34,9 @@ namespace troupe {
 /// into an `error`.
 ///
 /// Invariants between calls: `position` is the newest position on disk; `watermark` <= `position`;
-/// records are kept from `first` <= `watermark` + 1 on, without gap; every record behind the
-/// watermark whose sequence its entity's snapshot does not cover has its position in `index`, and
-/// of one entity no other stands in front of those.
+/// records are kept from `first` <= `watermark` + 1 on, without gap; those behind the watermark
+/// whose sequence their entity's snapshot does not cover are the ones on the way, each naming the
+/// one before it, from the newest to the first that `index` says of the entity.
 class journal_store::impl {
 public:
   impl(internal::data_directory at, lmdb::environment opened, const journal_options& how,
@@ -141,6 +141,9 @@ private:
   /// The entity's change in the record at a position.
   expected<internal::record> find_change(lmdb::transaction& txn, std::uint64_t at,
                                          std::string_view key);
+
+  expected<std::vector<internal::record>> tail_of(lmdb::transaction& txn, std::string_view key,
+                                                  const internal::tail_entry& tail);
 
   // journal_versions.cpp
   expected<stored_entity> read_at(lmdb::transaction& txn, std::string_view key,
