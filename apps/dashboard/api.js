@@ -182,5 +182,4 @@ function pause(ms, signal) {
   });
 }
 
-/** The client of this page. */
 export const node = new Client();

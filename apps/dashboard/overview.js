@@ -147,10 +147,12 @@ export function showOverview({ main, signal, linkState }) {
     for (const { plot, chart } of charts) chart.update(specOf(plot, rows));
     if (text !== null) histogram.update(histogramOf(first, now));
   }
-  const look = () => sample().catch(() => linkState(false));
-  look();
-  const timer = setInterval(look, busy_ms);
-  signal.addEventListener("abort", () => clearInterval(timer));
+  (async () => {
+    while (!signal.aborted) {
+      await sample().catch(() => linkState(false));
+      await new Promise((done) => setTimeout(done, busy_ms));
+    }
+  })();
 
   node.follow("/v1/events", {
     changes(messages) {

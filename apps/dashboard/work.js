@@ -1,6 +1,6 @@
 // What a session counts and keeps of an agent's work: usage and budget, todos, loop verdicts, variables.
 
-import { card, excuse, facts, fill, h, table } from "./dom.js";
+import { atMostEvery, card, excuse, facts, fill, h, table } from "./dom.js";
 import { number, plural } from "./format.js";
 import { valueView } from "./value.js";
 
@@ -55,11 +55,11 @@ export const showWork = (entity, to) => {
     to.append(card(name, body));
     return body;
   });
-  const read = () => {
+  const read = atMostEvery(500, () => {
     cards.forEach(([, path, show], i) => {
       entity.get(path).then((got) => fill(bodies[i], show(got)), excuse(bodies[i], entity.signal));
     });
-  };
+  });
   read();
   return (events) => {
     const touched = events.filter((name) => !name.startsWith("items_") && !name.startsWith("state_"));

@@ -2,11 +2,13 @@
 #include "support/temp_directory.hpp"
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <future>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 /// The one way to an entity, as principals that are not trusted go it.
 
@@ -105,6 +107,36 @@ TEST_CASE_FIXTURE(fixture, "a command is executed on the resolved entity on beha
   CHECK(execute(as(ann, "new"), of("bob")).error().code == errc::forbidden);
   CHECK(node->header(session_ref("ignored"))->status == lifecycle::absent);
   CHECK(!doors->resolve(ann, entity_kind::session, std::string(257, 'x')));
+}
+
+TEST_CASE_FIXTURE(fixture, "a page ends after ten thousand entities that a filter left out") {
+  constexpr std::size_t many = 10'001, at_once = 500;
+  const auto name = [](std::size_t i) { return std::to_string(100'000 + i); };
+  for (std::size_t begin = 0; begin < many; begin += at_once) {
+    std::vector<std::future<bool>> made;
+    for (auto i = begin; i < std::min(many, begin + at_once); ++i) {
+      const auto promise = std::make_shared<std::promise<bool>>();
+      made.push_back(promise->get_future());
+      node->execute({.entity = session_ref(name(i)),
+                     .operations = {of(i + 1 == many ? "eve" : "bob")},
+                     .level = durability::relaxed},
+                    [promise](const auto& done) { promise->set_value(done.has_value()); });
+    }
+    for (auto& one : made)
+      REQUIRE(one.get());
+  }
+  const auto page = [&](std::string after) {
+    list_request of_eve{.after = std::move(after),
+                        .wanted = [](const entity_header& header) { return header.user == "eve"; }};
+    return answer_of<listing>([&](auto done) { doors->list({}, of_eve, std::move(done)); }).value();
+  };
+  const auto first = page("");
+  CHECK(first.rows.empty());
+  REQUIRE(first.next == name(many - 2));
+  const auto second = page(*first.next);
+  REQUIRE(second.rows.size() == 1);
+  CHECK(second.rows[0].id == name(many - 1));
+  CHECK(!second.next);
 }
 
 TEST_CASE_FIXTURE(fixture, "namespaces never see each other") {
