@@ -2,6 +2,7 @@
 
 #include <troupe/runtime/checkpoints.hpp>
 
+#include "api/quotas.hpp"
 #include "api/tokens.hpp"
 #include "http/message.hpp"
 
@@ -11,6 +12,9 @@
 namespace troupe::api {
 
 namespace {
+
+// Entities for a page; then: it ends there, with a cursor, so that commits go on between pages.
+constexpr std::size_t looked_at_once = 10'000;
 
 bool may_read(const entity_header& header, entity_kind kind, const principal& who) {
   if (who.trusted || (header.user == who.user && !who.user.empty()))
@@ -81,7 +85,10 @@ void entity_access::execute(command request,
                             std::function<void(expected<command_result>)> done) const {
   request.entity = ref_;
   request.by = by_;
-  backend_->execute(std::move(request), std::move(done));
+  if (quotas_ != nullptr)
+    quotas_->execute(std::move(request), std::move(done));
+  else
+    backend_->execute(std::move(request), std::move(done));
 }
 
 bool gate::needs_tokens() const {
@@ -107,12 +114,13 @@ expected<entity_access> gate::resolve(const identity& who, entity_kind kind,
   auto checked = checked_id(id);
   if (!checked)
     return tl::unexpected(std::move(checked.error()));
-  return entity_access{backend_, {who.name_space, kind, *std::move(checked)}, who.by};
+  return entity_access{backend_, quotas_, {who.name_space, kind, *std::move(checked)}, who.by};
 }
 
 void gate::list(const identity& who, list_request request,
                 std::function<void(expected<listing>)> done) const {
   request.name_space = who.name_space;
+  request.look_at = looked_at_once;
   request.wanted = [kind = request.kind, by = who.by,
                     filter = std::move(request.wanted)](const entity_header& header) {
     return header.live() && may_read(header, kind, by) && (!filter || filter(header));
@@ -122,6 +130,8 @@ void gate::list(const identity& who, list_request request,
 
 void gate::execute_all(const identity& who, change_set what,
                        std::function<void(expected<change_set_result>)> done) const {
+  if (auto ok = quotas_ ? quotas_->check_bytes(who.name_space) : expected<void>{}; !ok)
+    return done(tl::unexpected(std::move(ok.error())));
   for (auto& one : what.commands) {
     one.entity.name_space = who.name_space;
     one.by = who.by;
@@ -177,6 +187,46 @@ void gate::subscribe(const identity& who, const std::optional<entity_access>& of
       return done(tl::unexpected(std::move(found.error())));
     done(node->subscribe(options));
   });
+}
+
+namespace {
+
+/// As a `create` of the same would be.
+bool may_create(const exported_entity& what, const principal& who) {
+  if (who.trusted)
+    return true;
+  if (what.ref.kind == entity_kind::user)
+    return what.ref.id == who.user;
+  const auto owner = user_of(what.state);
+  return owner.empty() || owner == who.user;
+}
+
+}  // namespace
+
+void gate::import(const identity& who, import_request what,
+                  std::function<void(expected<std::vector<entity_ref>>)> done) const {
+  if (auto ok = quotas_ ? quotas_->check_bytes(who.name_space) : expected<void>{}; !ok)
+    return done(tl::unexpected(std::move(ok.error())));
+  what.admit = [who, limits = quotas_,
+                sessions = std::size_t{0}](exported_entity& one) mutable -> expected<void> {
+    one.ref.name_space = who.name_space;
+    if (limits != nullptr && !who.by.trusted && one.ref.kind == entity_kind::session)
+      if (auto ok = limits->check_sessions(who.name_space, who.by.user, ++sessions); !ok)
+        return ok;
+    if (!may_create(one, who.by))
+      return fail(errc::forbidden, std::string{troupe::to_string(one.ref.kind)} + " '" + one.ref.id
+                                       + "' is of another user; an admin imports it");
+    return {};
+  };
+  import_entities(backend_, std::move(what), std::move(done));
+}
+
+void gate::back_up(const std::string& name, bool compacting,
+                   std::function<void(expected<backup_made>)> done) const {
+  if (settings.backups.empty())
+    return done(fail(errc::not_supported,
+                     "this node was started without --backups DIR, which says where they go"));
+  troupe::back_up(backend_, settings.backups / name, compacting, std::move(done));
 }
 
 void gate::clean_up(const identity& who, cleanup what,

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <troupe/actors/subscription.hpp>
+#include <troupe/runtime/maintenance.hpp>
 #include <troupe/runtime/runtime.hpp>
 
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -32,7 +34,9 @@ struct identity {
   friend bool operator==(const identity&, const identity&) = default;
 };
 
+class agent_desk;
 class live_streams;
+class quotas;
 class token_table;
 
 /// One entity as one principal sees it: what it may not read is `not_found`, like what is not
@@ -54,19 +58,32 @@ public:
   void header(std::function<void(expected<entity_header>)> done) const;
   /// Whatever `request` says of the entity and on whose behalf is set here.
   void execute(command request, std::function<void(expected<command_result>)> done) const;
+  /// What a deletion that was just made leaves of it, see `troupe::erase_remains`.
+  void erase_remains(std::function<void(expected<erasure>)> done) const {
+    troupe::erase_remains(*backend_, ref_, std::move(done));
+  }
 
 private:
   friend class gate;
-  entity_access(runtime& backend, entity_ref ref, principal by)
+  entity_access(runtime& backend, quotas* limits, entity_ref ref, principal by)
       : backend_{&backend},
+        quotas_{limits},
         ref_{std::move(ref)},
         by_{std::move(by)} {}
 
   [[nodiscard]] unexpected absent() const;
 
   runtime* backend_ = nullptr;
+  quotas* quotas_ = nullptr;
   entity_ref ref_{};
   principal by_{};
+};
+
+/// What the operator said of a node when it was started.
+struct node_settings {
+  std::string name = "node";                ///< among several
+  std::filesystem::path backups{};          ///< where backups go; empty: they are not supported
+  std::uint64_t kept_bytes = 256ULL << 20;  ///< of the journal, by default, when room is made
 };
 
 class gate {
@@ -76,11 +93,17 @@ public:
   /// `random` brings the bits of ids that the node makes. The others outlive the gate; without
   /// tokens everybody is the host.
   gate(runtime& backend, random_bits random, const token_table* tokens = nullptr,
-       live_streams* streams = nullptr)
-      : backend_{backend},
+       live_streams* streams = nullptr, agent_desk* agents = nullptr, quotas* limits = nullptr,
+       node_settings of_node = {})
+      : settings{std::move(of_node)},
+        backend_{backend},
         random_{std::move(random)},
         tokens_{tokens},
-        streams_{streams} {}
+        streams_{streams},
+        agents_{agents},
+        quotas_{limits} {}
+
+  const node_settings settings;
 
   /// Who sends a request with this `Authorization` (null: none). Without access tokens: the host
   /// itself. Nothing: nobody who is let in.
@@ -88,6 +111,8 @@ public:
   [[nodiscard]] bool needs_tokens() const;
   [[nodiscard]] bool still_holds(const identity& who) const;
   [[nodiscard]] live_streams* streams() const { return streams_; }
+  /// What the agent API goes by.
+  [[nodiscard]] agent_desk& agents() const { return *agents_; }
 
   /// Errors: `bad_id`.
   [[nodiscard]] expected<entity_access> resolve(const identity& who, entity_kind kind,
@@ -116,6 +141,20 @@ public:
   void subscribe(const identity& who, const std::optional<entity_access>& of,
                  subscribe_options options, std::function<void(expected<subscription>)> done) const;
 
+  /// Entities of an export become those of the namespace of `who`, which must be allowed to create
+  /// each as it is. Errors: also `forbidden`.
+  void import(const identity& who, import_request what,
+              std::function<void(expected<std::vector<entity_ref>>)> done) const;
+
+  // For admins, of the whole node.
+
+  /// `name` is a file name below the directory of the settings. Errors: also `not_supported`.
+  void back_up(const std::string& name, bool compacting,
+               std::function<void(expected<backup_made>)> done) const;
+  void make_room(std::uint64_t kept_bytes, std::function<void(expected<room_made>)> done) const {
+    troupe::make_room(backend_, kept_bytes, std::move(done));
+  }
+
   // For admins, of their own namespace.
 
   void clean_up(const identity& who, cleanup what,
@@ -128,6 +167,8 @@ public:
   }
 
   [[nodiscard]] timestamp now() const { return backend_.now(); }
+  /// How many entities are awake.
+  [[nodiscard]] std::size_t live() const { return backend_.active_count(); }
   [[nodiscard]] const result_cache& cache() const { return backend_.cache(); }
   void stats(std::function<void(expected<runtime_stats>)> done) const {
     backend_.stats(std::move(done));
@@ -143,6 +184,8 @@ private:
   random_bits random_;
   const token_table* tokens_;
   live_streams* streams_;
+  agent_desk* agents_;
+  quotas* quotas_;
   std::atomic<bool> draining_ = false;
 };
 

@@ -3,7 +3,7 @@
 #include "api/request_id.hpp"
 #include "api/route.hpp"
 #include "api/status.hpp"
-#include "http/problem.hpp"
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <memory>
@@ -17,14 +17,6 @@ namespace {
 http::response not_allowed(std::string allowed) {
   auto out = to_response({errc::method_not_allowed, "this route has " + allowed});
   out.headers.push_back({"Allow", std::move(allowed)});
-  return out;
-}
-
-http::response no_token() {
-  auto out =
-      http::problem(401, "unauthenticated",
-                    "this node asks for an access token: `Authorization: Bearer troupe_...`");
-  out.headers.push_back({"WWW-Authenticate", "Bearer realm=\"troupe\""});
   return out;
 }
 
@@ -77,7 +69,7 @@ expected<void> check_query(const route& r, const std::vector<http::query_paramet
 
 }  // namespace
 
-void service::operator()(http::request request, http::responder unnamed) {
+void service::operator()(http::request request, http::responder unnamed, listener by) {
   auto id = request_id(request, [this] { return doors_.random_id(); });
   auto respond = identified(std::move(unnamed), request, std::move(id));
   if (!doors_.needs_tokens() && !is_own_host(request))
@@ -89,6 +81,8 @@ void service::operator()(http::request request, http::responder unnamed) {
     return respond(to_response(target.error()));
   const auto method = route_method(request);
   auto way = find_route(method, target->segments);
+  if (by == listener::clients && way.for_operators)
+    return respond(no_route());
   if (way.found == nullptr)
     return respond(way.allowed.empty() ? no_route() : not_allowed(std::move(way.allowed)));
   const auto& row = *way.found;
@@ -97,7 +91,7 @@ void service::operator()(http::request request, http::responder unnamed) {
   auto who = doors_.identify(request.find_header("Authorization"));
   const bool open = is_open(row, request);
   if (!who && !open)
-    return respond(no_token());
+    return respond(to_response(why_not(request)));
   if (!open && who->held < row.needs)
     return respond(
         to_response({errc::forbidden, "this route is for a " + std::string{to_string(row.needs)}}));
@@ -112,12 +106,38 @@ void service::operator()(http::request request, http::responder unnamed) {
       return respond(to_response(resolved.error()));
     entity = *std::move(resolved);
   }
+  expected<admission::ticket> ticket;
+  if (row.needs != role::anybody)
+    ticket = admission_.enter(*who, doors_.now());
+  if (!ticket)
+    return respond(to_response(ticket.error()));
   auto c =
       std::make_shared<call>(doors_, std::move(request), *std::move(target), std::move(respond));
+  c->admitted = *std::move(ticket);
   c->who = *std::move(who);
   c->entity = std::move(entity);
   c->parameters = std::move(way.parameters);
   row.run(c);
+}
+
+/// A token that does not hold is a guess, of which an address has a few.
+error service::why_not(const http::request& request) {
+  if (request.find_header("Authorization") != nullptr)
+    if (auto fine = admission_.failed_login(request.remote_address, doors_.now()); !fine)
+      return fine.error();
+  return {errc::unauthenticated,
+          "this node asks for an access token: `Authorization: Bearer troupe_...`"};
+}
+
+void service::clean_up_agents() {
+  const auto done = [](const expected<cleanup_report>& what) {
+    if (!what)
+      spdlog::warn("old sessions of the agent API stay for now: {}", what.error().message);
+    else if (what->deleted != 0)
+      spdlog::info("deleted {} old sessions of the agent API", what->deleted);
+  };
+  for (auto& name : tokens_.name_spaces())
+    doors_.clean_up({.name_space = std::move(name)}, {.tag = std::string{agent_tag}}, done);
 }
 
 expected<void> service::reload_tokens(const std::filesystem::path& file) {

@@ -111,6 +111,7 @@ void call::send(answer what) {
     out.content_type = "application/msgpack";
     out.body = std::move(what.body);
   } else if (!what.body.empty()) {
+    out.body.reserve(what.body.size() + what.body.size() / 4 + 64);
     append_json(out.body, value_view{what.body});
   }
   respond_(std::move(out));

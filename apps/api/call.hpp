@@ -3,6 +3,7 @@
 #include <troupe/state/binding.hpp>
 
 #include "api/access.hpp"
+#include "api/admission.hpp"
 #include "http/message.hpp"
 
 #include <cstdint>
@@ -64,6 +65,7 @@ public:
   http::request request;
   http::parsed_target target;
   identity who{};
+  admission::ticket admitted{};         ///< in flight until it was answered
   entity_access entity{};               ///< of {S}
   std::vector<std::string> parameters;  ///< what the pattern's other {names} stand for, in order
 

@@ -1,5 +1,6 @@
 #include "api/info.hpp"
 
+#include <troupe/actors/result_cache.hpp>
 #include <troupe/state/commands.hpp>
 
 #include "api/route.hpp"
@@ -132,7 +133,65 @@ void patch_info(const call_ptr& c) {
   });
 }
 
+struct receipt_body {
+  std::string scope{}, id{};
+  std::uint64_t revision = 0, changes = 0, answers = 0, cache_entries = 0;
+  static constexpr auto fields = std::tuple{field{"scope", &receipt_body::scope},
+                                            field{"id", &receipt_body::id},
+                                            field{"revision", &receipt_body::revision},
+                                            field{"changes", &receipt_body::changes},
+                                            field{"answers", &receipt_body::answers},
+                                            field{"cache_entries", &receipt_body::cache_entries}};
+};
+
+/// What the cache holds of an entity is told by the tag "session/ID".
+void forget_cached(const call_ptr& c, const erasure& erased) {
+  const auto& ref = c->entity.ref();
+  const std::string scope{to_string(ref.kind)};
+  c->doors.cache().invalidate(
+      {ref.name_space, cache_invalidation::labelled{cache_label::tag, scope + '/' + ref.id}},
+      [c, scope, erased](expected<invalidated> forgotten) {
+        if (!forgotten)
+          return c->refuse(forgotten.error());
+        c->send(to_answer(receipt_body{scope, c->entity.ref().id, erased.revision, erased.changes,
+                                       erased.answers, forgotten->count}));
+      });
+}
+
+void erase_remains(const call_ptr& c) {
+  c->entity.erase_remains([c](expected<erasure> erased) {
+    if (!erased)
+      return c->refuse(erased.error());
+    forget_cached(c, *erased);
+  });
+}
+
+/// The deletion must be on disk before what is left of it goes. One that was made before is an
+/// admin's to finish: nobody else can tell whose it was.
+void delete_and_erase(const call_ptr& c) {
+  auto request = c->envelope();
+  if (!request)
+    return c->refuse(request.error());
+  const auto expected_revision = c->if_match();
+  if (!expected_revision)
+    return c->refuse(expected_revision.error());
+  request->level = durability::durable;
+  request->operations = {erase{}};
+  request->expected_revision = *expected_revision;
+  c->entity.execute(*std::move(request), [c](expected<command_result> done) {
+    const bool was_deleted = !done && done.error().code == errc::not_found && c->who.by.trusted;
+    if (!done && !was_deleted)
+      return c->refuse(done.error());
+    erase_remains(c);
+  });
+}
+
 void delete_entity(const call_ptr& c) {
+  const auto everything = c->flag("erase");
+  if (!everything)
+    return c->refuse(everything.error());
+  if (*everything)
+    return delete_and_erase(c);
   execute(c, {erase{}}, [](const command_result& result) {
     auto out = deleted_answer(result);
     out.etag.reset();
@@ -148,8 +207,9 @@ constexpr route rows[] = {
     {"PATCH", "{S}", every_scope, role::writer, patch_info,
      "Change metadata, tags, sharing, parents, time to live and policy", "", schema_of<change_body>,
      schema_of<info_body>},
-    {"DELETE", "{S}", every_scope, role::writer, delete_entity, "Delete", "", nullptr, nullptr,
-     204},
+    {"DELETE", "{S}", every_scope, role::writer, delete_entity,
+     "Delete; `erase=true` also takes away journal, checkpoints and cached results of it", "erase",
+     nullptr, nullptr, 204, "", false, false, schema_of<receipt_body>},
     {"POST", "/v1/sessions", no_scope, role::writer, post_session,
      "Create a session with an id made by the node", "", schema_of<create_body>,
      schema_of<info_body>, 201},

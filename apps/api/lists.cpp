@@ -69,6 +69,15 @@ expected<filter> decode_filter(const call& c) {
   return out;
 }
 
+/// Ends a page in front of the first id that does not begin so; ids are in order.
+void cut_behind(listing& page, std::string_view prefix) {
+  const auto other = [&](const std::string& id) { return !id.starts_with(prefix); };
+  const auto end = std::ranges::find_if(page.rows, other, &listing::row::id);
+  if (end != page.rows.end() || (page.next && other(*page.next)))
+    page.next.reset();
+  page.rows.erase(end, page.rows.end());
+}
+
 template <entity_kind Kind>
 void get_list(const call_ptr& c) {
   auto wanted = decode_filter(*c);
@@ -83,15 +92,20 @@ void get_list(const call_ptr& c) {
                       .path = "limit",
                       .limit = max_listed});
   const auto* cursor = c->query("cursor");
+  const auto* given = c->query("prefix");
+  const auto prefix = given ? *given : std::string{};
+  const bool from_prefix = !cursor || *cursor < prefix;
   const auto live = wanted->live;
   c->doors.list(c->who,
                 {.kind = Kind,
-                 .after = cursor ? *cursor : std::string{},
+                 .after = from_prefix ? prefix : *cursor,
+                 .including = from_prefix,
                  .limit = limit->value_or(100),
                  .wanted = *std::move(wanted)},
-                [c, live](expected<listing> page) {
+                [c, live, prefix](expected<listing> page) {
                   if (!page)
                     return c->refuse(page.error());
+                  cut_behind(*page, prefix);
                   entities_body out{.items = {}, .next_cursor = {std::move(page->next)}};
                   for (const auto& [id, header] : page->rows) {
                     const auto entity = c->doors.resolve(c->who, Kind, id);
@@ -105,7 +119,8 @@ void get_list(const call_ptr& c) {
                 });
 }
 
-constexpr std::string_view parameters = "user tag status active_before limit cursor metadata.";
+constexpr std::string_view parameters =
+    "prefix user tag status active_before limit cursor metadata.";
 
 constexpr route rows[] = {
     {"GET", "/v1/sessions", no_scope, role::reader, get_list<entity_kind::session>,

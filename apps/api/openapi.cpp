@@ -31,6 +31,8 @@ std::string operation_id(const route& r, std::string_view path) {
   std::string out;
   for (const char c : r.method)
     out += static_cast<char>(c - 'A' + 'a');
+  if (path == "/")
+    return out + "_page";
   for (const char c : path.starts_with("/v1") ? path.substr(3) : path) {
     if (c == '/' || c == '-' || c == '.')
       out += '_';
@@ -87,26 +89,36 @@ std::string parameters_of(const route& r, std::string_view path) {
     if (r.method == "PUT")
       out.add(parameter("If-None-Match", "header", R"({"const":"*"})"));
   }
+  if (r.pattern == "/api/agent/quick") {
+    for (const auto* header : {"Accept", "Idempotency-Key", "Prefer"})
+      out.add(parameter(header, "header", text_schema));
+  }
   return out.text();
 }
 
-std::string content(const std::string& schema) {
-  return R"({"application/json":{"schema":)" + schema + R"(},"application/msgpack":{"schema":)"
-         + schema + "}}";
+std::string content(const std::string& schema, std::string_view example = {}) {
+  const auto shown = example.empty() ? std::string{} : R"(,"example":)" + std::string{example};
+  return R"({"application/json":{"schema":)" + schema + shown
+         + R"(},"application/msgpack":{"schema":)" + schema + "}}";
+}
+
+/// Types that are not described further: `"text/plain":{"schema":{"type":"string"}}`, ...
+std::string texts_of(std::string_view media) {
+  list out;
+  for (auto names = media; !names.empty();) {
+    const auto name = names.substr(0, names.find(' '));
+    names.remove_prefix(std::min(names.size(), name.size() + 1));
+    out.add(json_text(name) + R"(:{"schema":)" + text_schema + '}');
+  }
+  return out.text();
 }
 
 std::string success(const route& r) {
   std::string out = R"({"description":)" + json_text(r.summary);
   if (r.shows)
     out += R"(,"content":)" + content(r.shows());
-  list media;
-  for (auto names = r.media; !names.empty();) {
-    const auto name = names.substr(0, names.find(' '));
-    names.remove_prefix(std::min(names.size(), name.size() + 1));
-    media.add(json_text(name) + R"(:{"schema":)" + text_schema + '}');
-  }
   if (!r.media.empty())
-    out += R"(,"content":{)" + media.text() + '}';
+    out += R"(,"content":{)" + texts_of(r.media) + '}';
   return out + '}';
 }
 
@@ -116,10 +128,15 @@ std::string operation(const route& r, std::string_view path) {
   if (const auto parameters = parameters_of(r, path); !parameters.empty())
     out += R"(,"parameters":[)" + parameters + ']';
   if (r.body)
-    out += R"(,"requestBody":{"content":)" + content(r.body()) + '}';
+    out += R"(,"requestBody":{"content":)" + content(r.body(), example_of(r)) + '}';
+  else if (!r.takes.empty())
+    out += R"(,"requestBody":{"content":{)" + texts_of(r.takes) + "}}";
   out += R"(,"responses":{")" + std::to_string(r.status) + "\":" + success(r);
   if (r.method == "PUT" && r.status == 201)
     out += R"(,"200":)" + success(r);  // it was there
+  if (r.receipt)
+    out += R"(,"200":{"description":"With a receipt, which `erase=true` asks for","content":)"
+           + content(r.receipt()) + '}';
   return out
          + R"(,"4XX":{"$ref":"#/components/responses/problem"})"
            R"(,"5XX":{"$ref":"#/components/responses/problem"}}})";

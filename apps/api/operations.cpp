@@ -20,6 +20,20 @@ struct stats_body {
                                             field{"live", &stats_body::live}};
 };
 
+struct node_body {
+  std::string name{}, status{};
+  std::uint64_t shards = 1, live = 0;
+  static constexpr auto fields =
+      std::tuple{field{"name", &node_body::name}, field{"status", &node_body::status},
+                 field{"shards", &node_body::shards}, field{"live", &node_body::live}};
+};
+struct nodes_body {
+  std::vector<node_body> items{};
+  nullable_text next_cursor{};
+  static constexpr auto fields = std::tuple{field{"items", &nodes_body::items},
+                                            field{"next_cursor", &nodes_body::next_cursor}};
+};
+
 void get_health(const call_ptr& c) {
   c->send(to_answer(status_body{}));
 }
@@ -40,6 +54,14 @@ void get_stats(const call_ptr& c) {
   });
 }
 
+/// A node owns all shards, and there is one.
+void get_nodes(const call_ptr& c) {
+  const auto& node = c->doors.settings;
+  c->send(to_answer(nodes_body{.items = {{.name = node.name,
+                                          .status = c->doors.draining() ? "draining" : "ready",
+                                          .live = c->doors.live()}}}));
+}
+
 void get_openapi(const call_ptr& c) {
   c->send(http::response{.body = openapi_document()});
 }
@@ -52,6 +74,8 @@ constexpr route rows[] = {
     {"GET", "/v1/stats", no_scope, role::reader, get_stats,
      "Changes committed, how many of them snapshots cover, and what is live", "", nullptr,
      schema_of<stats_body>},
+    {"GET", "/v1/nodes", no_scope, role::reader, get_nodes,
+     "The nodes that there are, with what they own", "", nullptr, schema_of<nodes_body>},
     {"GET", "/openapi.json", no_scope, role::anybody, get_openapi, "This document", "", nullptr,
      schema_of<any_object>},
 };

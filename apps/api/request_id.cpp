@@ -29,7 +29,7 @@ public:
 
 private:
   http::response named(http::response answered) {
-    spdlog::debug("request {}: {} {} is answered {}", id_, method_, path_, answered.status);
+    spdlog::debug("{}{}: {} {} is answered {}", request_line, id_, method_, path_, answered.status);
     if (answered.content_type == "application/problem+json" && answered.body.ends_with('}')) {
       answered.body.pop_back();
       answered.body += ",\"request_id\":\"" + id_ + "\"}";

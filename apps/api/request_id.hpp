@@ -4,9 +4,14 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 
 /// What names one request wherever it is told of: to its client, in errors, in logs.
 namespace troupe::api {
+
+/// What a line of the log about one request begins with: then comes its id, then ": ". Logs as JSON
+/// tell the id by itself.
+inline constexpr std::string_view request_line = "request ";
 
 /// `X-Request-Id` as it came, when it is one of 1 to 128 letters, digits, '.', '_' and '-'; else
 /// what `make` makes.

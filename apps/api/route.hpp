@@ -29,17 +29,22 @@ struct route {
   role needs = role::reader;
   void (*run)(const call_ptr&) = nullptr;
   std::string_view summary;
-  std::string_view query{};         ///< its parameters, separated by spaces; others are refused
-  schema_function body = nullptr;   ///< of the request
-  schema_function shows = nullptr;  ///< of the answer; null: it has no JSON
-  int status = 200;                 ///< of the answer when all is well
-  std::string_view media{};         ///< of an answer that is no JSON, separated by spaces
-  bool local = false;               ///< asks for no token on the node's own machine
+  std::string_view query{};           ///< its parameters, separated by spaces; others are refused
+  schema_function body = nullptr;     ///< of the request
+  schema_function shows = nullptr;    ///< of the answer; null: it has no JSON
+  int status = 200;                   ///< of the answer when all is well
+  std::string_view media{};           ///< of an answer that is no JSON, separated by spaces
+  bool local = false;                 ///< asks for no token on the node's own machine
+  bool for_operators = false;         ///< only on their listener, where they have one
+  schema_function receipt = nullptr;  ///< of the 200 in place of `status` that the query asks for
+  std::string_view takes{};           ///< types of a body that is no JSON, separated by spaces
 };
 
 /// The rows of one resource.
+std::span<const route> dashboard_routes();
 std::span<const route> operation_routes();
 std::span<const route> admin_routes();
+std::span<const route> agent_routes();
 std::span<const route> set_routes();
 std::span<const route> event_routes();
 std::span<const route> info_routes();
@@ -64,11 +69,15 @@ struct match {
   entity_kind kind{};            ///< of {S}, with its id
   std::string_view id{};
   std::vector<std::string> parameters;  ///< what the other {names} stand for
+  bool for_operators = false;           ///< the path is
 };
 [[nodiscard]] match find_route(std::string_view method, const std::vector<std::string>& path);
 
 /// The paths that a pattern stands for: "/v1/sessions/{id}/state", ... "/v1/global/state".
 [[nodiscard]] std::vector<std::string> paths_of(const route& what);
+
+/// A body that the row takes, as JSON; empty: there is none to show.
+[[nodiscard]] std::string_view example_of(const route& what);
 
 /// OpenAPI 3.1 of the table.
 [[nodiscard]] const std::string& openapi_document();

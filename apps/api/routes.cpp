@@ -26,6 +26,8 @@ using segments = std::span<const std::string>;
 /// one.
 std::optional<std::vector<std::string>> matched(std::string_view pattern, segments path) {
   std::vector<std::string> out;
+  if (pattern == "/")
+    pattern = {};
   while (!pattern.empty()) {
     pattern.remove_prefix(1);  // '/'
     const auto step = pattern.substr(0, pattern.find('/'));
@@ -69,9 +71,10 @@ const std::vector<route>& all_routes() {
   static const auto all = [] {
     std::vector<route> out;
     for (const auto rows :
-         {operation_routes(), admin_routes(), set_routes(), event_routes(), info_routes(),
-          state_routes(), item_routes(), version_routes(), fork_routes(), work_routes(),
-          workflow_routes(), team_routes(), list_routes(), cache_routes(), transfer_routes()})
+         {dashboard_routes(), operation_routes(), admin_routes(), agent_routes(), set_routes(),
+          event_routes(), info_routes(), state_routes(), item_routes(), version_routes(),
+          fork_routes(), work_routes(), workflow_routes(), team_routes(), list_routes(),
+          cache_routes(), transfer_routes()})
       out.insert(out.end(), rows.begin(), rows.end());
     return out;
   }();
@@ -93,6 +96,7 @@ match find_route(std::string_view method, const std::vector<std::string>& path) 
     if (!values)
       continue;
     pattern = r.pattern;
+    out.for_operators = r.for_operators;
     out.allowed += (out.allowed.empty() ? "" : ", ") + std::string{r.method};
     if (r.method != method)
       continue;

@@ -2,6 +2,7 @@
 
 #include "http/problem.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -40,12 +41,19 @@ int http_status(errc code) noexcept {
     case errc::unknown_schema: return 422;
     case errc::idempotency_mismatch: return 422;
     case errc::in_flight: return 409;
+    case errc::over_budget: return 409;
+    case errc::looping: return 409;
+    case errc::unauthenticated: return 401;
     case errc::busy: return 429;
     case errc::draining: return 503;
     case errc::store_full: return 507;
     case errc::store_failed: return 503;
     case errc::quarantined: return 503;
     case errc::remote_file_system: return 503;
+    case errc::responder_failed: return 502;
+    case errc::responder_timeout: return 504;
+    case errc::rate_limited: return 429;
+    case errc::too_many_sessions: return 429;
     case errc::outcome_unknown: return 504;
     case errc::damaged: return 500;
     case errc::newer_format: return 500;
@@ -56,7 +64,9 @@ int http_status(errc code) noexcept {
 
 namespace {
 
-std::optional<int> retry_after_ms(int status) {
+std::optional<std::uint64_t> retry_after_ms(int status, const error& what) {
+  if (what.retry_after_ms)
+    return what.retry_after_ms;
   if (status == 429)
     return 100;
   if (status == 503)
@@ -84,12 +94,14 @@ http::response to_response(const error& what) {
     member("limit", [&] { more += std::to_string(*what.limit); });
   if (!what.details.empty())
     member("details", [&] { more += what.details; });
-  const auto wait = retry_after_ms(status);
+  const auto wait = retry_after_ms(status, what);
   if (wait)
     member("retry_after_ms", [&] { more += std::to_string(*wait); });
   auto out = http::problem(status, to_string(what.code), what.message, more);
   if (wait)
     out.headers.push_back({"Retry-After", std::to_string((*wait + 999) / 1000)});
+  if (what.code == errc::unauthenticated)
+    out.headers.push_back({"WWW-Authenticate", "Bearer realm=\"troupe\""});
   return out;
 }
 

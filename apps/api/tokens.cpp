@@ -214,6 +214,16 @@ std::optional<identity> token_table::find(std::string_view token, timestamp now)
   return identity_of(*at);
 }
 
+std::vector<std::string> token_table::name_spaces() const {
+  const std::lock_guard lock{mutex_};
+  std::vector<std::string> out{identity{}.name_space};
+  for (const auto& one : all_) {
+    if (std::ranges::find(out, one.name_space) == out.end())
+      out.push_back(one.name_space);
+  }
+  return out;
+}
+
 bool token_table::holds(const identity& who, timestamp now) const {
   const std::lock_guard lock{mutex_};
   if (!needed_)

@@ -65,6 +65,8 @@ public:
   [[nodiscard]] std::optional<identity> find(std::string_view token, timestamp now) const;
   /// Does a token that was found still hold, and mean the same?
   [[nodiscard]] bool holds(const identity& who, timestamp now) const;
+  /// "default" and those of the tokens.
+  [[nodiscard]] std::vector<std::string> name_spaces() const;
 
 private:
   static std::array<std::int64_t, 4> stamp_of(const std::filesystem::path& file);

@@ -5,6 +5,7 @@
 
 #include "http/problem.hpp"
 #include "http/server.hpp"
+#include "http/transport.hpp"
 #include "http/wire.hpp"
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -27,10 +28,11 @@
 
 namespace troupe::http::detail {
 
-namespace asio = boost::asio;
-using asio::ip::tcp;
-using boost::system::error_code;
 using clock = std::chrono::steady_clock;
+
+/// Of answers in the kernel that a peer has not taken; then: the next waits. Left to itself the
+/// kernel takes megabytes for each peer that sends requests and does not read.
+inline constexpr int send_buffer = 128 * 1024;
 
 class connection;
 
@@ -128,10 +130,10 @@ private:
 /// is at most one responder out.
 class connection : public std::enable_shared_from_this<connection> {
 public:
-  connection(worker& w, tcp::socket socket, std::string remote_address)
+  connection(worker& w, tcp::socket socket, asio::ssl::context* tls, std::string remote_address)
       : worker_{w},
         limits_{w.shared.options.bounds},
-        socket_{std::move(socket)},
+        peer_{std::move(socket), tls},
         timer_{w.io},
         remote_address_{std::move(remote_address)},
         parser_{limits_, w.shared.options.longest_body} {}
@@ -149,6 +151,7 @@ public:
 
 private:
   enum class phase {
+    handshake,  // of TLS
     idle,       // waits for the first byte of a request
     head,       // until the head is complete
     body,       // until the body is complete
@@ -160,10 +163,11 @@ private:
     closed,
   };
 
-  bool reading() const noexcept { return phase_ <= phase::body; }
+  bool reading() const noexcept { return phase_ >= phase::idle && phase_ <= phase::body; }
   void enter(phase p, clock::duration timeout);
   void tick();
   void on_deadline();
+  void serve();
   void read();
   void on_read(error_code ec, std::size_t n);
   void process();
@@ -174,6 +178,7 @@ private:
   void answer(response answered);
   void begin(begun_stream what);
   void watch_peer();
+  void read_in_vain();
   void pump();
   void write_part(std::string part);
   void write_stream(std::string_view before, std::string_view after);
@@ -182,6 +187,7 @@ private:
   void on_written(error_code ec);
   void next_request();
   void finish();
+  void finish_secure();
   void linger();
 
   /// Runs `f` on this object when an operation ends; an exception (only memory can be the reason)
@@ -199,7 +205,8 @@ private:
 
   worker& worker_;
   const limits& limits_;
-  tcp::socket socket_;
+  transport peer_;
+  tcp::socket& socket_ = peer_.socket();
   asio::steady_timer timer_;
   const std::string remote_address_;
   std::list<std::shared_ptr<connection>>::iterator place_{};  ///< in the worker's list
@@ -227,23 +234,42 @@ inline void connection::start(bool refused) {
   place_ = worker_.connections.insert(worker_.connections.end(), shared_from_this());
   error_code ec;
   socket_.set_option(tcp::no_delay{true}, ec);
+  socket_.set_option(tcp::socket::send_buffer_size{send_buffer}, ec);
   enter(phase::idle, limits_.head_timeout);
   tick();
   if (worker_.shared.stopping) {
     close();
+  } else if (refused && peer_.is_secure()) {
+    close();  // a handshake costs more than the word is worth
   } else if (refused) {
     refuse({503, "busy", "too many connections"});
+  } else if (peer_.is_secure()) {
+    phase_ = phase::handshake;
+    peer_.async_handshake(then([](connection& self, error_code failed) {
+      if (self.phase_ != phase::handshake)
+        return;
+      if (failed)
+        return self.close();
+      self.enter(phase::idle, self.limits_.head_timeout);
+      self.serve();
+    }));
   } else {
-    read();
-    if (worker_.shared.draining)
-      drain();
+    serve();
   }
+}
+
+inline void connection::serve() {
+  read();
+  if (worker_.shared.draining)
+    drain();
 }
 
 inline void connection::drain() {
   error_code ec;
   if (phase_ == phase::idle)
     socket_.cancel(ec);  // the read decides: it may hold a request already
+  else if (phase_ == phase::handshake)
+    close();
   else if (phase_ == phase::streaming)
     end_stream();
 }
@@ -299,6 +325,7 @@ inline void connection::on_deadline() {
         begin_body();
       break;
     }
+    case phase::handshake:
     case phase::idle:
     case phase::writing:
     case phase::part:
@@ -320,8 +347,8 @@ inline void connection::read() {
   constexpr std::size_t largest = 16 * 1024;
   if (buffer_.empty() || (phase_ == phase::body && buffer_.size() < largest))
     buffer_.resize(std::clamp(buffer_.size() * 2, smallest, largest));
-  socket_.async_read_some(asio::buffer(buffer_), then([](connection& self, error_code ec,
-                                                         std::size_t n) { self.on_read(ec, n); }));
+  peer_.async_read_some(asio::buffer(buffer_), then([](connection& self, error_code ec,
+                                                       std::size_t n) { self.on_read(ec, n); }));
 }
 
 inline void connection::on_read(error_code ec, std::size_t n) {
@@ -369,7 +396,7 @@ inline void connection::begin_body() {
 
 inline void connection::send_continue() {
   static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
-  asio::async_write(socket_, asio::buffer(go_on.data(), go_on.size()),
+  asio::async_write(peer_, asio::buffer(go_on.data(), go_on.size()),
                     then([](connection& self, error_code ec, std::size_t) {
                       if (!self.reading())
                         return;
@@ -407,7 +434,8 @@ inline void connection::handle() {
   close_after_ = !parser_.keep_alive();
   request next = parser_.take();
   next.remote_address = remote_address_;
-  enter(phase::handling, limits_.answer_timeout);
+  const auto& longest = worker_.shared.options.longest_wait;
+  enter(phase::handling, longest ? longest(next.method, next.target) : limits_.answer_timeout);
   responder owed{std::make_unique<connection_sink>(worker_.gate, weak_from_this())};
   try {
     worker_.shared.handle(std::move(next), std::move(owed));
@@ -460,7 +488,7 @@ inline void connection::write(response answered) {
   enter(phase::writing, limits_.write_timeout);
   const std::array<asio::const_buffer, 2> parts{
       asio::buffer(head_out_), without ? asio::const_buffer{} : asio::buffer(body_out_)};
-  asio::async_write(socket_, parts, then([](connection& self, error_code ec, std::size_t) {
+  asio::async_write(peer_, parts, then([](connection& self, error_code ec, std::size_t) {
                       self.on_written(ec);
                     }));
 }
@@ -496,6 +524,8 @@ inline void connection::next_request() {
 /// Closing a socket with unread bytes resets it, and the peer may lose the answer: then read on for
 /// a while.
 inline void connection::finish() {
+  if (peer_.is_secure())
+    return finish_secure();
   error_code ec;
   if (!refused_ && begin_ == end_ && socket_.available(ec) == 0) {
     socket_.shutdown(tcp::socket::shutdown_both, ec);
@@ -506,6 +536,19 @@ inline void connection::finish() {
   enter(phase::lingering, limits_.linger_timeout);
   buffer_.resize(16 * 1024);
   linger();
+}
+
+/// The peer is told, so that it can tell an end from a cut; what it sends still is not looked at.
+inline void connection::finish_secure() {
+  enter(phase::lingering, limits_.linger_timeout);
+  buffer_.resize(16 * 1024);
+  peer_.async_shutdown(then([](connection& self, error_code) {
+    if (self.phase_ != phase::lingering)
+      return;
+    error_code ec;
+    self.socket_.shutdown(tcp::socket::shutdown_send, ec);
+    self.linger();
+  }));
 }
 
 inline void connection::linger() {

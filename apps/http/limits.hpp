@@ -38,4 +38,9 @@ struct limits {
 /// than an append.
 using body_limit = std::function<std::size_t(std::string_view method, std::string_view target)>;
 
+/// How long the handler may take for a request before the server answers for it: who waits for a
+/// language model waits longer than who reads a key.
+using answer_limit =
+    std::function<std::chrono::milliseconds(std::string_view method, std::string_view target)>;
+
 }  // namespace troupe::http

@@ -93,6 +93,15 @@ struct server::impl {
   asio::steady_timer retry{first()};
   tcp::endpoint endpoint;
   std::size_t next = 0;
+
+  [[nodiscard]] std::shared_ptr<asio::ssl::context> tls() const {
+    const std::lock_guard lock{tls_mutex};
+    return secured;
+  }
+  expected<void> load();
+
+  mutable std::mutex tls_mutex;
+  std::shared_ptr<asio::ssl::context> secured;  // null: in the clear
 };
 
 std::vector<std::unique_ptr<worker>> server::impl::make_workers(detail::common& shared) {
@@ -101,6 +110,17 @@ std::vector<std::unique_ptr<worker>> server::impl::make_workers(detail::common& 
     result.push_back(std::make_unique<worker>(shared));
   while (result.size() < shared.options.io_threads);
   return result;
+}
+
+expected<void> server::impl::load() {
+  if (!shared.options.tls)
+    return {};
+  auto read = load_tls(*shared.options.tls);
+  if (!read)
+    return tl::unexpected(std::move(read.error()));
+  const std::lock_guard lock{tls_mutex};
+  secured = *std::move(read);
+  return {};
 }
 
 expected<void> server::impl::listen() {
@@ -157,7 +177,8 @@ void server::impl::on_accept(worker& target, error_code ec, tcp::socket socket) 
   if (open < bounds.connections + bounds.refusals) {
     const auto peer = socket.remote_endpoint(ec);
     shared.open.fetch_add(1);
-    auto c = std::make_shared<connection>(target, std::move(socket),
+    const auto context = tls();
+    auto c = std::make_shared<connection>(target, std::move(socket), context.get(),
                                           ec ? std::string{} : peer.address().to_string());
     asio::dispatch(target.io, [c, refused = open >= bounds.connections] { c->start(refused); });
   }
@@ -211,10 +232,16 @@ server::~server() {
 
 expected<std::unique_ptr<server>> server::start(server_options options, handler handle) {
   auto inside = std::make_unique<impl>(std::move(options), std::move(handle));
+  if (auto ready = inside->load(); !ready)
+    return tl::make_unexpected(std::move(ready.error()));
   if (auto listening = inside->listen(); !listening)
     return tl::make_unexpected(std::move(listening.error()));
   inside->run();
   return std::unique_ptr<server>{new server{std::move(inside)}};
+}
+
+expected<void> server::reload_tls() {
+  return impl_->load();
 }
 
 std::uint16_t server::port() const noexcept {

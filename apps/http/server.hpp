@@ -4,11 +4,13 @@
 
 #include "http/limits.hpp"
 #include "http/message.hpp"
+#include "http/tls.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace troupe::http {
@@ -21,6 +23,8 @@ struct server_options {
   /// thread.
   std::size_t io_threads = 1;
   limits bounds{};
+  std::optional<tls_files> tls{};  ///< then: TLS only
+  answer_limit longest_wait{};     ///< likewise; empty: `bounds.answer_timeout` for every request
   body_limit longest_body{};  ///< called on an IO thread; empty: `bounds.body` for every request
 };
 
@@ -34,7 +38,7 @@ struct server_options {
 class server {
 public:
   /// Listens when it returns. Fails with `busy` when the port is taken and with `invalid_value`
-  /// when the host is not an address of this machine.
+  /// when the host is not an address of this machine; as `load_tls`.
   [[nodiscard]] static expected<std::unique_ptr<server>> start(server_options options,
                                                                handler handle);
 
@@ -46,6 +50,10 @@ public:
   ~server();
 
   [[nodiscard]] std::uint16_t port() const noexcept;
+
+  /// Reads certificate and key anew; connections from then on get them. Any thread. Without TLS it
+  /// does nothing. Errors: as `load_tls`; then nothing has changed.
+  expected<void> reload_tls();
 
   /// What a client connects to: "127.0.0.1:8080" or "[::1]:8080".
   [[nodiscard]] std::string address() const;

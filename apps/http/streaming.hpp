@@ -30,11 +30,28 @@ inline void connection::begin(begun_stream what) {
 
 /// Its end is seen at once, and not only by the next heartbeat. What it sends is not read.
 inline void connection::watch_peer() {
+  if (peer_.is_secure())
+    return read_in_vain();
   socket_.async_wait(tcp::socket::wait_read, then([](connection& self, error_code ec) {
                        error_code gone;
                        if (!ec && self.stream_ && self.socket_.available(gone) == 0)
                          self.close();
                      }));
+}
+
+/// Over TLS an end has to be read.
+inline void connection::read_in_vain() {
+  buffer_.resize(256);
+  begin_ = end_ = 0;
+  peer_.async_read_some(asio::buffer(buffer_),
+                        then([](connection& self, error_code ec, std::size_t) {
+                          if (!self.stream_)
+                            return;
+                          if (ec)
+                            self.close();
+                          else
+                            self.read_in_vain();
+                        }));
 }
 
 inline void connection::pump() {
@@ -67,7 +84,7 @@ inline void connection::write_stream(std::string_view before, std::string_view a
   const std::array<asio::const_buffer, 3> parts{asio::buffer(head_out_),
                                                 asio::buffer(before.data(), before.size()),
                                                 asio::buffer(after.data(), after.size())};
-  asio::async_write(socket_, parts, then([](connection& self, error_code ec, std::size_t) {
+  asio::async_write(peer_, parts, then([](connection& self, error_code ec, std::size_t) {
                       if (self.phase_ != phase::part)
                         return;
                       if (ec)
@@ -84,7 +101,7 @@ inline void connection::end_stream() {
   head_out_ = http10_ ? "" : "0\r\n\r\n";
   enter(phase::writing, limits_.write_timeout);
   asio::async_write(
-      socket_, asio::buffer(head_out_),
+      peer_, asio::buffer(head_out_),
       then([](connection& self, error_code ec, std::size_t) { self.on_written(ec); }));
 }
 

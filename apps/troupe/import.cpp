@@ -1,4 +1,4 @@
-#include <troupe/messages/messages.hpp>
+#include <troupe/messages/store_messages.hpp>
 #include <troupe/state/codec.hpp>
 #include <troupe/state/transfer.hpp>
 

@@ -3,6 +3,7 @@
 #include <troupe/state/json.hpp>
 #include <troupe/state/time.hpp>
 
+#include "api/request_id.hpp"
 #include <spdlog/formatter.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -19,6 +20,15 @@ std::string_view view(spdlog::string_view_t text) {
   return {text.data(), text.size()};
 }
 
+/// The id of the request that a line is about; empty when it is about none.
+std::string_view request_of(std::string_view line) {
+  const auto end = line.find(": ");
+  if (!line.starts_with(api::request_line) || end == std::string_view::npos)
+    return {};
+  const auto id = line.substr(api::request_line.size(), end - api::request_line.size());
+  return id.find(' ') == std::string_view::npos ? id : std::string_view{};
+}
+
 class json_formatter final : public spdlog::formatter {
 public:
   void format(const spdlog::details::log_msg& what, spdlog::memory_buf_t& dest) override {
@@ -26,7 +36,12 @@ public:
     const timestamp at{std::chrono::duration_cast<std::chrono::milliseconds>(since).count()};
     std::string out = R"({"time":")" + to_rfc3339(at) + R"(","level":")";
     out += view(spdlog::level::to_string_view(what.level));
-    out += R"(","message":)";
+    out += '"';
+    if (const auto id = request_of(view(what.payload)); !id.empty()) {
+      out += R"(,"request_id":)";
+      append_json_string(out, id);
+    }
+    out += R"(,"message":)";
     append_json_string(out, view(what.payload));
     out += "}\n";
     dest.append(out.data(), out.data() + out.size());

@@ -10,7 +10,7 @@ class formatter;
 namespace troupe::cli {
 
 /// `TIME LEVEL TEXT`, or one JSON object a line: `time` (RFC 3339, UTC, milliseconds), `level`,
-/// `message`. Times are UTC in both.
+/// `message`, and `request_id` where it is about one. Times are UTC in both.
 enum class log_format { text, json };
 
 [[nodiscard]] std::unique_ptr<spdlog::formatter> make_log_formatter(log_format how);

@@ -28,6 +28,19 @@ struct runner {
   int operator()(const cli::demo_writer_options& options) const {
     return cli::demo_writer(options);
   }
+  int operator()(const cli::config_check_command& options) const {
+    return cli::check_config(options);
+  }
+  int operator()(const cli::completion_command& options) const {
+    cli::describe([&](const CLI::App& app) {
+      std::fputs(cli::completion_of(app, options.shell).c_str(), stdout);
+    });
+    return cli::exit_status::ok;
+  }
+  int operator()(const cli::manual_command&) const {
+    cli::describe([](const CLI::App& app) { std::fputs(cli::manual_of(app).c_str(), stdout); });
+    return cli::exit_status::ok;
+  }
   int operator()(const simulate::simulate_options& options) const {
     return simulate::simulate(options);
   }
@@ -38,7 +51,7 @@ struct runner {
 };
 
 int run(int argc, char** argv) {
-  const auto read = cli::read_command_line(argc, argv);
+  const auto read = cli::read_command_line(argc, argv, cli::process_environment());
   if (const auto* none = std::get_if<cli::no_command>(&read)) {
     std::fputs(none->text.c_str(), none->status == cli::exit_status::ok ? stdout : stderr);
     return none->status;

@@ -2,13 +2,13 @@
 
 #include "simulate/command_line.hpp"
 #include "troupe/exit_status.hpp"
+#include "troupe/serve_flags.hpp"
 #include "troupe/text.hpp"
 #include "troupe/tool_options.hpp"
 #include "troupe/versions.hpp"
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <functional>
 #include <utility>
 
@@ -72,8 +72,21 @@ public:
     });
     add_verify();
     add_token();
+    meta_.add_to([this](const char* name, const char* what, std::function<command()> make) {
+      return add_command(name, what, std::move(make));
+    });
     add_version();
     add_demo_writer();
+  }
+
+  [[nodiscard]] const CLI::App& app() const { return app_; }
+
+  /// The words of a command line, without the program's name.
+  std::variant<command_line, no_command> run(const std::vector<std::string>& words) {
+    std::vector<const char*> all{"troupe"};
+    for (const auto& word : words)
+      all.push_back(word.c_str());
+    return run(static_cast<int>(all.size()), all.data());
   }
 
   std::variant<command_line, no_command> run(int argc, const char* const* argv) {
@@ -167,17 +180,27 @@ private:
     auto* sub = add_command(
         "serve", "Run a node: the HTTP API over a store, until Ctrl-C or SIGTERM", [this] {
           const auto at = *parse_listen_address(listen_);
-          return serve_options{.data = data_,
-                               .host = at.host,
-                               .port = at.port,
-                               .journal_tail_bytes = journal_tail_,
-                               .journal_kept_bytes = journal_kept_,
-                               .quota_bytes = quota_,
-                               .reserve_bytes = reserve_,
-                               .max_live = max_live_,
-                               .idle = std::chrono::seconds{idle_},
-                               .allow_remote_fs = allow_remote_fs_};
+          serve_options out{.data = data_,
+                            .host = at.host,
+                            .port = at.port,
+                            .journal_tail_bytes = journal_tail_,
+                            .journal_kept_bytes = journal_kept_,
+                            .quota_bytes = quota_,
+                            .reserve_bytes = reserve_,
+                            .max_live = max_live_,
+                            .idle = std::chrono::seconds{idle_},
+                            .allow_remote_fs = allow_remote_fs_,
+                            .drain_notice = std::chrono::seconds{drain_notice_},
+                            .drain_timeout = std::chrono::seconds{drain_timeout_},
+                            .agents = agents_};
+          serve_flags_.apply(out);
+          return out;
         });
+    sub->add_option("--config", config_,
+                    "Settings file (TOML): any option here without its dashes. An option may stand "
+                    "in the environment, too: TROUPE_JOURNAL_TAIL. This command line goes before "
+                    "the environment, that before the file")
+        ->type_name("FILE");
     add_data(sub, "Directory of the store; made when it is not there")->required();
     add_listen(sub);
     sub->add_option(
@@ -216,8 +239,22 @@ private:
         ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1'000'000'000}))
         ->default_str("600");
     add_remote_fs(sub);
+    serve_flags_.add_to(sub);
+    sub->add_option("--drain-notice", drain_notice_,
+                    "Seconds that a stopping node goes on while /readyz says 503, so that load "
+                    "balancers look elsewhere")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{3'600}))
+        ->default_str("0");
+    sub->add_option("--drain-timeout", drain_timeout_,
+                    "Seconds that it then waits for requests in flight; beyond: they are cut")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{3'600}))
+        ->default_str("10");
+    add_agent_flags(sub, agents_);
     sub->footer(
         footer("  troupe serve --data /var/lib/troupe\n"
+               "  troupe serve --config /etc/troupe/troupe.toml\n"
                "  troupe serve --data state --listen [::1]:0     # prints the port it picked\n"));
   }
 
@@ -244,6 +281,12 @@ private:
         ->type_name("N")
         ->check(CLI::Range(1, 4096))
         ->default_str(std::to_string(default_parallel));
+    sub->add_option("--reconnect", reconnect_,
+                    "Seconds that a node may be away, with --url: what it did not answer is sent "
+                    "again, and made once")
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0, 86'400))
+        ->default_str("0");
     sub->add_flag("--verify-only", verify_only_,
                   "Write nothing: compare what is there; needs --data or --url");
     sub->add_flag("--json", json_, "Print the table as one JSON object");
@@ -406,6 +449,7 @@ private:
       out.node = *http::parse_url(url_);
     out.prefix = prefix_;
     out.parallel = parallel_;
+    out.reconnect = std::chrono::seconds{reconnect_};
     out.verify_only = verify_only_;
     out.json = json_;
     return out;
@@ -422,12 +466,15 @@ private:
   std::uint64_t reserve_ = 16 << 20;
   std::size_t max_live_ = 100'000;
   std::uint64_t idle_ = 600;
+  std::uint64_t drain_notice_ = 0;
+  std::uint64_t drain_timeout_ = 10;
   bool allow_remote_fs_ = false;
   std::string listen_ = default_listen;
   std::string file_;
   std::string url_;
   std::string prefix_;
   std::size_t parallel_ = default_parallel;
+  int reconnect_ = 0;
   bool once_ = false;
   bool verify_only_ = false;
   bool json_ = false;
@@ -443,42 +490,23 @@ private:
   std::string user_;
   std::string role_ = "writer";
   std::string expires_;
+  std::string config_;
+  agent_settings agents_;
   tool_options tools_;
+  serve_flags serve_flags_;
+  meta_options meta_;
   simulate::command_line simulation_;
 };
 
 }  // namespace
 
-std::variant<command_line, no_command> read_command_line(int argc, const char* const* argv) {
-  return parser{}.run(argc, argv);
+std::variant<command_line, no_command> read_words(const std::vector<std::string>& words) {
+  return parser{}.run(words);
 }
 
-expected<listen_address> parse_listen_address(std::string_view text) {
-  const auto colon = text.rfind(':');
-  const auto malformed = [](std::string why) {
-    return fail(errc::malformed,
-                std::move(why) + "; write HOST:PORT, e.g. 127.0.0.1:7717 or [::1]:7717");
-  };
-  if (colon == std::string_view::npos)
-    return malformed("the address has no port");
-  auto host = text.substr(0, colon);
-  const auto digits = text.substr(colon + 1);
-  const bool bracketed = host.starts_with('[') && host.ends_with(']') && host.size() > 2;
-  if (bracketed)
-    host = host.substr(1, host.size() - 2);
-  else if (host.find(':') != std::string_view::npos)
-    return malformed("an IPv6 address stands in brackets");
-  const bool host_ok = !host.empty() && std::ranges::all_of(host, [](char c) {
-    return c > 0x20 && c < 0x7f && std::string_view{"[]/?#@"}.find(c) == std::string_view::npos;
-  });
-  if (!host_ok)
-    return malformed("the address has no host");
-  listen_address out{std::string{host}, 0};
-  const auto* last = digits.data() + digits.size();
-  const auto [end, ec] = std::from_chars(digits.data(), last, out.port);
-  if (digits.empty() || ec != std::errc{} || end != last)
-    return malformed("a port is a number from 0 to 65535");
-  return out;
+void describe(const std::function<void(const CLI::App&)>& to) {
+  const parser all;
+  to(all.app());
 }
 
 }  // namespace troupe::cli

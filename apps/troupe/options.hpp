@@ -7,16 +7,20 @@
 #include "troupe/demo_writer.hpp"
 #include "troupe/inspect.hpp"
 #include "troupe/logging.hpp"
+#include "troupe/meta_options.hpp"
 #include "troupe/replay.hpp"
 #include "troupe/serve.hpp"
+#include "troupe/settings.hpp"
 #include "troupe/store_tools.hpp"
 #include "troupe/token.hpp"
 #include "troupe/verify.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 namespace troupe::cli {
 
@@ -25,7 +29,8 @@ struct version_options {};
 using command = std::variant<serve_options, replay_options, demo_options, inspect_options,
                              backup_command, restore_command, compact_command, migrate_command,
                              export_command, import_command, verify_options, token_command,
-                             demo_writer_options, version_options, simulate::simulate_options>;
+                             demo_writer_options, version_options, config_check_command,
+                             completion_command, manual_command, simulate::simulate_options>;
 
 struct command_line {
   command what;
@@ -39,10 +44,27 @@ struct no_command {
   std::string text;
 };
 
-/// Errors are words for the user with the way to help; help has status 0. Pure but for what the
-/// environment says of the terminal's width.
-[[nodiscard]] std::variant<command_line, no_command> read_command_line(int argc,
-                                                                       const char* const* argv);
+/// Errors are words for the user with the way to help; help has status 0. `troupe serve` is told
+/// further by the file that `--config` names and by the environment `from`; see settings.hpp.
+[[nodiscard]] std::variant<command_line, no_command> read_command_line(
+    int argc, const char* const* argv, const environment& from = {});
+
+/// The same of words without the program's name, to which nothing is added.
+[[nodiscard]] std::variant<command_line, no_command> read_words(
+    const std::vector<std::string>& words);
+
+/// What may be set of `troupe serve` by a file: its options, without dashes.
+[[nodiscard]] std::vector<std::string> serve_settings();
+/// What is wrong with "--name=text" as one of them; nothing where it is right.
+[[nodiscard]] std::string refusal_of(const std::string& word);
+/// The words of a command line (without the program's name) with those that file and environment
+/// add, or every mistake of these.
+[[nodiscard]] std::variant<std::vector<std::string>, no_command> with_settings(
+    std::vector<std::string> words, const environment& from);
+/// "troupe.toml:3: ..."
+[[nodiscard]] std::string at_line(const std::string& file, const mistake& what);
+/// Shows the whole command line as CLI11 knows it.
+void describe(const std::function<void(const CLI::App&)>& to);
 
 struct listen_address {
   std::string host;  ///< without the brackets of an IPv6 address

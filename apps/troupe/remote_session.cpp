@@ -67,17 +67,35 @@ value own_fields(value_view item) {
   return out.finish();
 }
 
-remote_session::remote_session(const http::endpoint& node, const std::atomic<bool>& stop)
+remote_session::remote_session(const http::endpoint& node, const std::atomic<bool>& stop,
+                               std::chrono::milliseconds patience)
     : client_{node.host, node.port, request_timeout},
-      stop_{stop} {}
+      stop_{stop},
+      patience_{patience} {}
+
+/// Whatever is sent may be sent again: a read, a create, an append with its key.
+expected<http::response> remote_session::send_patiently(const http::request& asked) {
+  const auto deadline = std::chrono::steady_clock::now() + patience_;
+  for (;;) {
+    auto answer = client_.send(asked);
+    const bool away =
+        !answer
+        && (answer.error().code == errc::busy || answer.error().code == errc::outcome_unknown);
+    if (!away || stop_ || std::chrono::steady_clock::now() >= deadline)
+      return answer;
+    std::this_thread::sleep_for(busy_pause);
+  }
+}
 
 expected<value> remote_session::send(const char* method, const std::string& target,
-                                     std::string body) {
+                                     std::string body, std::string key) {
   http::request asked{.method = method, .target = target, .body = std::move(body)};
   if (!asked.body.empty())
     asked.headers.push_back({"Content-Type", "application/json"});
+  if (!key.empty())
+    asked.headers.push_back({"Idempotency-Key", std::move(key)});
   for (int attempt = 1;; ++attempt) {
-    const auto answer = client_.send(asked);
+    const auto answer = send_patiently(asked);
     if (!answer)
       return unexpected{
           error{answer.error().code, method + (' ' + target) + ": " + answer.error().message}};
@@ -101,12 +119,13 @@ expected<void> remote_session::create(const std::string& id, const std::string& 
   return {};
 }
 
-expected<std::uint64_t> remote_session::append(const std::string& id, const value& message) {
+expected<std::uint64_t> remote_session::append(const std::string& id, const value& message,
+                                               std::size_t once) {
   std::string body = R"({"items":[)";
   append_json(body, message);
   body += "]}";
   const auto target = target_of(id) + "/items";
-  const auto answer = send("POST", target, std::move(body));
+  const auto answer = send("POST", target, std::move(body), "replay-" + std::to_string(once));
   if (!answer)
     return unexpected{answer.error()};
   const auto seq = number(*answer, "first_seq");

@@ -72,7 +72,8 @@ private:
   int open() {
     if (options_.node) {
       report_.target = node_url(*options_.node);
-      target_ = std::make_unique<remote_target>(*options_.node, options_.parallel);
+      target_ =
+          std::make_unique<remote_target>(*options_.node, options_.parallel, options_.reconnect);
       return exit_status::ok;
     }
     auto data = options_.data;

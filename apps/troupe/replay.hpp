@@ -4,6 +4,7 @@
 #include "troupe/replay_report.hpp"
 #include "troupe/replay_target.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <optional>
@@ -21,6 +22,7 @@ struct replay_options {
   std::optional<http::endpoint> node{};         ///< over HTTP instead
   std::string prefix{};                         ///< of every session's id
   std::size_t parallel = default_parallel;
+  std::chrono::seconds reconnect{0};  ///< over HTTP: how long a node may be away
   bool verify_only = false;
   bool json = false;
 };

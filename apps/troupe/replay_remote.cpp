@@ -19,15 +19,16 @@ using clock = std::chrono::steady_clock;
 /// Runs `work(connection)` on some threads, each with a connection of its own, while the caller's
 /// thread ticks.
 template <class Work>
-void on_connections(const http::endpoint& node, std::size_t threads, const std::atomic<bool>& stop,
-                    Work work, const std::function<void()>& tick) {
+void on_connections(const http::endpoint& node, std::chrono::milliseconds patience,
+                    std::size_t threads, const std::atomic<bool>& stop, Work work,
+                    const std::function<void()>& tick) {
   std::mutex mutex;
   std::condition_variable ended;
   std::size_t running = threads;
   std::vector<std::jthread> workers;
   for (std::size_t i = 0; i < threads; ++i) {
     workers.emplace_back([&] {
-      remote_session connection{node, stop};
+      remote_session connection{node, stop, patience};
       work(connection);
       const std::lock_guard lock{mutex};
       --running;
@@ -49,7 +50,7 @@ void write_one(remote_session& connection, const conversation& told, std::size_t
   plan.created(at);
   while (const auto index = plan.next_message(at)) {
     const auto sent = clock::now();
-    const auto seq = connection.append(told.id, told.messages[*index]);
+    const auto seq = connection.append(told.id, told.messages[*index], *index);
     if (!seq)
       return plan.fail(at, seq.error());
     plan.acknowledged(at, sent, clock::now());
@@ -62,8 +63,9 @@ void write_one(remote_session& connection, const conversation& told, std::size_t
 
 /// Takes indices one by one on all connections; ends early after an error or when `tick` says so.
 template <class Each>
-expected<bool> for_each_index(const http::endpoint& node, std::size_t threads, std::size_t count,
-                              const replay_tick& tick, Each each) {
+expected<bool> for_each_index(const http::endpoint& node, std::chrono::milliseconds patience,
+                              std::size_t threads, std::size_t count, const replay_tick& tick,
+                              Each each) {
   std::atomic<std::size_t> next = 0;
   std::atomic<std::uint64_t> done = 0;
   std::atomic<bool> stop = false;
@@ -81,7 +83,7 @@ expected<bool> for_each_index(const http::endpoint& node, std::size_t threads, s
       ++done;
     }
   };
-  on_connections(node, std::min(threads, count), stop, work, [&] {
+  on_connections(node, patience, std::min(threads, count), stop, work, [&] {
     if (tick(done))
       return;
     interrupted = true;
@@ -98,7 +100,7 @@ expected<std::vector<std::size_t>> remote_target::count_items(std::span<const co
                                                               const replay_tick& tick) {
   std::vector<std::size_t> counts(told.size());
   const auto read =
-      for_each_index(node_, parallel_, told.size(), tick,
+      for_each_index(node_, patience_, parallel_, told.size(), tick,
                      [&](remote_session& connection, std::size_t at) -> expected<void> {
                        auto ok = connection.for_each_item(
                            told[at].id, 1, [&](std::uint64_t, value_view) { ++counts[at]; });
@@ -118,7 +120,7 @@ void remote_target::write(std::span<const conversation> told, replay_plan& plan,
     while (const auto at = plan.next_conversation())
       write_one(connection, told[*at], *at, plan);
   };
-  on_connections(node_, std::min(parallel_, told.size()), stop, work, [&] {
+  on_connections(node_, patience_, std::min(parallel_, told.size()), stop, work, [&] {
     if (!tick(plan.done()))
       plan.stop();
     stop = plan.stopped();
@@ -152,7 +154,8 @@ expected<comparison> remote_target::compare(std::span<const conversation> told,
     return {};
   };
   const auto read = for_each_index(
-      node_, parallel_, told.size(), [&](std::uint64_t) { return tick(items); }, compare_one);
+      node_, patience_, parallel_, told.size(), [&](std::uint64_t) { return tick(items); },
+      compare_one);
   if (!read)
     return unexpected{read.error()};
   out.complete = *read;

@@ -3,6 +3,7 @@
 #include "http/client.hpp"
 #include "troupe/replay_target.hpp"
 
+#include <chrono>
 #include <memory>
 
 namespace troupe::cli {
@@ -11,9 +12,11 @@ namespace troupe::cli {
 /// in flight.
 class remote_target final : public replay_target {
 public:
-  remote_target(http::endpoint node, std::size_t parallel)
+  /// `patience`: see `remote_session`.
+  remote_target(http::endpoint node, std::size_t parallel, std::chrono::milliseconds patience = {})
       : node_{std::move(node)},
-        parallel_{parallel} {}
+        parallel_{parallel},
+        patience_{patience} {}
 
   expected<std::vector<std::size_t>> count_items(std::span<const conversation> told,
                                                  const replay_tick& tick) override;
@@ -27,6 +30,7 @@ public:
 private:
   http::endpoint node_;
   std::size_t parallel_;
+  std::chrono::milliseconds patience_;
 };
 
 }  // namespace troupe::cli

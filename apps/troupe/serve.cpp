@@ -7,8 +7,10 @@
 #include "troupe/exit_status.hpp"
 #include "troupe/text.hpp"
 #include <spdlog/spdlog.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -16,22 +18,31 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 namespace troupe {
 
 namespace {
 
-constexpr std::chrono::seconds drain_deadline{10};  // then: connections are cut, commits finish
+constexpr std::chrono::minutes between_sweeps{10};  // of old sessions of the agent API
+constexpr std::chrono::seconds answer_slack{5};  // between a responder's timeout and the server's
 
-/// Ids must not be guessable, so their bits come from the kernel.
+/// Ids must not be guessable, so their bits come from the kernel: for sixteen of them at a time, as
+/// every request has one.
 std::array<std::uint64_t, 2> kernel_random() {
-  std::array<std::uint64_t, 2> out{};
-  if (getrandom(out.data(), sizeof out, 0) != static_cast<ssize_t>(sizeof out))
-    throw std::runtime_error{"the kernel gives no random bits"};
-  return out;
+  thread_local std::array<std::array<std::uint64_t, 2>, 16> ready{};
+  thread_local std::size_t left = 0;
+  if (left == 0) {  // up to 256 bytes come whole, or not at all
+    if (getrandom(ready.data(), sizeof ready, 0) != static_cast<ssize_t>(sizeof ready))
+      throw std::runtime_error{"the kernel gives no random bits"};
+    left = ready.size();
+  }
+  return std::exchange(ready.at(--left), {});
 }
 
 /// As many descriptors as the system lets a process have; a service manager's soft limit is often
@@ -48,25 +59,153 @@ std::size_t raise_descriptor_limit() {
                                   - own_files);
 }
 
+/// What is stored is nobody's business but the store's: no core dump has it, and no other process
+/// of the same user reads it here.
+void keep_memory_private() {
+  constexpr rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
+}
+
 int report(std::string_view what, const error& why, int exit_code) {
   std::fprintf(stderr, "error: %s\n",
                cli::escape_controls(std::string{what} + ": " + why.message).c_str());
   return exit_code;
 }
 
+/// Without access tokens nobody else may reach it.
+bool may_listen(const std::string& host, bool with_tokens) {
+  if (http::is_loopback(host) || with_tokens)
+    return true;
+  std::fprintf(stderr,
+               "error: without access tokens a node listens on a loopback address only, not on "
+               "%s; use 127.0.0.1 or [::1], or make one: troupe token create\n",
+               cli::escape_controls(host).c_str());
+  return false;
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 && name.front() != '\0' ? name.data()
+                                                                                : "node";
+}
+
+/// Whoever waits for a responder waits longer than others.
+http::answer_limit longest_wait(const serve_options& options, const http::limits& bounds) {
+  const auto wait = std::max<std::chrono::milliseconds>(
+      bounds.answer_timeout, std::chrono::seconds{options.agents.timeout_s} + answer_slack);
+  return [wait, other = bounds.answer_timeout](std::string_view, std::string_view target) {
+    return target.starts_with("/api/agent/") ? wait : other;
+  };
+}
+
+/// A node's one or two listeners. The service outlives them.
+class listeners {
+public:
+  /// Prints where it listens, for who starts it, once it does.
+  static expected<listeners> start(const serve_options& options, api::service& service) {
+    using listener = api::service::listener;
+    http::limits bounds;
+    bounds.connections = std::min(bounds.connections, raise_descriptor_limit());
+    listeners out;
+    const auto open = [&](const std::string& host, std::uint16_t port,
+                          listener by) -> expected<void> {
+      auto server =
+          http::server::start({.host = host,
+                               .port = port,
+                               .bounds = bounds,
+                               .tls = options.tls,
+                               .longest_wait = longest_wait(options, bounds),
+                               .longest_body =
+                                   [bounds](auto method, auto target) {
+                                     return api::longest_body(method, target, bounds);
+                                   }},
+                              [&service, by](http::request request, http::responder respond) {
+                                service(std::move(request), std::move(respond), by);
+                              });
+      if (!server)
+        return tl::unexpected(std::move(server.error()));
+      out.all_.push_back(*std::move(server));
+      return {};
+    };
+    auto opened =
+        open(options.host, options.port, options.admin ? listener::clients : listener::only);
+    if (opened && options.admin)
+      opened = open(options.admin->host, options.admin->port, listener::operators);
+    if (!opened)
+      return tl::unexpected(std::move(opened.error()));
+    const char* scheme = options.tls ? "https" : "http";
+    if (options.admin)
+      std::printf("operators: %s://%s\n", scheme, out.all_.back()->address().c_str());
+    std::printf("listening on %s://%s\n", scheme, out.all_.front()->address().c_str());
+    std::fflush(stdout);
+    return out;
+  }
+
+  void reload_tls() const {
+    for (const auto& one : all_)
+      if (const auto done = one->reload_tls(); !done)
+        spdlog::error("the certificate stays as it was: {}", done.error().message);
+  }
+
+  [[nodiscard]] bool drain(std::chrono::milliseconds timeout) const {
+    const auto deadline = std::chrono::steady_clock::now() + timeout;
+    bool done = true;
+    for (const auto& one : all_)
+      done = one->drain(deadline) && done;
+    return done;
+  }
+
+private:
+  std::vector<std::unique_ptr<http::server>> all_;
+};
+
+/// The settings' log level, as they are now.
+void reload_log_level(const serve_options& options) {
+  const auto level = options.log_level_now ? options.log_level_now() : expected<std::string>{};
+  if (!level)
+    spdlog::error("the log level stays: {}", level.error().message);
+  else if (!level->empty())
+    spdlog::set_level(spdlog::level::from_str(*level));
+}
+
 /// Until SIGTERM or SIGINT; looks for other tokens meanwhile, and at once on SIGHUP.
-int wait_to_stop(const sigset_t& signals, api::service& service,
-                 const std::filesystem::path& tokens) {
+int wait_to_stop(const sigset_t& signals, api::service& service, const listeners& servers,
+                 const serve_options& options, const std::filesystem::path& tokens) {
   constexpr timespec pause{.tv_sec = 0, .tv_nsec = 500'000'000};
   std::string told;
+  auto next_sweep = std::chrono::steady_clock::now();
   while (true) {
     const int signal = sigtimedwait(&signals, nullptr, &pause);
     if (signal == SIGTERM || signal == SIGINT)
       return signal;
+    if (signal == SIGHUP) {
+      reload_log_level(options);
+      servers.reload_tls();
+    }
+    if (const auto now = std::chrono::steady_clock::now(); now >= next_sweep) {
+      next_sweep = now + between_sweeps;
+      service.clean_up_agents();
+    }
     const auto known = service.reload_tokens(tokens);
     if (!known && told != known.error().message)
       spdlog::error("nobody is let in: {}", known.error().message);
     told = known ? std::string{} : known.error().message;
+  }
+}
+
+/// Load balancers see /readyz; a second signal ends the notice.
+void give_notice(const sigset_t& signals, std::chrono::milliseconds notice) {
+  const auto until = std::chrono::steady_clock::now() + notice;
+  while (true) {
+    const auto left = until - std::chrono::steady_clock::now();
+    if (left.count() <= 0)
+      return;
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+    const timespec pause{.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
+    const int signal = sigtimedwait(&signals, nullptr, &pause);
+    if (signal == SIGTERM || signal == SIGINT)
+      return;
   }
 }
 
@@ -75,13 +214,11 @@ int wait_to_stop(const sigset_t& signals, api::service& service,
 int serve(const serve_options& options) {
   const auto tokens = api::tokens_path(options.data);
   std::error_code ec;
-  if (!http::is_loopback(options.host) && !std::filesystem::exists(tokens, ec)) {
-    std::fprintf(stderr,
-                 "error: without access tokens a node listens on a loopback address only, not on "
-                 "%s; use 127.0.0.1 or [::1], or make one: troupe token create\n",
-                 cli::escape_controls(options.host).c_str());
+  const bool with_tokens = std::filesystem::exists(tokens, ec);
+  if (!may_listen(options.host, with_tokens)
+      || (options.admin && !may_listen(options.admin->host, with_tokens)))
     return cli::exit_status::usage;
-  }
+  keep_memory_private();
   sigset_t stop_signals;
   sigemptyset(&stop_signals);
   sigaddset(&stop_signals, SIGTERM);
@@ -90,6 +227,7 @@ int serve(const serve_options& options) {
   pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
   std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the process's limit is an error of its write
 
+  responders::init_messages();
   auto backend = runtime::open({.data = options.data,
                                 .now = {},
                                 .journal_tail_bytes = options.journal_tail_bytes,
@@ -102,29 +240,35 @@ int serve(const serve_options& options) {
   if (!backend)
     return report("cannot open " + options.data.string(), backend.error(),
                   cli::exit_status::of_open(backend.error().code));
-  api::service service{**backend, kernel_random};
+  auto agents = make_agents(**backend, options.agents);
+  if (!agents)
+    return report("cannot start the responder", agents.error(), cli::exit_status::usage);
+  const auto responder = agents->answers;
+  api::service service{
+      **backend,
+      kernel_random,
+      *std::move(agents),
+      {.name = host_name(), .backups = options.backups, .kept_bytes = options.journal_kept_bytes},
+      options.limits,
+      options.quota};
   if (const auto known = service.reload_tokens(tokens); !known)
     return report("cannot read the access tokens", known.error(),
                   cli::exit_status::of_open(known.error().code));
-  http::limits bounds;
-  bounds.connections = std::min(bounds.connections, raise_descriptor_limit());
-  auto server = http::server::start({.host = options.host, .port = options.port, .bounds = bounds},
-                                    [&service](http::request request, http::responder respond) {
-                                      service(std::move(request), std::move(respond));
-                                    });
-  if (!server)
-    return report("cannot listen", server.error(), cli::exit_status::io_failure);
-  std::printf("listening on http://%s\n", (*server)->address().c_str());
-  std::fflush(stdout);
+  const auto servers = listeners::start(options, service);
+  if (!servers)
+    return report("cannot listen", servers.error(), cli::exit_status::io_failure);
 
-  const int signal = wait_to_stop(stop_signals, service, tokens);
+  const int signal = wait_to_stop(stop_signals, service, *servers, options, tokens);
   spdlog::info("stopping on {}: finishing what is in flight",
                signal == SIGTERM ? "SIGTERM" : "SIGINT");
-  std::signal(SIGHUP, SIG_IGN);
-  pthread_sigmask(SIG_UNBLOCK, &stop_signals, nullptr);  // a second one ends at once
   service.set_draining();
-  if (!(*server)->drain(std::chrono::steady_clock::now() + drain_deadline))
-    spdlog::warn("some connections did not finish within {} s and are cut", drain_deadline.count());
+  give_notice(stop_signals, options.drain_notice);
+  std::signal(SIGHUP, SIG_IGN);
+  pthread_sigmask(SIG_UNBLOCK, &stop_signals, nullptr);  // one more ends at once
+  if (!servers->drain(options.drain_timeout))
+    spdlog::warn("some connections did not finish within {} ms and are cut",
+                 options.drain_timeout.count());
+  responder.close();
   (*backend)->close();
   return 0;
 }

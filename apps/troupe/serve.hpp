@@ -1,9 +1,18 @@
 #pragma once
 
+#include <troupe/state/expected.hpp>
+
+#include "api/admission.hpp"
+#include "api/quotas.hpp"
+#include "http/tls.hpp"
+#include "troupe/agent_flags.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 
 namespace troupe {
@@ -19,12 +28,27 @@ struct serve_options {
   std::size_t max_live = 100'000;                ///< then: the least lately used hibernate
   std::chrono::milliseconds idle{600'000};       ///< unused so long, a session hibernates; 0: never
   bool allow_remote_fs = false;
+  std::chrono::milliseconds drain_notice{0};        ///< goes on, saying 503 at /readyz
+  std::chrono::milliseconds drain_timeout{10'000};  ///< then: connections are cut
+  agent_settings agents{};
+  /// Read anew on SIGHUP; empty: it stays.
+  std::function<expected<std::string>()> log_level_now{};
+  struct address {
+    std::string host;
+    std::uint16_t port = 0;
+  };
+  std::optional<address> admin{};        ///< for operators; none: they come by the other
+  std::filesystem::path backups{};       ///< where they go; empty: none are made over HTTP
+  std::optional<http::tls_files> tls{};  ///< on both addresses; none: in the clear
+  api::admission_limits limits{};
+  api::quota_limits quota{};
 };
 
 /// Runs a node until SIGTERM or SIGINT: prints `listening on http://HOST:PORT` on standard output,
 /// then answers. Access tokens are those in `tokens` beside the store; a change of them counts
-/// within a second, or at once on SIGHUP. On the signal it stops accepting, finishes what is in
-/// flight, folds the journal and answers 0. Else the exit code of the error, which is printed.
+/// within a second, or at once on SIGHUP, which also has the log level and the certificate read
+/// anew. On the signal /readyz says 503 for the notice; then it stops accepting, finishes what is
+/// in flight, folds the journal and answers 0. Else the exit code of the error, which is printed.
 ///
 /// REQUIRES: called on the main thread while no other runs, since it blocks both signals for all
 /// threads to come.

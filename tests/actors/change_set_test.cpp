@@ -37,8 +37,7 @@ struct node {
     release_all();
     drain_all();
     for (const auto& actor :
-         {caf::actor_cast<caf::actor>(gateway), caf::actor_cast<caf::actor>(supervisor),
-          caf::actor_cast<caf::actor>(store)})
+         {caf::actor_cast<caf::actor>(supervisor), caf::actor_cast<caf::actor>(store)})
       caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
     world.run();
     disk->last_set = nullptr;
@@ -54,12 +53,12 @@ struct node {
   }
   answer<command_result> send(command what) {
     const auto out = std::make_shared<std::optional<expected<command_result>>>();
-    compat::anon_send(gateway, host_command{std::move(what), into<command_result>(out)});
+    way_in.send(host_command{std::move(what), into<command_result>(out)});
     return out;
   }
   answer<change_set_result> send(change_set what) {
     const auto out = std::make_shared<std::optional<expected<change_set_result>>>();
-    compat::anon_send(gateway, host_change_set{std::move(what), into<change_set_result>(out)});
+    way_in.send(host_change_set{std::move(what), into<change_set_result>(out)});
     return out;
   }
   template <class T>
@@ -81,7 +80,7 @@ struct node {
   /// What an entity counts; -1: it is not there.
   std::int64_t count(const std::string& id, bool latest = false) {
     const auto out = std::make_shared<std::optional<expected<state_snapshot>>>();
-    compat::anon_send(gateway, host_read{{session_ref(id), latest}, into<state_snapshot>(out)});
+    way_in.send(host_read{{session_ref(id), latest}, into<state_snapshot>(out)});
     world.run();
     const auto* held = find(*now(out)->state, section::state, "n", {});
     return held == nullptr ? -1 : held->data.view().as_int64().value_or(-2);
@@ -130,7 +129,7 @@ struct node {
   store_actor store = testing::spawn_fake_store(world.system(), disk);
   supervisor_actor supervisor =
       spawn_supervisor(world.system(), {store, live, [this] { return clock(); }, 100, 0, 0});
-  gateway_actor gateway = spawn_gateway(world.system(), supervisor);
+  gateway way_in{supervisor, live};
 };
 
 using counts = std::vector<std::int64_t>;
@@ -316,7 +315,7 @@ TEST_CASE("an unknown outcome of a set does not disturb an entity that the set o
   const auto set = n.send(change_set{.commands = {add("a", 1), {.entity = session_ref("b")}}});
   n.world.run();
   const auto read = std::make_shared<std::optional<expected<state_snapshot>>>();
-  compat::anon_send(n.gateway, host_read{{session_ref("b")}, node::into<state_snapshot>(read)});
+  n.way_in.send(host_read{{session_ref("b")}, node::into<state_snapshot>(read)});
   n.world.run();
   const auto loads = n.disk->loads;
   n.disk->fail = error{errc::outcome_unknown, "planted"};

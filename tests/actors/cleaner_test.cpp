@@ -54,6 +54,17 @@ const cleanup after_an_hour{.max_age = 1h};
 
 }  // namespace
 
+TEST_CASE("of one tag only what has it goes") {
+  node n;
+  n.create_session("plain", 1'000);
+  REQUIRE(n.execute("tagged", create{.info = {.ttl_ms = 1'000, .tags = {"a", "b"}}}));
+  n.pass(1h);
+  CHECK(n.clean({.tag = "c"}) == cleanup_report{});
+  CHECK(n.clean({.tag = "b"}) == cleanup_report{.looked_at = 1, .deleted = 1});
+  CHECK(n.is_there("plain"));
+  CHECK_FALSE(n.is_there("tagged"));
+}
+
 TEST_CASE("what was not changed for so long goes and the rest stays") {
   node n;
   n.create_session("old");

@@ -43,6 +43,14 @@ value_view schema_in(value_view holder) {
   return *holder.find("content")->find("application/json")->find("schema");
 }
 
+bool has_member(value_view operation, std::string_view name) {
+  return operation.find("requestBody")
+      ->find("content")
+      ->find("application/json")
+      ->find(name)
+      .has_value();
+}
+
 }  // namespace
 
 TEST_CASE("every row of the route table is in openapi.json with its schemas") {
@@ -58,9 +66,9 @@ TEST_CASE("every row of the route table is in openapi.json with its schemas") {
       CHECK(operations.insert(std::string{*operation.find("operationId")->as_string()}).second);
       CHECK(operation.find("x-role")->as_string() == to_string(r.needs));
       const auto body = operation.find("requestBody");
-      const bool takes_body = r.body != nullptr;
+      const bool takes_body = r.body != nullptr || !r.takes.empty();
       REQUIRE(body.has_value() == takes_body);
-      if (body)
+      if (r.body)
         CHECK(to_json(schema_in(*body)) == r.body());
       const auto answers = operation.find("responses");
       const auto success = answers->find(std::to_string(r.status));
@@ -90,12 +98,18 @@ TEST_CASE("every row answers what its schema says and takes what its schema says
     const auto& row = *way.found;
     driven.insert(name_of(row));
     if (*s.body != '\0') {
-      const bool takes_body = row.body != nullptr;
+      const bool takes_body = row.body != nullptr || row.takes.find(s.type) != row.takes.npos;
       REQUIRE(takes_body);
+    }
+    if (*s.body != '\0' && row.body) {
       CHECK(testing::violation(parsed(s.body), parsed(row.body())) == "");
     }
     // A stream does not end: its head is what there is to compare.
-    const auto got = n.send(row.media == "text/event-stream" ? "HEAD" : s.method, target, s.body);
+    std::vector<http::header> headers;
+    if (*s.body != '\0')
+      headers.push_back({"Content-Type", s.type});
+    const auto got =
+        n.send(row.media == "text/event-stream" ? "HEAD" : s.method, target, s.body, headers);
     CAPTURE(got.body);
     CHECK(got.status == s.status);
     if (row.shows)
@@ -107,6 +121,29 @@ TEST_CASE("every row answers what its schema says and takes what its schema says
   }
   for (const auto& r : api::all_routes())
     CHECK_MESSAGE(driven.contains(name_of(r)), name_of(r));
+}
+
+TEST_CASE("every example of openapi.json is a body that was sent and answered well") {
+  std::size_t shown = 0;
+  for (const auto& r : api::all_routes()) {
+    CAPTURE(name_of(r));
+    const std::string example{api::example_of(r)};
+    bool sends = false, sent = false;
+    for (const auto& s : steps) {
+      const auto way = api::find_route(s.method, http::parse_target(with_key(s.target))->segments);
+      if (way.found != &r || !r.body || *s.body == '\0')
+        continue;
+      sends = true;
+      sent = sent || (!example.empty() && parsed(s.body) == parsed(example));
+    }
+    CHECK(sends == !example.empty());
+    CHECK(sent == sends);
+    shown += sent ? 1 : 0;
+    if (sent)
+      CHECK(has_member(operation_of(parsed(api::openapi_document()), r, api::paths_of(r).front()),
+                       "example"));
+  }
+  CHECK(shown >= 30);
 }
 
 TEST_CASE("a schema check finds what does not fit") {

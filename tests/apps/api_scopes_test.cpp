@@ -55,6 +55,24 @@ TEST_CASE("a list is filtered and goes on behind its cursor") {
   CHECK(n.send("GET", "/v1/sessions?status=asleep").status == 422);
 }
 
+TEST_CASE("a list begins and ends with a prefix of ids") {
+  node n;
+  for (const auto* id : {"a", "b", "ba", "bb", "bb%2F1", "c"})
+    n.send("PUT", "/v1/sessions/" + std::string{id}, R"({"user":"ann"})");
+  const auto found = [&](const std::string& query) { return ids(n, "/v1/sessions?" + query); };
+  CHECK(found("prefix=b") == "b ba bb bb/1 ");
+  CHECK(found("prefix=b&limit=2") == "b ba >ba");
+  CHECK(found("prefix=b&limit=2&cursor=ba") == "bb bb/1 >bb/1");
+  CHECK(found("prefix=b&cursor=bb/1") == "");
+  CHECK(found("prefix=bb") == "bb bb/1 ");
+  CHECK(found("prefix=bc") == "");
+  CHECK(found("prefix=d") == "");
+  CHECK(found("prefix=b&cursor=a") == "b ba bb bb/1 ");
+  CHECK(found("prefix=b&cursor=c") == "");
+  CHECK(found("prefix=") == "a b ba bb bb/1 c ");
+  CHECK(found("prefix=b&user=bob") == "");
+}
+
 TEST_CASE("sleeping sessions are listed and described without waking them") {
   node n;
   n.send("PUT", "/v1/sessions/a", R"({"metadata":{"k":1}})");

@@ -20,6 +20,8 @@ namespace {
 /// What is expected of a row, told apart from the table: a row without a line here fails.
 enum class open_to { everybody, local, readers, writers, admins };
 const std::map<std::string, open_to, std::less<>> expectations = {
+    {"GET /", open_to::everybody},
+    {"GET /dashboard/{file}", open_to::everybody},
     {"GET /healthz", open_to::everybody},
     {"GET /readyz", open_to::everybody},
     {"GET /openapi.json", open_to::everybody},
@@ -27,6 +29,10 @@ const std::map<std::string, open_to, std::less<>> expectations = {
     {"GET /v1/stats", open_to::readers},
     {"POST /v1/admin/reap", open_to::admins},
     {"POST /v1/admin/clear", open_to::admins},
+    {"POST /v1/admin/backup", open_to::admins},
+    {"POST /v1/admin/compact", open_to::admins},
+    {"POST /v1/import", open_to::writers},
+    {"GET /v1/nodes", open_to::readers},
     {"POST /v1/changes", open_to::writers},
     {"POST /v1/checkpoints", open_to::writers},
     {"POST /v1/checkpoints/{cid}/restore", open_to::writers},
@@ -87,6 +93,10 @@ const std::map<std::string, open_to, std::less<>> expectations = {
     {"GET {S}/messages", open_to::readers},
     {"POST {S}/messages", open_to::writers},
     {"GET {S}/export", open_to::readers},
+    {"POST /api/agent/quick", open_to::writers},
+    {"GET /api/sessions/{id}", open_to::readers},
+    {"DELETE /api/sessions/{id}", open_to::writers},
+    {"GET /api/sessions/{id}/history", open_to::readers},
 };
 
 /// A node with an entity of every kind that is ann's, and a token of every sort.
@@ -128,7 +138,7 @@ struct matrix {
       send("PUT", "/v1/" + std::string{kind} + "/hers", R"({"user":"ann"})", writer);
   }
 
-  node n;
+  node n{{.failed_logins = 1'000'000}};  // the tests of a row have many
   std::string reader = token("ann", api::role::reader), writer = token("ann", api::role::writer),
               admin = token("", api::role::admin), other = token("bob", api::role::writer),
               expired = token("ann", api::role::admin, noon),
@@ -259,6 +269,54 @@ TEST_CASE("two tokens and other schemes and tokens in the target are refused") {
   CHECK(with({{"Authorization", "Bearer " + m.reader}, {"Authorization", "Bearer " + m.reader}})
         == 400);
   CHECK(m.n.send("GET", "/v1/stats?access_token=" + m.reader).status == 401);
+}
+
+TEST_CASE("an address that sends wrong tokens is told to wait and right ones are not") {
+  node n{{.failed_logins = 3}};
+  const auto good = n.add_token({.user = "ann", .held = api::role::reader});
+  const auto with = [&](const std::string& token) {
+    return n.send("GET", "/v1/stats", "", {{"Authorization", "Bearer " + token}});
+  };
+  for (int i = 0; i < 3; ++i)
+    CHECK(with("troupe_guess").status == 401);
+  const auto limited = with("troupe_guess");
+  CHECK(limited.status == 429);
+  CHECK(is_code(limited, "rate_limited"));
+  CHECK(limited.body.find(R"("limit":3,"retry_after_ms":60000)") != std::string::npos);
+  CHECK(*limited.find_header("Retry-After") == "60");
+  CHECK(with(good).status == 200);
+  CHECK(n.send("GET", "/v1/stats").status == 401);  // no guess
+  n.advance(59'999);
+  CHECK(with("troupe_guess").status == 429);
+  n.advance(1);
+  CHECK(with("troupe_guess").status == 401);
+}
+
+TEST_CASE("a user and a namespace beyond their rate are refused before any effect") {
+  node n{{.name_space_rate = 5, .user_rate = 3}};
+  const auto token = [&](const char* user, const char* name_space) {
+    return http::header{
+        "Authorization",
+        "Bearer "
+            + n.add_token({.user = user, .name_space = name_space, .held = api::role::writer})};
+  };
+  const auto ann = token("ann", "default"), bob = token("bob", "default"), eve = token("eve", "e");
+  const auto put = [&](const http::header& who, const std::string& id) {
+    return n.send("PUT", "/v1/sessions/" + id, "", {who});
+  };
+  for (const auto* id : {"a1", "a2", "a3"})
+    CHECK(put(ann, id).status == 201);
+  const auto refused = put(ann, "a4");
+  CHECK(refused.status == 429);
+  CHECK(refused.body.find(R"("limit":3,"retry_after_ms":334)") != std::string::npos);
+  CHECK(put(bob, "b1").status == 201);
+  CHECK(put(bob, "b2").status == 201);
+  CHECK(put(bob, "b3").body.find(R"("limit":5)") != std::string::npos);  // ann's count, too
+  CHECK(put(eve, "e1").status == 201);
+  CHECK(n.send("GET", "/healthz").status == 200);
+  n.advance(400);
+  CHECK(put(ann, "a5").status == 201);
+  CHECK(n.send("GET", "/v1/sessions/a4", "", {bob}).status == 404);
 }
 
 TEST_CASE("a stream ends when its token is revoked") {

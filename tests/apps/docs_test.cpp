@@ -40,18 +40,16 @@ example parse_example(const std::string& block) {
   return out;
 }
 
-std::string read_doc() {
-  std::ifstream file{TROUPE_TEST_DIR "/../docs/http.md"};
+std::string read_doc(const std::string& name = "http.md") {
+  std::ifstream file{TROUPE_TEST_DIR "/../docs/" + name};
   REQUIRE(file);
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
 }
 
-}  // namespace
-
-TEST_CASE("every example of docs/http.md is what a node answers") {
-  const auto doc = read_doc();
+/// Sends the examples of a document to one node, in their order; answers how many there are.
+int sent_examples(const std::string& doc) {
   testing::api_node n;
   int examples = 0;
   const std::string open = "```http\n", close = "```";
@@ -66,7 +64,17 @@ TEST_CASE("every example of docs/http.md is what a node answers") {
     CHECK(got.body == wanted.body);
     ++examples;
   }
-  CHECK(examples >= 20);
+  return examples;
+}
+
+}  // namespace
+
+TEST_CASE("every example of docs/http.md is what a node answers") {
+  CHECK(sent_examples(read_doc()) >= 20);
+}
+
+TEST_CASE("every example of docs/agent-api.md is what a node answers") {
+  CHECK(sent_examples(read_doc("agent-api.md")) >= 5);
 }
 
 TEST_CASE("every curl command of docs/http.md succeeds") {

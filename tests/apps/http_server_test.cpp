@@ -132,6 +132,28 @@ TEST_CASE(
   CHECK(peer.closed());
 }
 
+TEST_CASE("a handler has as long as its method and target are given and others no longer") {
+  held_responders held;
+  limits bounds;
+  bounds.answer_timeout = 30ms;
+  const auto started =
+      server::start({.bounds = bounds,
+                     .longest_wait =
+                         [](std::string_view method, std::string_view target) {
+                           return method == "GET" && target == "/slow" ? 10'000ms : 30ms;
+                         }},
+                    held.keep());
+  REQUIRE(started);
+  raw_peer slow{(*started)->port()}, other{(*started)->port()};
+  slow.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
+  auto patient = held.next();
+  other.send(plain_get);
+  const auto cut = held.next();
+  CHECK(status_of(other.answer()) == 504);  // and so 30 ms have passed
+  patient({.body = "late"});
+  CHECK(body_of(slow.answer()) == "late");
+}
+
 TEST_CASE("an answer that cannot be written as HTTP becomes 500") {
   const auto s = serve([](request, responder answer) {
     answer({.headers = {{"X", "a\r\nSet-Cookie: b"}}, .body = "x"});

@@ -38,6 +38,20 @@ TEST_CASE("a JSON log is one object a line whatever is logged") {
                        {"message", "a \"quote\" and\na line, \\ and \x01"}}));
 }
 
+TEST_CASE("a JSON log tells the request that a line is about and no other") {
+  const auto id = [](std::string_view text) {
+    const auto read = value_from_json(formatted(cli::log_format::json, text));
+    REQUIRE(read);
+    const auto found = read->view().find("request_id");
+    return std::string{found ? found->as_string().value_or("no text") : "none"};
+  };
+  CHECK(id("request mine-1: GET /healthz is answered 200") == "mine-1");
+  CHECK(id("request of nobody: x") == "none");
+  CHECK(id("request ") == "none");
+  CHECK(id("request \"\x01: x") == "\"\x01");
+  CHECK(id("a request mine-1: x") == "none");
+}
+
 TEST_CASE("a text log begins with its time in UTC and its level") {
   CHECK(formatted(cli::log_format::text, "hello") == "2026-01-02T03:04:05.678Z warning hello\n");
 }

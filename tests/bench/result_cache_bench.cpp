@@ -236,9 +236,10 @@ struct setting_actor {
   }
   void send() {
     ++in_flight;
-    const auto sent = clock_type::now();
     const auto key = key_of(next++);
-    compat::request(self, cache.actor_of(key), set_cached{{"default", key}, {.output = output()}})
+    set_cached what{{"default", key}, {.output = output()}};
+    const auto sent = clock_type::now();  // the value and its key are the caller's, and there
+    compat::request(self, cache.actor_of(key), std::move(what))
         .then(
             [this, sent] {
               const auto now = clock_type::now();

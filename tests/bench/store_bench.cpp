@@ -1,7 +1,8 @@
 // What the store costs beside the append: bytes written for each byte of payload, starts by the
-// size of the store, and waking a session. JSON on stdout, one object per result.
+// size of the store, waking a session, and folding the journal. JSON on stdout, one object per
+// result.
 //
-//   store_bench [--only amplification|reopening] [--turns 50000] [--long-turns 10000]
+//   store_bench [--only amplification|folding|reopening] [--turns 50000] [--long-turns 10000]
 //               [--sessions 1000000] [--rounds 5] [--dir DIRECTORY]
 
 #include "store/scenarios.hpp"
@@ -44,6 +45,8 @@ int main(int argc, char** argv) {
     how.dir = name;
     if (only.empty() || only == "amplification")
       measure_write_amplification(how);
+    if (only.empty() || only == "folding")
+      measure_folding(how);
     if (only.empty() || only == "reopening")
       measure_reopening(how);
     std::filesystem::remove_all(how.dir);

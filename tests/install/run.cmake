@@ -38,3 +38,13 @@ run(agent_team "plan: a parser and a printer\nfunctions: 2")
 run(host_actors "ann has booked 1\nann has booked 2\nrefused: bad_id")
 run(resumed_workflow "workflow done\nledger fetch\nledger parse\nledger index\nledger report\nledger send")
 step(bash ${CMAKE_CURRENT_LIST_DIR}/kill_workflow.sh ${WORK}/build/example_resumed_workflow ${WORK}/killed)
+
+# The same host by pkg-config and a compiler, without CMake.
+find_program(pkg_config pkg-config)
+if(pkg_config)
+  file(GLOB_RECURSE pc ${WORK}/prefix/*/troupe.pc)
+  cmake_path(GET pc PARENT_PATH pcdir)
+  set(ENV{PKG_CONFIG_PATH} ${pcdir})
+  step(sh -c "c++ -D_GLIBCXX_ASSERTIONS '${EXAMPLES}/hello_session.cpp' -o '${WORK}/build/example_by_pkg_config' $('${pkg_config}' --cflags --libs troupe)")
+  run(by_pkg_config "on disk as revision 2\nuser: Hello!")
+endif()

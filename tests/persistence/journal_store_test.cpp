@@ -413,3 +413,27 @@ TEST_CASE("the index remembers entities without tail in bounded number and those
   CHECK(index.find("tail0") == nullptr);
   CHECK(index.newest("tail0") == change{6, 3});
 }
+
+TEST_CASE(
+    "the index knows the newest and the first change of every tail and takes the newest back") {
+  using change = internal::newest_change;
+  internal::tail_index index{4};
+  for (std::uint64_t entity = 0; entity < 200; ++entity) {  // the table grows over and over
+    internal::tail_index::node* node = nullptr;
+    for (std::uint64_t i = 1; i <= entity % 20 + 1; ++i)
+      node = &index.append(node, "entity" + std::to_string(entity), {i, 1'000 * i + entity});
+  }
+  for (std::uint64_t entity = 0; entity < 200; ++entity) {
+    auto* node = index.find("entity" + std::to_string(entity));
+    REQUIRE(node != nullptr);
+    REQUIRE(node->key() == "entity" + std::to_string(entity));
+    for (auto left = entity % 20 + 1; left > 0; --left) {
+      REQUIRE(node->value.newest == change{left, 1'000 * left + entity});
+      REQUIRE(node->value.first == 1'000 + entity);
+      index.take_back(*node, {left - 1, left == 1 ? 7 : 1'000 * (left - 1) + entity});
+    }
+    REQUIRE(index.find("entity" + std::to_string(entity)) == nullptr);
+    REQUIRE(index.newest("entity" + std::to_string(entity)) == change{0, 7});
+  }
+  CHECK(index.tails() == 0);
+}

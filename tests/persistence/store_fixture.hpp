@@ -3,7 +3,7 @@
 /// The language of the persistence tests: a directory that goes away, changes that are short texts,
 /// and a fold that joins them, so that what an entity holds can be read off.
 
-#include <troupe/messages/messages.hpp>
+#include <troupe/messages/store_messages.hpp>
 #include <troupe/persistence/internal/lmdb.hpp>
 #include <troupe/persistence/journal_store.hpp>
 

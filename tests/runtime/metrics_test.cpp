@@ -36,6 +36,9 @@ TEST_CASE("metrics count commits and activations and who sleeps") {
   CHECK(number(text, "troupe_hibernations_total") == 3);
   CHECK(number(text, "troupe_failed_commits_total") == 0);
   CHECK(number(text, "troupe_journal_tail_bytes") > 0);
+  CHECK(number(text, "troupe_stored_entities") == 4);
   CHECK(number(text, "troupe_store_bytes") >= 4 * 4096);
+  CHECK(text.find("_total gauge") == std::string::npos);
+  CHECK(text.find("# TYPE troupe_cache_hits_total counter") != std::string::npos);
   CHECK(text.find("caf_actor_mailbox_size{name=\"troupe.store\"}") != std::string::npos);
 }

@@ -12,7 +12,6 @@ namespace troupe::simulation {
 
 namespace {
 
-constexpr std::uint64_t echo_steps = 600;   // a fault is felt: an actor that ends, what it sent
 constexpr std::size_t crashes_allowed = 5;  // in a minute; then: quarantined
 
 template <class Op>
@@ -60,7 +59,7 @@ void checker::violated(const std::string& what) {
 asked& checker::begin(command what) {
   asked_.push_back({.id = asked_.size() + 1, .what = std::move(what)});
   if (const auto& one = asked_.back(); one.what.once)
-    keyed_.emplace(std::pair{one.what.once->key, one.what.entity}, one.id);
+    keyed_.insert_or_assign(std::pair{one.what.once->key, one.what.entity}, one.id);
   return asked_.back();
 }
 
@@ -298,6 +297,9 @@ void checker::landed(const commit_request& request) {
   if (told)
     told("landed " + where + (by ? " by command " + std::to_string(by->id) : ""));
   auto& in = of(request.entity);
+  if (by == nullptr && cleaned && !what->asked_by && what->events.size() == 1
+      && std::holds_alternative<entity_deleted>(what->events.front()))
+    return landed_by_the_cleaner(in, request, *what);
   if (by == nullptr || by->what.entity != request.entity)
     return violated(where + " is no command's that was sent to it");
   if (what->revision != request.sequence
@@ -319,6 +321,7 @@ void checker::landed(const commit_request& request) {
   in.head = by->landed = request.sequence;
   in.landed_at.emplace(request.sequence, ++landings_);
   by->made = outcome_of(*what);
+  by->landed_at = what->at;
   settle_shown(in, request.entity, *by);
 }
 
@@ -392,8 +395,10 @@ bool checker::follow(followed& in, const commit_request& request, const change& 
     violated(who + " is not what its command means: " + other);
     return false;
   }
-  if (forked)
+  if (forked) {
     in.kept.clear();
+    in.forked_step = now.step;
+  }
   in.states.emplace(request.sequence, std::move(state));
   in.expected.emplace(request.sequence, expected);
   in.kept.emplace(request.sequence, expected);

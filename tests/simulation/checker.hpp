@@ -1,12 +1,14 @@
 #pragma once
 
 #include <troupe/messages/messages.hpp>
+#include <troupe/state/cleanup.hpp>
 
 #include "../support/model.hpp"
 
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -54,6 +56,7 @@ struct asked {
   bool told_as_new = false;   ///< acknowledged, and not as a repeat
   std::uint64_t landed = 0;   ///< the revision it made; 0: none yet
   outcome made{};             ///< what it made, once landed
+  timestamp landed_at{};      ///< by the clock
   std::uint64_t set = 0;      ///< that it is a part of; 0: none
   sent_command first_sent{};  ///< of a part of a set
 };
@@ -93,6 +96,9 @@ public:
   /// An acknowledged key is used for another request.
   void answered_otherwise(const sent_command& what, const expected<command_result>& answer);
 
+  /// Landed so long ago that its key is forgotten: asked again, it is another command.
+  [[nodiscard]] bool key_is_forgotten(const asked& what) const;
+
   /// A change set: each of its commands is found on disk as any other.
   asked_set& begin(change_set what);
   asked_set& find_set(std::uint64_t id) { return sets_.at(id - 1); }
@@ -128,12 +134,24 @@ public:
   /// Everything was written: what was answered before it was on disk is there now.
   void all_written();
 
+  // Cleaning up: checker_time.cpp ----------------------------------------------------------------
+
+  /// What may be deleted though no client asks for it.
+  std::optional<cleanup> cleaned{};
+  /// It was cleaned up again and again while nothing else happened.
+  void nothing_old_is_left();
+
   [[nodiscard]] const std::map<std::uint64_t, state_ptr>& history(const entity_ref& entity) {
     return of(entity).states;
   }
   [[nodiscard]] std::uint64_t head(const entity_ref& entity) { return of(entity).head; }
+  /// What an entity was at the newest revision up to this one, by the naive model.
+  [[nodiscard]] const model::entity& model_at(const entity_ref& entity, std::uint64_t revision) {
+    return *std::prev(of(entity).expected.upper_bound(revision))->second;
+  }
 
   std::function<void(const std::string&)> told;  ///< the trace, where it is wanted
+  std::uint64_t cleanings = 0;                   ///< entities that the cleaner deleted
   std::uint64_t quarantined = 0, unknown = 0, repeats = 0, mismatches = 0;  ///< answers
   std::uint64_t hash = 14695981039346656037u;  ///< of all that was seen
   void mix(std::uint64_t number);
@@ -157,6 +175,7 @@ private:
     std::optional<std::uint64_t> faulty{};               // the step of the newest
     std::uint64_t newest_asked = 0;                      // of those that landed and were asked once
     std::size_t crashes = 0;                             // in this life
+    std::uint64_t forked_step = 0;                       // when it began as a fork
     std::map<std::uint64_t, std::uint64_t> landed_at{};  // revisions, in the order of all
   };
 
@@ -176,6 +195,10 @@ private:
                              const error& why) const;
   [[nodiscard]] bool is_right(const sent_command& what, asked& by, errc code);
 
+  // Cleaning up: checker_time.cpp
+  void landed_by_the_cleaner(followed& in, const commit_request& request, const change& what);
+  [[nodiscard]] bool is_forked(const entity_ref& parent, std::uint64_t before_step) const;
+
   // Change sets: checker_sets.cpp
   void refused(const sent_set& what, const error& why);
   void see_one_moment(const sent_set& what, const change_set_result& answer);
@@ -190,6 +213,9 @@ private:
   std::optional<std::uint64_t> faulty_;  // the step of the newest fault of all
   bool stopped_ = false, full_ = false, healed_ = false, draining_ = false;
 };
+
+inline constexpr std::uint64_t echo_steps =
+    600;  // something is felt: an actor ends, a walk goes on
 
 [[nodiscard]] bool is_callers_fault(errc code);
 

@@ -120,7 +120,8 @@ void checker::landed(std::span<const commit_request> together) {
     if (!violation_.empty())
       return;
     const auto what = decode_change(request.payload);
-    const auto of_set = author(*what, request.entity)->set;
+    const auto* by = author(*what, request.entity);
+    const auto of_set = by == nullptr ? 0 : by->set;  // the cleaner makes none
     if (together.size() > 1 && (of_set == 0 || (set != 0 && set != of_set)))
       return violated("what was made together is not of one set");
     set = of_set;

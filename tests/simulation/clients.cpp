@@ -43,6 +43,7 @@ struct chooser {
   const entity_state& state;
   std::vector<entity_ref> others;
   bool live;  // as the client takes it
+  const plan& how;
 
   value item() {
     return value::map({{"role", luck.percent(20) ? "user" : "assistant"},
@@ -55,17 +56,47 @@ struct chooser {
     return out;
   }
   std::string key() { return luck.one_of<std::string>({"a", "b", "c"}); }
+  std::optional<std::uint64_t> ttl() {
+    if (how.expiring == 0 || !luck.percent(how.expiring))
+      return {};
+    return luck.one_of<std::uint64_t>({50, 2'000, 10'000});
+  }
+  /// Some belong to a workflow, a team or a user, also to one that is not there.
+  bool belongs() { return how.children != 0 && luck.percent(how.children); }
+  entity_info info() {
+    entity_info out{.ttl_ms = ttl().value_or(0)};
+    if (belongs())
+      out.workflow = luck.one_of<std::string>({"w", "other"});
+    if (belongs())
+      out.team = "t";
+    if (belongs())
+      out.user = "ann";
+    return out;
+  }
+  update_info some_info() {
+    update_info out{.metadata_patch = value::map({{key(), small()}}), .ttl_ms = ttl()};
+    if (belongs())
+      out.workflow = luck.one_of<std::string>({"w", "other", ""});
+    if (belongs())
+      out.team = luck.one_of<std::string>({"t", ""});
+    return out;
+  }
   value small() { return value{static_cast<std::int64_t>(luck.below(1'000))}; }
 
   operation of_state() {
     switch (luck.below(6)) {
       case 0: return patch_state{{add_to{"n", value{1}}}};
       case 1:
-        return patch_state{{append_to{"list", {small()}}, set_key{.key = key(), .data = small()}}};
+        return patch_state{{append_to{"list", {small()}},
+                            set_key{.key = key(), .data = small(), .ttl_ms = ttl()}}};
       case 2: return patch_state{{delete_key{.key = key()}}};
       case 3: return merge_state{value::map({{key(), small()}})};
-      case 4: return update_info{.metadata_patch = value::map({{key(), small()}})};
-      default: return patch_state{{set_key{.key = key(), .data = small()}, add_to{"n", value{1}}}};
+      case 4: return some_info();
+      default:
+        if (how.expiring != 0 && luck.percent(10))
+          return drop_expired{};
+        return patch_state{
+            {set_key{.key = key(), .data = small(), .ttl_ms = ttl()}, add_to{"n", value{1}}}};
     }
   }
 
@@ -109,7 +140,7 @@ struct chooser {
         parents.push_back(one);
     if (is_fork(target) && !parents.empty() && luck.percent(80))
       return fork_from{.parent = parents[luck.below(parents.size())]};
-    return create{.only_if_absent = luck.percent(30)};
+    return create{.info = info(), .only_if_absent = luck.percent(30)};
   }
 
   operation merge() {
@@ -159,7 +190,7 @@ namespace {
 command choose(dice& luck, const plan& how, checker& seen, const entity_ref& target, bool freed) {
   const auto head = seen.head(target);
   const auto& state = *seen.history(target).at(head);
-  chooser choice{luck, target, state, entities_of(how), !freed && state.live()};
+  chooser choice{luck, target, state, entities_of(how), !freed && state.live(), how};
   command out{.entity = target, .operations = choice.operations()};
   if (luck.percent(12))
     out.expected_revision = head - std::min(head, luck.percent(70) ? 0 : luck.below(3));

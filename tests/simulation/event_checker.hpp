@@ -54,6 +54,8 @@ private:
     std::uint64_t revision = 0;
     std::string payload{};
     std::vector<std::string> events{};
+    bool begins = false;                 // a life of its entity
+    std::vector<std::string> parents{};  // before and after it, each with its kind
   };
   struct place {
     std::string cursor{};  // empty: none yet
@@ -77,6 +79,7 @@ private:
   void after_doubt();
   [[nodiscard]] bool wants(const reader& one, const record& what) const;
   [[nodiscard]] std::size_t next_for(const reader& one) const;
+  [[nodiscard]] bool may_not_know_parents(const reader& one) const;
   [[nodiscard]] std::string start_of(const reader& one) const;
   void violated(const reader& one, const std::string& what);
 

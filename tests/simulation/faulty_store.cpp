@@ -107,6 +107,7 @@ expected<stored_entity> faulty_store::load_at(const entity_ref& entity, std::uin
     return fail(errc::store_failed, "the simulated disk failed");
   if (!node_->sound && luck_.percent(plan_.load_failed)) {
     checker_.fault(entity);
+    events_.read_failed();  // it may be to know whose child this is
     return fail(errc::store_failed, "the simulated load failed");
   }
   return disk_.load_at(entity, revision);

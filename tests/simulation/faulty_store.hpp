@@ -44,7 +44,10 @@ public:
   expected<void> materialise(const entity_ref& entity) override {
     return disk_.materialise(entity);
   }
-  expected<bool> compact(std::uint64_t keep_from) override { return disk_.compact(keep_from); }
+  expected<bool> compact(std::uint64_t keep_from,
+                         std::optional<std::uint64_t> kept_bytes) override {
+    return disk_.compact(keep_from, kept_bytes);
+  }
   expected<listing> list(const list_request& request) override { return disk_.list(request); }
   expected<void> for_each_entity(
       const std::function<bool(const entity_ref&, std::uint64_t)>& next) override {

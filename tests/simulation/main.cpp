@@ -77,6 +77,7 @@ void add(findings& sum, const findings& one) {
   sum.sets += one.sets;
   sum.sets_landed += one.sets_landed;
   sum.set_crashes += one.set_crashes;
+  sum.cleanings += one.cleanings;
   sum.told += one.told;
   sum.resumed += one.resumed;
   sum.cut_off += one.cut_off;
@@ -132,6 +133,7 @@ int main(int argc, char** argv) {
                                                           {"sets", sum.sets},
                                                           {"sets_landed", sum.sets_landed},
                                                           {"set_crashes", sum.set_crashes},
+                                                          {"cleanings", sum.cleanings},
                                                           {"told", sum.told},
                                                           {"resumed", sum.resumed},
                                                           {"cut_off", sum.cut_off},

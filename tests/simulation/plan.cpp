@@ -35,6 +35,17 @@ plan plan::of(std::uint64_t seed) {
   out.readers = luck.percent(50) ? 1 + luck.below(4) : 0;
   if (out.readers != 0)
     out.event_steps = luck.one_of<std::uint64_t>({20, 60});
+  out.expiring = sometimes(40, 60);
+  out.days = luck.percent(15);
+  out.children = sometimes(40, 60);
+  if (luck.percent(30)) {
+    using std::chrono::milliseconds;
+    auto& policy = out.clean_up.emplace();
+    policy.every = luck.one_of<milliseconds>({milliseconds{1'000}, milliseconds{6'000}});
+    policy.what.max_age =
+        luck.one_of<milliseconds>({milliseconds{0}, milliseconds{3'000}, milliseconds{20'000}});
+    policy.what.kinds = {entity_kind::session, entity_kind::workflow};
+  }
   return out;
 }
 
@@ -51,7 +62,10 @@ std::string describe(const plan& of) {
          + say("repeated", of.repeated) + say("in_flight", of.in_flight)
          + say("entities", of.entities) + say("max_live", of.max_live) + say("idle_ms", of.idle_ms)
          + say("sets", of.sets) + say("set_crashes", of.set_crashes) + say("readers", of.readers)
-         + say("event_steps", of.event_steps);
+         + say("event_steps", of.event_steps) + say("expiring", of.expiring) + say("days", of.days)
+         + say("children", of.children)
+         + say("clean_every", of.clean_up ? of.clean_up->every.count() : 0)
+         + say("max_age", of.clean_up ? of.clean_up->what.max_age.count() : 0);
 }
 
 }  // namespace troupe::simulation

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <troupe/state/cleanup.hpp>
+
 #include "../support/model_commands.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace troupe::simulation {
@@ -34,6 +37,13 @@ struct plan {
   std::uint64_t sets = 0, set_crashes = 0;  ///< change sets, and kills of their actors
   std::uint64_t event_steps = 0;            ///< what subscribers do
   std::uint64_t readers = 0;                ///< subscribers
+
+  // Time.
+  std::uint64_t expiring = 0;  ///< of a hundred keys and entities, those with a time to live
+  bool days = false;           ///< the clock goes on by hours now and then
+  /// What the cleaner deletes by itself; none: there is no cleaner.
+  std::optional<cleanup_policy> clean_up{};
+  std::uint64_t children = 0;  ///< of a hundred entities, those with a workflow, a team or a user
 
   static plan of(std::uint64_t seed);
 };

@@ -22,6 +22,8 @@ simulator::simulator(const plan& how, std::function<void(const std::string&)> to
       luck_{how.seed ^ 0x9e3779b97f4a7c15} {
   checker_.told = std::move(told);
   checker_.now.clock = clock_;
+  if (how.clean_up)
+    checker_.cleaned = how.clean_up->what;
 }
 
 simulator::~simulator() {
@@ -42,6 +44,7 @@ findings simulator::run() {
   found_.repeats = checker_.repeats;
   found_.mismatches = checker_.mismatches;
   found_.sets_landed = checker_.sets_landed();
+  found_.cleanings = checker_.cleanings;
   found_.told = events_.taken;
   found_.resumed = events_.resumed;
   found_.cut_off = events_.cut_off;
@@ -87,10 +90,23 @@ void simulator::end_healed() {
     return;
   move_clock(quarantine_over_ms);
   settle("after a minute of rest");
+  clean_up();
   check_sound_node();
   if (broken())
     return;
   drain_node();
+}
+
+/// What is old goes, though some of it was awake, or an ancestor, when the cleaner came first.
+void simulator::clean_up() {
+  if (!plan_.clean_up)
+    return;
+  for (int i = 0; i < 5; ++i) {
+    move_clock(quarantine_over_ms);
+    settle("while it was cleaned up");
+  }
+  if (!broken())
+    checker_.nothing_old_is_left();
 }
 
 /// All that was asked before is done or answered `draining`, and what was answered is on disk.
@@ -196,9 +212,7 @@ void simulator::step() {
   if (falls_in(plan_.event_steps))
     return events_.act();
   if (falls_in(plan_.ticks))
-    return move_clock(luck_.percent(2)    ? quarantine_over_ms
-                      : luck_.percent(20) ? 1'000 + static_cast<std::int64_t>(luck_.below(6'000))
-                                          : static_cast<std::int64_t>(luck_.below(100)));
+    return move_clock_by_chance();
   if (plan_.full && falls_in(4)) {
     node_->its_disk->full = !node_->its_disk->full;
     checker_.full(node_->its_disk->full);
@@ -251,8 +265,12 @@ void simulator::look_at(caf::scheduled_actor& actor) {
     const entity_ref* entity = nullptr;
     if (auto asked = caf::make_const_typed_message_view<command>(head->payload))
       entity = &caf::get<0>(asked).entity;
+    else if (auto sent = caf::make_const_typed_message_view<host_command>(head->payload))
+      entity = &caf::get<0>(sent).envelope.entity;
     else if (auto read = caf::make_const_typed_message_view<get_state>(head->payload))
       entity = &caf::get<0>(read).entity;
+    else if (auto looked = caf::make_const_typed_message_view<host_read>(head->payload))
+      entity = &caf::get<0>(looked).query.entity;
     else if (auto set = caf::make_const_typed_message_view<reserve_member>(head->payload))
       entity = &caf::get<0>(set).entity;
     if (entity != nullptr) {
@@ -276,10 +294,10 @@ void simulator::look_at_set(caf::scheduled_actor& actor) {
   const auto* head = actor.mailbox().peek();
   if (head == nullptr)
     return;
-  if (auto asked = caf::make_const_typed_message_view<change_set>(head->payload)) {
+  if (auto asked = caf::make_const_typed_message_view<host_change_set>(head->payload)) {
     auto& seen = sets_[actor.id()];
     seen.actor = actor.address();
-    for (const auto& one : caf::get<0>(asked).commands)
+    for (const auto& one : caf::get<0>(asked).set.commands)
       seen.entities.push_back(one.entity);
   }
 }
@@ -291,6 +309,17 @@ timestamp simulator::clock() {
     throw std::runtime_error{"simulated crash"};
   }
   return clock_;
+}
+
+/// By hours only while nobody waits for an answer: whether a key is forgotten is clear then.
+void simulator::move_clock_by_chance() {
+  if (plan_.days && waiting_ == 0 && luck_.percent(10)) {
+    sets_to_repeat_.clear();
+    return move_clock((luck_.percent(50) ? 5 : 25) * 3'600'000);
+  }
+  move_clock(luck_.percent(2)    ? quarantine_over_ms
+             : luck_.percent(20) ? 1'000 + static_cast<std::int64_t>(luck_.below(6'000))
+                                 : static_cast<std::int64_t>(luck_.below(100)));
 }
 
 void simulator::move_clock(std::int64_t ms) {
@@ -324,7 +353,14 @@ void simulator::start() {
                                                      .now = [this] { return clock(); },
                                                      .max_live = plan_.max_live,
                                                      .idle_ms = plan_.idle_ms});
-  is.gateway = spawn_gateway(world_.system(), is.supervisor);
+  is.way_in.emplace(is.supervisor, is.live);
+  if (plan_.clean_up)
+    is.cleaner = spawn_cleaner(world_.system(), {.store = is.store,
+                                                 .supervisor = is.supervisor,
+                                                 .live = is.live,
+                                                 .now = [this] { return clock_; },
+                                                 .spare_awake = plan_.idle_ms != 0,
+                                                 .policy = plan_.clean_up});
   if (plan_.readers == 0)
     return;
   is.hub = spawn_event_hub(world_.system(), {is.store, is.feed});
@@ -337,8 +373,7 @@ void simulator::crash() {
   node_->its_disk->gone = true;
   ++life_;
   for (const auto& actor :
-       {caf::actor_cast<caf::actor>(node_->gateway), caf::actor_cast<caf::actor>(node_->supervisor),
-        caf::actor_cast<caf::actor>(node_->store)})
+       {caf::actor_cast<caf::actor>(node_->supervisor), caf::actor_cast<caf::actor>(node_->store)})
     caf::anon_send_exit(actor, caf::exit_reason::kill);
   for (const auto& [id, scope] : scopes_)
     if (const auto left = caf::actor_cast<caf::actor>(scope.actor))
@@ -346,6 +381,8 @@ void simulator::crash() {
   for (const auto& [id, set] : sets_)
     if (const auto left = caf::actor_cast<caf::actor>(set.actor))
       caf::anon_send_exit(left, caf::exit_reason::kill);
+  if (node_->cleaner)
+    caf::anon_send_exit(caf::actor_cast<caf::actor>(node_->cleaner), caf::exit_reason::kill);
   if (node_->hub)
     caf::anon_send_exit(caf::actor_cast<caf::actor>(node_->hub), caf::exit_reason::kill);
   events_.node_crashed();

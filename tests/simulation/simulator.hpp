@@ -1,5 +1,6 @@
 #pragma once
 
+#include <troupe/actors/cleaner.hpp>
 #include <troupe/actors/directory.hpp>
 #include <troupe/actors/gateway.hpp>
 #include <troupe/actors/supervisor.hpp>
@@ -28,11 +29,12 @@ struct findings {
   std::uint64_t unknown = 0, quarantined = 0, repeats = 0;  ///< answers of these kinds
   std::uint64_t mismatches = 0;
   std::uint64_t sets = 0, sets_landed = 0, set_crashes = 0;
+  std::uint64_t cleanings = 0;                       ///< entities that the cleaner deleted
   std::uint64_t told = 0, resumed = 0, cut_off = 0;  ///< deliveries, and subscriptions
   std::uint64_t virtual_ms = 0;
 };
 
-/// One seed: a node of product actors (store, supervisor, entities, gateway) on CAF's test
+/// One seed: a node of product actors (store, supervisor, entities) on CAF's test
 /// scheduler, clients, and all that happens to them. The seed decides which actor runs next, when
 /// the clock moves, what is asked and what goes wrong; nothing else does, so that a seed is the
 /// same run each time.
@@ -49,9 +51,10 @@ private:
     std::shared_ptr<directory> live = std::make_shared<directory>();
     store_actor store;
     supervisor_actor supervisor;
-    gateway_actor gateway;
+    std::optional<gateway> way_in;
     std::shared_ptr<commit_feed> feed = std::make_shared<commit_feed>();
     event_hub_actor hub;
+    cleaner_actor cleaner;
   };
   using actor_id = std::uint64_t;
   struct scope_seen {
@@ -70,6 +73,7 @@ private:
   void drain_under_load();
   void drain_node();
   void settle(const char* when);
+  void clean_up();
   void check_sound_node();
   void check_sound_sets();
 
@@ -81,6 +85,7 @@ private:
   void handle(std::size_t job);
   [[nodiscard]] timestamp clock();
   void move_clock(std::int64_t ms);
+  void move_clock_by_chance();
 
   // The node
   void start();

@@ -16,6 +16,11 @@ void simulator::ask_again() {
   const auto id = *at;
   to_repeat_.erase(at);
   auto& what = checker_.find(id);
+  if (checker_.key_is_forgotten(what)) {
+    if (what.open == 0)
+      ask(checker_.begin(what.what));
+    return;
+  }
   if (what.acknowledged && luck_.percent(15))
     return ask_otherwise(what);
   ask(what);
@@ -33,8 +38,7 @@ void simulator::ask_otherwise(asked& what) {
     --waiting_;
     checker_.answered_otherwise(sent, answer);
   };
-  compat::anon_send(node_->gateway,
-                    host_command{std::move(other), completion<command_result>{on_answer}});
+  node_->way_in->send(host_command{std::move(other), completion<command_result>{on_answer}});
 }
 
 void simulator::ask(asked& what) {
@@ -55,7 +59,7 @@ void simulator::ask(asked& what) {
   };
   if (what.what.once && luck_.percent(plan_.repeated / 5))  // also while the first is on its way
     to_repeat_.push_back(what.id);
-  compat::anon_send(node_->gateway, host_command{what.what, completion<command_result>{on_answer}});
+  node_->way_in->send(host_command{what.what, completion<command_result>{on_answer}});
 }
 
 void simulator::ask_a_set() {
@@ -89,8 +93,7 @@ void simulator::ask(asked_set& what) {
   };
   if (what.what.once && luck_.percent(plan_.repeated / 5))  // also while the first is on its way
     sets_to_repeat_.push_back(what.id);
-  compat::anon_send(node_->gateway,
-                    host_change_set{what.what, completion<change_set_result>{on_answer}});
+  node_->way_in->send(host_change_set{what.what, completion<change_set_result>{on_answer}});
 }
 
 void simulator::read_something() {
@@ -111,18 +114,15 @@ void simulator::read_strictly(const entity_ref& entity, bool latest) {
     --waiting_;
     checker_.answered(sent, answer);
   };
-  compat::anon_send(node_->gateway,
-                    host_read{{entity, latest}, completion<state_snapshot>{on_answer}});
+  node_->way_in->send(host_read{{entity, latest}, completion<state_snapshot>{on_answer}});
 }
 
 /// As a host thread reads: what was published, where there is any.
 void simulator::read_published(const entity_ref& entity) {
   const auto sent = checker_.send_read(entity, false);
-  if (const auto published = node_->live->find(entity)) {
-    if (auto state = published->read()) {
-      ++found_.reads;
-      checker_.answered(sent, state_snapshot{std::move(state)});
-    }
+  if (auto state = node_->live->read(entity)) {
+    ++found_.reads;
+    checker_.answered(sent, state_snapshot{std::move(state)});
   }
 }
 

@@ -244,9 +244,9 @@ TEST_CASE("an operation of another scope is refused as wrong_scope") {
     one->begins();
   for (const operation& op :
        {operation{append_items{{value::map({})}}}, operation{pop_items{}}, operation{clear_items{}},
-        operation{record_usage{}}, operation{reset_usage{}}, operation{put_todos{}},
-        operation{patch_todos{}}, operation{record_call{"t"}}, operation{reset_calls{}},
-        operation{update_notebook{}}})
+        operation{drop_oldest_items{}}, operation{record_usage{}}, operation{reset_usage{}},
+        operation{put_todos{}}, operation{patch_todos{}}, operation{record_call{"t"}},
+        operation{reset_calls{}}, operation{update_notebook{}}})
     for (const auto* one : {&workflow, &team, &global})
       CHECK(one->refuses(op).code == errc::wrong_scope);
   for (const operation& op : {operation{define_nodes{}}, operation{update_node{"n"}},

@@ -489,3 +489,31 @@ TEST_CASE("any text is read or refused and what is read prints to itself") {
             RC_ASSERT(!value_from_json(text.substr(0, at % text.size())).has_value());
         });
 }
+
+TEST_CASE("a byte that must be escaped is found wherever it stands in a text of any length") {
+  for (std::size_t length = 1; length <= 40; ++length) {
+    for (std::size_t at = 0; at < length; ++at) {
+      for (const auto& [byte, escaped] :
+           std::vector<std::pair<char, std::string>>{{'\0', "\\u0000"},
+                                                     {'\x1f', "\\u001f"},
+                                                     {' ', " "},
+                                                     {'!', "!"},
+                                                     {'"', "\\\""},
+                                                     {'#', "#"},
+                                                     {'[', "["},
+                                                     {'\\', "\\\\"},
+                                                     {']', "]"},
+                                                     {'\x7f', "\x7f"}}) {
+        std::string text(length, 'a'), wanted(length, 'a');
+        text[at] = byte;
+        wanted.replace(at, 1, escaped);
+        std::string out;
+        append_json_string(out, text);
+        REQUIRE(out == '"' + wanted + '"');
+      }
+    }
+  }
+  std::string out;
+  append_json_string(out, "\xc3\xa4\xf0\x9f\x98\x80\xc3\xa4\xc3\xbc\n\"\xe2\x82\xac");
+  CHECK(out == "\"\xc3\xa4\xf0\x9f\x98\x80\xc3\xa4\xc3\xbc\\n\\\"\xe2\x82\xac\"");
+}

@@ -135,6 +135,19 @@ TEST_CASE("a pop that expects another newest item is refused") {
   CHECK(s.refuses(pop_items{1, 2}).message == "the newest item is number 1, not 2");
 }
 
+TEST_CASE("the oldest items are forgotten once there are too many and the rest keeps its numbers") {
+  auto s = live();
+  s.append({json(R"({"n":1})"), json(R"({"n":2})"), json(R"({"n":3})")});
+  CHECK_FALSE(s.does(drop_oldest_items{.keep = 2, .beyond = 3}).changed);
+  CHECK_FALSE(s.does(drop_oldest_items{.keep = 3, .beyond = 0}).changed);
+  CHECK(s.does(drop_oldest_items{.keep = 2, .beyond = 2}).removed == 1);
+  CHECK(s.items() == R"(2{"n":2} 3{"n":3})");
+  CHECK(s.append({json("{}")}).first_seq == 4);
+  CHECK(s.does(drop_oldest_items{}).removed == 3);
+  CHECK(s.items() == "");
+  CHECK(s.append({json("{}")}).first_seq == 5);
+}
+
 // Usage
 // ------------------------------------------------------------------------------------------------
 

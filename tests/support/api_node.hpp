@@ -12,6 +12,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -25,27 +27,55 @@ inline constexpr std::int64_t noon = 1'767'355'200'123;  // 2026-01-02T12:00:00.
 /// still until the test moves it.
 class api_node {
 public:
-  api_node() { start(); }
+  using make_agents = std::function<api::agent_options(const runtime&)>;
+
+  /// Without `agents` the built-in responder answers.
+  explicit api_node(make_agents agents = {}) : make_agents_{std::move(agents)} { start(); }
+  explicit api_node(api::admission_limits limits, api::quota_limits quota = {})
+      : limits_{limits},
+        quota_{quota} {
+    start();
+  }
   ~api_node() { stop(); }
 
   void start() {
+    responders::init_messages();
     auto opened = runtime::open({.data = directory_.store(),
                                  .now = [this] { return timestamp{noon + later_ms_}; },
                                  .idle = std::chrono::milliseconds{0}});
     REQUIRE_MESSAGE(opened, opened.error().message);
     backend_ = *std::move(opened);
-    service_ = std::make_unique<api::service>(*backend_, [] {
-      return std::array<std::uint64_t, 2>{1, 2};
-    });
-    auto started = http::server::start({}, [this](http::request request, http::responder respond) {
-      (*service_)(std::move(request), std::move(respond));
-    });
-    REQUIRE_MESSAGE(started, started.error().message);
-    server_ = *std::move(started);
+    auto agents = make_agents_
+                      ? make_agents_(*backend_)
+                      : api::agent_options{.answers = responders::spawn_builtin(*backend_)};
+    responder_ = agents.answers;
+    service_ = std::make_unique<api::service>(
+        *backend_,
+        [] {
+          return std::array<std::uint64_t, 2>{1, 2};
+        },
+        std::move(agents), api::node_settings{.name = "n1", .backups = backups()}, limits_, quota_);
+    server_ = listen(api::service::listener::only);
   }
+
+  /// One more listener of the same service.
+  std::unique_ptr<http::server> listen(api::service::listener by) {
+    auto started = http::server::start(
+        {.longest_body = [](auto method,
+                            auto target) { return api::longest_body(method, target, {}); }},
+        [this, by](http::request request, http::responder respond) {
+          (*service_)(std::move(request), std::move(respond), by);
+        });
+    REQUIRE_MESSAGE(started, started.error().message);
+    return *std::move(started);
+  }
+  [[nodiscard]] std::filesystem::path backups() const { return directory_.path() / "backups"; }
 
   void stop() {
     server_.reset();
+    responder_.close();
+    if (backend_)
+      backend_->close();
     service_.reset();
     backend_.reset();
   }
@@ -66,6 +96,7 @@ public:
 
   [[nodiscard]] std::uint16_t port() const { return server_->port(); }
   void advance(std::int64_t ms) { later_ms_ += ms; }
+  [[nodiscard]] api::service& service() { return *service_; }
 
   /// Without the id that the node made for the request, which says nothing.
   http::response send(std::string method, std::string target, std::string body = {},
@@ -80,9 +111,15 @@ public:
 
   http::response send_as_is(std::string method, std::string target, std::string body = {},
                             std::vector<http::header> headers = {}) {
+    return send_to(port(), std::move(method), std::move(target), std::move(body),
+                   std::move(headers));
+  }
+
+  static http::response send_to(std::uint16_t port, std::string method, std::string target,
+                                std::string body = {}, std::vector<http::header> headers = {}) {
     if (!body.empty() && !http::find_header(headers, "Content-Type"))
       headers.push_back({"Content-Type", "application/json"});
-    http::client client{"127.0.0.1", server_->port(), std::chrono::seconds{20}};
+    http::client client{"127.0.0.1", port, std::chrono::seconds{20}};
     auto answer = client.send({.method = std::move(method),
                                .target = std::move(target),
                                .headers = std::move(headers),
@@ -97,6 +134,10 @@ private:
     reload_tokens();
   }
 
+  api::admission_limits limits_;
+  api::quota_limits quota_;
+  make_agents make_agents_;
+  responders::responder responder_;
   std::atomic<std::int64_t> later_ms_ = 0;
   std::vector<api::token_entry> tokens_;
   temp_directory directory_;

@@ -19,7 +19,11 @@ inline std::string path_to(const api::route& r, const std::string& id) {
   for (auto at = path.find('{'); at != std::string::npos; at = path.find('{')) {
     const auto end = path.find('}', at);
     const auto name = path.substr(at + 1, end - at - 1);
-    path.replace(at, end + 1 - at, name == "id" ? id : name == "n" ? "1" : "x");
+    path.replace(at, end + 1 - at,
+                 name == "id"     ? id
+                 : name == "n"    ? "1"
+                 : name == "file" ? "chart.js"
+                                  : "x");
   }
   return path;
 }
@@ -29,15 +33,19 @@ struct step {
   const char* target;
   const char* body;
   int status;
+  const char* type = "application/json";  // of the body
 };
 
 // One life of every kind of entity, through every row.
 inline const std::string key(64, 'a');
 inline const std::vector<step> steps = {
+    {"GET", "/", "", 200},
+    {"GET", "/dashboard/chart.js", "", 200},
     {"GET", "/healthz", "", 200},
     {"GET", "/readyz", "", 200},
     {"GET", "/openapi.json", "", 200},
     {"GET", "/v1/stats", "", 200},
+    {"GET", "/v1/nodes", "", 200},
     {"GET", "/metrics", "", 200},
     {"PUT", "/v1/users/ann", R"({"metadata":{"n":1}})", 201},
     {"PUT", "/v1/global", "", 201},
@@ -122,8 +130,21 @@ inline const std::vector<step> steps = {
     {"GET", "/v1/cache/stats", "", 200},
     {"POST", "/v1/cache/invalidate", R"({"tag":"t"})", 200},
     {"DELETE", "/v1/cache/KEY", "", 204},
+    {"POST", "/api/agent/quick",
+     R"({"query":"Hi","context":{"session_id":"q","notebook_id":"nb","variables":{"df":"int"}}})",
+     200},
+    {"GET", "/api/sessions/q", "", 200},
+    {"GET", "/api/sessions/q/history?max_turns=1", "", 200},
+    {"DELETE", "/api/sessions/q", "", 200},
     {"DELETE", "/v1/sessions/s/items", "", 204},
     {"DELETE", "/v1/sessions/s", "", 204},
+    {"POST", "/v1/import",
+     R"({"troupe":1,"namespace":"elsewhere","kind":"session","id":"i","status":"live","revision":7,)"
+     R"("first_revision":7,"content_revision":7,"created_ms":1,"last_activity_ms":2,"last_seq":0,)"
+     R"("redo":null,"entries":0,"items":0})",
+     201, "application/jsonl"},
+    {"POST", "/v1/admin/backup", R"({"name":"b","compacting":true})", 201},
+    {"POST", "/v1/admin/compact", R"({"kept_bytes":0})", 200},
     {"POST", "/v1/admin/reap", R"({"max_age_s":3600,"scopes":["session","team"]})", 200},
     {"POST", "/v1/admin/clear", R"({"namespace":"default"})", 200},
 };

@@ -15,10 +15,9 @@ using later = std::shared_ptr<std::optional<expected<T>>>;
 
 /// Sends a `Request` of `what`, such as a `host_command` of a command.
 template <class T, class Request, class What>
-later<T> ask_gateway(const gateway_actor& gateway, What what) {
+later<T> ask_gateway(const gateway& way_in, What what) {
   auto out = std::make_shared<std::optional<expected<T>>>();
-  compat::anon_send(gateway,
-                    Request{std::move(what), completion<T>{[out](expected<T> x) { *out = x; }}});
+  way_in.send(Request{std::move(what), completion<T>{[out](expected<T> x) { *out = x; }}});
   return out;
 }
 

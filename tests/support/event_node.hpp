@@ -33,13 +33,13 @@ public:
                           {.detached = false, .on_fatal = {}, .feed = feed})},
         hub{spawn_event_hub(world.system(), {store, feed})},
         supervisor{spawn_supervisor(world.system(), {.store = store,
-                                                     .live = std::make_shared<directory>(),
+                                                     .live = live,
                                                      .now = [this] { return clock; },
                                                      .max_live = 100,
                                                      .idle_ms = 0,
                                                      .look_every_ms = 0,
                                                      .hooks = hooks})},
-        gateway{spawn_gateway(world.system(), supervisor)} {
+        way_in{supervisor, live} {
     if (hooks)
       reactions = internal::spawn_after_hooks(world.system(), hub, feed, *hooks);
   }
@@ -51,9 +51,8 @@ public:
     });
     world.run();
     drain_hub();
-    for (const auto& actor :
-         {caf::actor_cast<caf::actor>(gateway), caf::actor_cast<caf::actor>(supervisor),
-          caf::actor_cast<caf::actor>(hub), caf::actor_cast<caf::actor>(store)})
+    for (const auto& actor : {caf::actor_cast<caf::actor>(supervisor),
+                              caf::actor_cast<caf::actor>(hub), caf::actor_cast<caf::actor>(store)})
       caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
     world.run();
   }
@@ -66,7 +65,7 @@ public:
   using answer = std::shared_ptr<std::optional<expected<command_result>>>;
 
   answer send(command what) {
-    return ask_gateway<command_result, host_command>(gateway, std::move(what));
+    return ask_gateway<command_result, host_command>(way_in, std::move(what));
   }
   expected<command_result> execute(command what) {
     const auto out = send(std::move(what));
@@ -96,10 +95,11 @@ public:
   timestamp clock{1'000'000};
   deterministic_system& world;
   std::shared_ptr<commit_feed> feed = std::make_shared<commit_feed>();
+  std::shared_ptr<directory> live = std::make_shared<directory>();
   store_actor store;
   event_hub_actor hub;
   supervisor_actor supervisor;
-  gateway_actor gateway;
+  gateway way_in;
   std::vector<caf::actor> reactions{};
 };
 

@@ -23,7 +23,7 @@ struct memory_node {
   explicit memory_node(std::size_t max_live = 100, std::int64_t idle_ms = 0)
       : supervisor{spawn_supervisor(world.system(),
                                     {store, live, [this] { return clock; }, max_live, idle_ms, 0})},
-        gateway{spawn_gateway(world.system(), supervisor)} {}
+        way_in{supervisor, live} {}
   memory_node(const memory_node&) = delete;
   memory_node& operator=(const memory_node&) = delete;
   ~memory_node() {
@@ -32,8 +32,7 @@ struct memory_node {
     });
     world.run();
     for (const auto& actor :
-         {caf::actor_cast<caf::actor>(gateway), caf::actor_cast<caf::actor>(supervisor),
-          caf::actor_cast<caf::actor>(store)})
+         {caf::actor_cast<caf::actor>(supervisor), caf::actor_cast<caf::actor>(store)})
       caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
     world.run();
   }
@@ -42,7 +41,7 @@ struct memory_node {
   using answer = std::shared_ptr<std::optional<expected<T>>>;
 
   answer<command_result> send(command what) {
-    return ask_gateway<command_result, host_command>(gateway, std::move(what));
+    return ask_gateway<command_result, host_command>(way_in, std::move(what));
   }
 
   expected<command_result> execute(command what) {
@@ -58,7 +57,7 @@ struct memory_node {
 
   entity_state read(const std::string& id, bool latest = false) {
     const auto out = ask_gateway<state_snapshot, host_read>(
-        gateway, get_state{.entity = session_ref(id), .latest = latest});
+        way_in, get_state{.entity = session_ref(id), .latest = latest});
     world.run();
     REQUIRE_MESSAGE(out->has_value(), "the read was not answered");
     return *(**out)->state;
@@ -83,7 +82,7 @@ struct memory_node {
   store_actor store = spawn_store(world.system(), std::make_unique<memory_store>(fold_entities()),
                                   {.detached = false, .on_fatal = {}});
   supervisor_actor supervisor;
-  gateway_actor gateway;
+  gateway way_in;
 };
 
 }  // namespace troupe::testing

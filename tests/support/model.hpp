@@ -170,6 +170,7 @@ struct doer {
   refusal operator()(const append_items& op);
   refusal operator()(const pop_items& op);
   refusal operator()(const clear_items& op);
+  refusal operator()(const drop_oldest_items& op);
   refusal operator()(const record_usage& op);
   refusal operator()(const reset_usage& op);
   refusal operator()(const put_todos& op);

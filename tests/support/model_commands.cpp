@@ -352,7 +352,7 @@ std::string describe(const command& what) {
       "append_items",  "pop_items",    "clear_items",     "record_usage",      "reset_usage",
       "put_todos",     "patch_todos",  "record_call",     "reset_calls",       "update_notebook",
       "define_nodes",  "update_node",  "cancel_workflow", "resume_workflow",   "add_member",
-      "remove_member", "send_message", "acknowledge",     "drop_delivered"};
+      "remove_member", "send_message", "acknowledge",     "drop_delivered",    "drop_oldest_items"};
   static_assert(std::size(names) == std::variant_size_v<operation>);
   auto out = to_string(what.entity) + (what.by.trusted ? "" : " by '" + what.by.user + "'") + ":";
   for (const auto& op : what.operations) {

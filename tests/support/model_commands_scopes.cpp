@@ -53,7 +53,10 @@ operation command_maker::of_session() {
         out.removed.push_back(id());
       return out;
     }
-    case 8: return luck_.percent(10) ? operation{reset_calls{}} : operation{pop_items{}};
+    case 8:
+      return luck_.percent(10)   ? operation{reset_calls{}}
+             : luck_.percent(50) ? operation{drop_oldest_items{luck_.below(5), luck_.below(8)}}
+                                 : operation{pop_items{}};
     case 9:
       return update_notebook{.id = maybe(id(), 30),
                              .cell_count = maybe(luck_.below(3), 30),

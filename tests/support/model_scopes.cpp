@@ -76,6 +76,19 @@ refusal doer::operator()(const clear_items&) {
   return (*this)(pop_items{.count = e.items.size(), .expected_last_seq = {}});
 }
 
+refusal doer::operator()(const drop_oldest_items& op) {
+  if (e.kind != entity_kind::session)
+    return errc::wrong_scope;
+  if (e.items.size() <= op.keep || e.items.size() <= op.beyond)
+    return {};
+  while (e.items.size() > op.keep) {
+    e.items.erase(e.items.begin());
+    ++answer.removed;
+  }
+  touch_content();
+  return {};
+}
+
 refusal doer::operator()(const record_usage& op) {
   if (e.kind != entity_kind::session)
     return errc::wrong_scope;

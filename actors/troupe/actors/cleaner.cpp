@@ -1,4 +1,5 @@
 #include <troupe/actors/cleaner.hpp>
+#include <troupe/messages/metrics.hpp>
 
 #include <spdlog/spdlog.h>
 
@@ -115,8 +116,8 @@ private:
 
   static std::function<bool(const entity_header&)> what_is_due(const walk& w) {
     return [seen = w.seen, now = w.now, max_age = w.asked.what.max_age.count(),
-            everything = w.asked.everything](const entity_header& x) {
-      if (!x.live())
+            tag = w.asked.what.tag, everything = w.asked.everything](const entity_header& x) {
+      if (!x.live() || (!tag.empty() && std::ranges::find(x.tags, tag) == x.tags.end()))
         return false;
       ++seen->looked_at;
       const auto age = now.ms - x.last_activity.ms;
@@ -158,6 +159,7 @@ private:
         .then(
             [this](const command_result&) {
               ++walk_->report.deleted;
+              reaps_->inc();
               done_with_one();
             },
             [this](const caf::error& why) { on_refused(from_caf(why)); });
@@ -205,6 +207,7 @@ private:
   cleaner_options options_;
   std::deque<host_cleanup> waiting_;
   std::optional<walk> walk_;
+  metrics::count* reaps_ = metrics::of(self_->home_system()).reaps;
 };
 
 }  // namespace

@@ -34,7 +34,7 @@ timestamp coarse_clock_now() {
 }
 
 std::size_t shards_for(const result_cache_options& options) {
-  constexpr std::size_t entries = 512, bytes = 16 << 20, most = 16;
+  constexpr std::size_t entries = 256, bytes = 16 << 20, most = 16;
   if (options.shards > 0)
     return std::bit_floor(std::min<std::size_t>(options.shards, 256));
   auto out = most;

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <troupe/actors/directory.hpp>
 #include <troupe/actors/hooks.hpp>
+#include <troupe/actors/live_entity.hpp>
 #include <troupe/messages/messages.hpp>
 
 #include <atomic>
@@ -22,18 +22,18 @@ inline constexpr std::size_t max_relaxed_bytes = 1 << 20;    // answered and not
 inline constexpr std::int64_t max_relaxed_ms = 50;  // the same of one entity; then: as `durable`
 inline constexpr std::size_t max_unfolded_changes = 64;  // of one that ends; then: they are folded
 
-struct scope_options {
-  entity_ref entity;
+/// What all entities of a node share.
+struct scope_surroundings {
   store_actor store;
   supervisor_actor supervisor;
-  std::shared_ptr<published_state> published;
-  std::shared_ptr<std::atomic<std::uint64_t>> relaxed_bytes;  ///< answered, not synced; of all
   clock_source now;
-  std::shared_ptr<const change_hooks> hooks{};  ///< may be null
+  std::shared_ptr<const change_hooks> hooks{};   ///< may be null
+  std::atomic<std::uint64_t> relaxed_bytes = 0;  ///< answered, not synced
 };
 
 /// Starts the one live writer of an entity of any scope. It loads its state from the store first;
 /// requests wait meanwhile.
-scope_actor spawn_scope(caf::actor_system& system, scope_options options);
+scope_actor spawn_scope(caf::actor_system& system, std::shared_ptr<live_entity> entity,
+                        std::shared_ptr<scope_surroundings> around);
 
 }  // namespace troupe

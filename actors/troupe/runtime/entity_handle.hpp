@@ -15,6 +15,8 @@
 
 namespace troupe {
 
+class state_reader;
+
 /// The states an entity inherits from, its own first; what is not there or may not be read is null.
 struct scope_states {
   std::vector<entity_ref> refs;
@@ -53,6 +55,8 @@ public:
   call<bool> erase() const;
   /// All of it as one immutable value: for several looks at the same moment.
   call<snapshot> read() const;
+  /// For a thread that reads it often; include state_reader.hpp.
+  [[nodiscard]] state_reader reader() const;
   /// A kept earlier revision, as it was committed. Errors: `revision_gone`.
   call<snapshot> read_at(std::uint64_t revision) const;
   call<entity_info> info() const;
@@ -179,6 +183,8 @@ public:
   }
 
 protected:
+  friend class state_reader;
+
   /// Calls back with a state that is live and that the principal may read.
   void with_state(std::function<void(expected<snapshot>)> done) const;
   void execute(std::vector<operation> operations,

@@ -1,3 +1,4 @@
+#include <troupe/actors/admission.hpp>
 #include <troupe/actors/cleaner.hpp>
 #include <troupe/actors/directory.hpp>
 #include <troupe/actors/event_hub.hpp>
@@ -11,6 +12,7 @@
 #include <troupe/messages/metrics.hpp>
 #include <troupe/persistence/cache_store.hpp>
 #include <troupe/persistence/store_actor.hpp>
+#include <troupe/runtime/internal/node_parts.hpp>
 #include <troupe/runtime/runtime.hpp>
 #include <troupe/runtime/runtime_actor.hpp>
 #include <troupe/state/codec.hpp>
@@ -23,6 +25,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -44,7 +47,7 @@ struct system_config : caf::actor_system_config {
     set("caf.scheduler.max-threads", std::max(2u, std::thread::hardware_concurrency()));
     // Mailboxes and handlers of those that are one for all; each of many would cost memory.
     set("caf.metrics-filters.actors.includes",
-        std::vector<std::string>{"troupe.store", "troupe.supervisor", "troupe.gateway"});
+        std::vector<std::string>{"troupe.store", "troupe.supervisor"});
   }
 };
 
@@ -59,11 +62,21 @@ struct own_system {
   std::_Exit(75);
 }
 
+/// One request that is not answered yet.
+struct end_asking {
+  void operator()(std::atomic<std::size_t>* asked) const {
+    if (--*asked == 0)
+      asked->notify_all();
+  }
+};
+using one_asked = std::unique_ptr<std::atomic<std::size_t>, end_asking>;
+
 }  // namespace
 
 struct runtime::impl {
   explicit impl(runtime_options given, journal_store opened)
       : options{std::move(given)},
+        door{{options.max_in_flight, options.max_in_flight_bytes}},
         own{options.system ? nullptr : std::make_unique<own_system>()},
         system{options.system ? *options.system : own->system} {
     store = spawn_store(system, std::move(opened), {.on_fatal = options.on_fatal, .feed = feed});
@@ -74,7 +87,7 @@ struct runtime::impl {
                                            .max_live = options.max_live,
                                            .idle_ms = options.idle.count(),
                                            .hooks = options.hooks});
-    gateway = spawn_gateway(system, supervisor);
+    way_in.emplace(supervisor, live);
     cleaner = spawn_cleaner(
         system, {store, supervisor, live, options.now, options.idle.count() > 0, options.clean_up});
     if (options.hooks)
@@ -82,7 +95,6 @@ struct runtime::impl {
     watch(store, "store");
     watch(hub, "event hub");
     watch(supervisor, "supervisor");
-    watch(gateway, "gateway");
     start_cache();
   }
 
@@ -118,7 +130,6 @@ struct runtime::impl {
       return;
     caf::scoped_actor self{system};
     compat::request(self, supervisor, drain{}).receive([] {}, [](const caf::error&) {});
-    compat::request(self, gateway, drain{}).receive([] {}, [](const caf::error&) {});
     for (auto left = asked.load(); left != 0; left = asked.load())
       asked.wait(left);
     final_stats = read_stats(self);
@@ -132,38 +143,72 @@ struct runtime::impl {
       self->wait_for(saved);
     }
     for (const auto& end :
-         {caf::actor_cast<caf::actor>(cleaner), caf::actor_cast<caf::actor>(gateway),
-          caf::actor_cast<caf::actor>(supervisor), caf::actor_cast<caf::actor>(hub),
-          caf::actor_cast<caf::actor>(store)}) {
+         {caf::actor_cast<caf::actor>(cleaner), caf::actor_cast<caf::actor>(supervisor),
+          caf::actor_cast<caf::actor>(hub), caf::actor_cast<caf::actor>(store)}) {
       caf::anon_send_exit(end, caf::exit_reason::user_shutdown);
       self->wait_for(end);
     }
   }
 
-  void read(get_state query, std::function<void(expected<snapshot>)> done) {
-    if (draining)
-      return done(fail(errc::draining, "the runtime is closing"));
-    auto unwrap = [done = std::move(done)](expected<state_snapshot> answer) {
-      done(answer ? expected<snapshot>{std::move(answer->state)}
-                  : tl::unexpected(std::move(answer.error())));
-    };
-    compat::anon_send(gateway, host_read{std::move(query), completion<state_snapshot>{unwrap}});
+  /// `close` waits until it is gone.
+  one_asked begin_asking() {
+    ++asked;
+    return one_asked{&asked};
   }
 
-  /// `close` waits for the answers.
+  /// `close` waits for the answer. Whoever is told it may ask again: there is room.
+  template <class Answer>
+  completion<Answer> awaited(std::function<void(expected<Answer>)> done, admission::pass in) {
+    return completion<Answer>{[asking = begin_asking(), in = std::move(in),
+                               done = std::move(done)](expected<Answer> x) mutable {
+      in.leave();
+      done(std::move(x));
+    }};
+  }
+
+  /// Nothing: `done` was told why it may not begin.
+  template <class Answer>
+  std::optional<completion<Answer>> let_in(std::size_t bytes,
+                                           std::function<void(expected<Answer>)> done) {
+    auto in = door.enter(bytes);
+    if (!in) {
+      done(tl::unexpected(std::move(in.error())));
+      return {};
+    }
+    auto told = awaited<Answer>(std::move(done), *std::move(in));
+    return is_open(told) ? std::optional{std::move(told)} : std::nullopt;
+  }
+
+  /// False: `done` was told that the runtime closes.
+  template <class Answer>
+  bool is_open(const completion<Answer>& done) const {
+    const bool closing_now = draining;
+    if (closing_now)
+      done(fail(errc::draining, "the runtime is closing"));
+    return !closing_now;
+  }
+
+  void read(get_state query, std::function<void(expected<snapshot>)> done) {
+    auto told =
+        let_in<state_snapshot>(0, [done = std::move(done)](expected<state_snapshot> answer) {
+          done(answer ? expected<snapshot>{std::move(answer->state)}
+                      : tl::unexpected(std::move(answer.error())));
+        });
+    if (told)
+      way_in->send(host_read{std::move(query), *std::move(told)});
+  }
+
   template <class Answer, class Message>
   void ask_store(Message what, std::function<void(expected<Answer>)> done) {
-    ++asked;
-    auto asking = std::shared_ptr<void>{&asked, [this](void*) {
-                                          --asked;
-                                          asked.notify_all();
-                                        }};
-    if (draining)
-      return done(fail(errc::draining, "the runtime is closing"));
-    internal::ask_once(system, store, std::move(what),
-                       completion<Answer>{[asking, done = std::move(done)](expected<Answer> x) {
-                         done(std::move(x));
-                       }});
+    if (auto told = let_in<Answer>(0, std::move(done)))
+      internal::ask_once(system, store, std::move(what), *std::move(told));
+  }
+
+  /// However much is in flight: then operators look.
+  void ask_for_stats(std::function<void(expected<store_stats>)> done) {
+    auto told = awaited<store_stats>(std::move(done), {});
+    if (is_open(told))
+      internal::ask_once(system, store, get_store_stats{}, std::move(told));
   }
 
   void walk(host_cleanup what) {
@@ -195,6 +240,10 @@ struct runtime::impl {
     const auto tell = [](troupe::metrics::level* of, std::uint64_t number) {
       of->value(static_cast<std::int64_t>(number));
     };
+    tell(measured.in_flight, door.requests());
+    tell(measured.in_flight_bytes, door.bytes());
+    tell(measured.refused, door.refused());
+    tell(measured.event_lag, feed->bytes);
     tell(measured.stored, stored.entities);
     tell(measured.journal_tail, stored.tail_bytes);
     tell(measured.journal_covered, stored.covered_bytes);
@@ -218,16 +267,17 @@ struct runtime::impl {
   }
 
   runtime_options options;
-  std::atomic<std::size_t> asked = 0;  // questions to the store that are not answered yet
+  admission door;                      // of requests that may end with the system only
+  std::atomic<std::size_t> asked = 0;  // requests that are not answered yet
   std::unique_ptr<own_system> own;     // null: the host's
   caf::actor_system& system;
   std::shared_ptr<directory> live = std::make_shared<directory>();
   std::shared_ptr<commit_feed> feed = std::make_shared<commit_feed>();
-  store_actor store;
+  maintained_store_actor store;
   event_hub_actor hub;
   std::vector<caf::actor> reactions;  // of the hooks after a change; they end with their streams
   supervisor_actor supervisor;
-  gateway_actor gateway;
+  std::optional<gateway> way_in;
   cleaner_actor cleaner;
   cache_store_actor saved;
   result_cache results;
@@ -256,6 +306,7 @@ expected<std::unique_ptr<runtime>> runtime::open(runtime_options options) {
   journal.covered_bytes = options.journal_kept_bytes;
   journal.quota_bytes = options.quota_bytes;
   journal.reserve_bytes = options.reserve_bytes;
+  journal.slice_time = std::chrono::milliseconds{4};
   journal.allow_remote_fs = options.allow_remote_fs;
   auto store = journal_store::open(options.data, journal, fold_entities());
   if (!store)
@@ -275,10 +326,8 @@ void runtime::close() {
 }
 
 void runtime::execute(command request, std::function<void(expected<command_result>)> done) {
-  if (impl_->draining)
-    return done(fail(errc::draining, "the runtime is closing"));
-  compat::anon_send(impl_->gateway,
-                    host_command{std::move(request), completion<command_result>{std::move(done)}});
+  if (auto told = impl_->let_in(carried_bytes(request), std::move(done)))
+    impl_->way_in->send(host_command{std::move(request), *std::move(told)});
 }
 
 expected<command_result> runtime::execute(command request, std::chrono::milliseconds deadline) {
@@ -289,11 +338,8 @@ expected<command_result> runtime::execute(command request, std::chrono::millisec
 void runtime::execute_all(change_set what, std::function<void(expected<change_set_result>)> done) {
   if (auto ok = checked_order(what); !ok)
     return done(tl::unexpected(std::move(ok.error())));
-  if (impl_->draining)
-    return done(fail(errc::draining, "the runtime is closing"));
-  compat::anon_send(
-      impl_->gateway,
-      host_change_set{std::move(what), completion<change_set_result>{std::move(done)}});
+  if (auto told = impl_->let_in(carried_bytes(what), std::move(done)))
+    impl_->way_in->send(host_change_set{std::move(what), *std::move(told)});
 }
 
 expected<change_set_result> runtime::execute_all(change_set what,
@@ -324,10 +370,8 @@ expected<std::vector<runtime::snapshot>> runtime::read_all(std::vector<entity_re
 }
 
 void runtime::read(const entity_ref& entity, std::function<void(expected<snapshot>)> done) {
-  if (const auto published = impl_->live->find(entity)) {
-    if (auto state = published->read())
-      return done(std::move(state));
-  }
+  if (auto state = impl_->live->read(entity))
+    return done(std::move(state));
   impl_->read({entity}, std::move(done));
 }
 
@@ -371,10 +415,8 @@ expected<runtime::snapshot> runtime::read_at(const entity_ref& entity, std::uint
 void runtime::header(const entity_ref& entity, std::function<void(expected<entity_header>)> done) {
   if (auto ok = check_entity(entity); !ok)
     return done(tl::unexpected(std::move(ok.error())));
-  if (const auto published = impl_->live->find(entity)) {
-    if (const auto state = published->read())
-      return done(header_of(*state));
-  }
+  if (const auto state = impl_->live->read(entity))
+    return done(header_of(*state));
   impl_->ask_store<listing>(list_request{.name_space = entity.name_space,
                                          .kind = entity.kind,
                                          .after = entity.id,
@@ -458,15 +500,13 @@ std::string runtime::metrics() const {
 }
 
 void runtime::metrics(std::function<void(expected<std::string>)> done) const {
-  impl_->ask_store<store_stats>(get_store_stats{}, [self = impl_.get(), done = std::move(done)](
-                                                       expected<store_stats> stored) {
+  impl_->ask_for_stats([self = impl_.get(), done = std::move(done)](expected<store_stats> stored) {
     done(stored.map([&](const store_stats& x) { return self->metrics_text(x); }));
   });
 }
 
 void runtime::stats(std::function<void(expected<runtime_stats>)> done) const {
-  impl_->ask_store<store_stats>(get_store_stats{}, [self = impl_.get(), done = std::move(done)](
-                                                       expected<store_stats> stored) {
+  impl_->ask_for_stats([self = impl_.get(), done = std::move(done)](expected<store_stats> stored) {
     done(stored.map([&](const store_stats& x) { return self->told(x); }));
   });
 }
@@ -475,8 +515,21 @@ runtime_stats runtime::stats() const {
   return impl_->told(impl_->stats());
 }
 
+std::shared_ptr<const live_entity> runtime::awake(const entity_ref& entity) const {
+  return impl_->live->find(entity);
+}
+
 runtime_actor internal::actor_access::of(const runtime& which) {
   return which.impl_->supervisor;
+}
+
+expected<internal::node_parts> internal::actor_access::parts_of(runtime& which) {
+  auto& inside = *which.impl_;
+  auto asking = inside.begin_asking();
+  if (inside.draining)
+    return fail(errc::draining, "the runtime is closing");
+  return node_parts{inside.system, inside.store, inside.supervisor, std::move(asking),
+                    [self = &inside] { return !self->draining; }};
 }
 
 }  // namespace troupe

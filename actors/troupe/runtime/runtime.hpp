@@ -26,6 +26,7 @@ struct result_cache_options;
 class subscription;
 struct subscribe_options;
 struct change_hooks;
+class live_entity;
 
 // From <troupe/runtime/scopes.hpp>, the API by scope.
 class session;
@@ -49,7 +50,12 @@ struct runtime_options {
   std::uint64_t reserve_bytes = 16 << 20;  ///< of quota and disk, kept for what frees
   bool allow_remote_fs = false;            ///< store on a network file system all the same
   std::size_t max_live = 100'000;  ///< entities in memory; then: the least lately used hibernate
-  std::chrono::milliseconds idle{600'000};  ///< unused so long, an entity hibernates; 0: never
+  /// Unused so long, an entity hibernates, at the latest after twice that; 0: never.
+  std::chrono::milliseconds idle{600'000};
+  /// Requests without an answer, and bytes that they carry; then: `busy`, at once, with
+  /// `error::retry_after_ms`. What a host's actors send does not count.
+  std::size_t max_in_flight = 4'096;
+  std::size_t max_in_flight_bytes = 64 << 20;
   /// What is deleted by itself once nobody has used it for long. None: nothing ever is.
   std::optional<cleanup_policy> clean_up{};
   /// Empty: the defaults. Its clock and store are the runtime's.
@@ -77,7 +83,9 @@ struct runtime_stats {
 /// for. An answer to a command means that its change is on disk; a read shows every change that was
 /// answered before it.
 ///
-/// Any thread may call anything. Callbacks run on a runtime thread and must not block.
+/// Any thread may call anything. Callbacks run on threads of the runtime, those of different
+/// requests maybe at once, and must not block. What one thread sends to an entity is done in that
+/// order.
 /// Errors: those of `decide`; `busy`, `draining`, `store_full`, `store_failed`, `outcome_unknown`,
 /// `damaged`.
 class runtime {
@@ -197,6 +205,11 @@ public:
 
 private:
   friend struct internal::actor_access;
+  friend class state_reader;
+
+  /// Null: it sleeps.
+  [[nodiscard]] std::shared_ptr<const live_entity> awake(const entity_ref& entity) const;
+
   struct impl;
   explicit runtime(std::unique_ptr<impl> self);
 

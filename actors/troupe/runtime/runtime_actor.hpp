@@ -25,8 +25,10 @@ static_assert(caf::id_block::troupe::end <= first_host_type_id
               && caf::id_block::troupe_cache::end <= first_host_type_id);
 
 namespace internal {
+struct node_parts;
 struct actor_access {
   static runtime_actor of(const runtime& which);
+  static expected<node_parts> parts_of(runtime& which);
 };
 }  // namespace internal
 

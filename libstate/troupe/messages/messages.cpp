@@ -2,11 +2,14 @@
 #include <troupe/messages/cleanup_messages.hpp>
 #include <troupe/messages/event_messages.hpp>
 #include <troupe/messages/messages.hpp>
+#include <troupe/messages/store_messages.hpp>
 
 #include <caf/init_global_meta_objects.hpp>
 #include <caf/message.hpp>
 #include <caf/sec.hpp>
+#include <spdlog/spdlog.h>
 
+#include <exception>
 #include <mutex>
 
 namespace troupe {
@@ -19,7 +22,24 @@ void init_messages() {
     caf::init_global_meta_objects<caf::id_block::troupe_cache>();
     caf::init_global_meta_objects<caf::id_block::troupe_cleanup>();
     caf::init_global_meta_objects<caf::id_block::troupe_events>();
+    caf::init_global_meta_objects<caf::id_block::troupe_store>();
   });
+}
+
+void internal::log_thrown() noexcept {
+  try {
+    throw;
+  } catch (const std::exception& why) {
+    spdlog::error("a callback of the host threw: {}", why.what());
+  } catch (...) {
+    spdlog::error("a callback of the host threw what is no std::exception");
+  }
+}
+
+error internal::unanswered(bool unread) {
+  if (unread)
+    return {errc::busy, "the actor ended before it read the request; repeat it"};
+  return {errc::outcome_unknown, "the actor ended before it answered"};
 }
 
 caf::error to_caf(error what) {
@@ -31,7 +51,7 @@ error from_caf(const caf::error& what) {
   if (const auto& context = what.context(); context.match_elements<error>())
     return context.get_as<error>(0);
   if (what == caf::sec::request_receiver_down)
-    return {errc::busy, "the actor ended before it read the request; repeat it"};
+    return internal::unanswered(true);
   return {errc::outcome_unknown, "the actor ended before it answered: " + caf::to_string(what)};
 }
 

@@ -15,6 +15,7 @@
 #include <caf/type_id.hpp>
 
 #include <atomic>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -63,8 +64,85 @@ struct commit_receipt {
   std::uint64_t position = 0;  ///< in the journal's commit order: 1, 2, 3 ...
 };
 
+namespace internal {
+/// Logs what a callback of the host threw. REQUIRES: an exception is being handled.
+void log_thrown() noexcept;
+/// What a callback is told that nobody answered.
+[[nodiscard]] error unanswered(bool unread);
+}  // namespace internal
+
+/// A callback that is called exactly once: with an answer, or when its last copy goes unused
+/// because an actor ended, with `outcome_unknown`; with `busy` when a reader was expected and there
+/// was none. It runs on an actor's thread and must not block; what it throws is logged.
+template <class T>
+class completion {
+public:
+  completion() = default;  ///< calls nobody; CAF wants messages to have one
+  template <class F>
+    requires std::invocable<F&, expected<T>>
+  explicit completion(F f) : once_{std::make_shared<once_of<F>>(std::move(f))} {}
+
+  void operator()(expected<T> answer) const {
+    if (once_)
+      once_->answer(std::move(answer));
+  }
+  [[nodiscard]] explicit operator bool() const noexcept { return once_ != nullptr; }
+
+  /// Nothing is done before somebody says `was_read`.
+  void expect_reader() const {
+    if (once_)
+      once_->unread = true;
+  }
+  void was_read() const {
+    if (once_)
+      once_->unread = false;
+  }
+
+private:
+  struct once {
+    once() = default;
+    once(const once&) = delete;
+    virtual ~once() = default;
+    virtual void answer(expected<T> what) noexcept = 0;
+    bool unread = false;
+  };
+  template <class F>
+  struct once_of final : once {
+    explicit once_of(F f) : call{std::move(f)} {}
+    ~once_of() override { answer(tl::unexpected(internal::unanswered(this->unread))); }
+    void answer(expected<T> what) noexcept override {
+      if (!call)
+        return;
+      try {
+        auto f = std::move(*call);
+        call.reset();
+        f(std::move(what));
+      } catch (...) {  // the host's fault must not end who answers it
+        internal::log_thrown();
+      }
+    }
+    std::optional<F> call;
+  };
+  std::shared_ptr<once> once_;
+};
+
+/// From a host thread: what to do and whom to call with the answer.
+struct host_command {
+  command envelope;
+  completion<command_result> done;
+};
+struct host_change_set {
+  change_set set;
+  completion<change_set_result> done;
+};
+struct host_read {
+  get_state query;
+  completion<state_snapshot> done;
+};
+
 /// Carries out one change set and ends.
-using set_actor = caf::typed_actor<caf::result<change_set_result>(change_set)>;
+using set_actor = caf::typed_actor<caf::result<change_set_result>(change_set),
+                                   caf::result<void>(host_change_set)>;
 
 /// From a set to each of its entities, in the order of their names. It is answered behind what came
 /// before; from then on the entity does nothing else until the set settles it or ends.
@@ -193,7 +271,7 @@ struct store_stats {
   std::uint64_t commits = 0;  ///< transactions since the start
   std::uint64_t changes = 0;  ///< changes committed since the start
   // Counted when the actor is asked.
-  std::uint64_t entities = 0;  ///< with a snapshot: those that were ever folded
+  std::uint64_t entities = 0;  ///< at least, deleted ones included
   std::uint64_t bytes = 0;     ///< of pages that were ever used
   std::uint64_t epoch = 0;     ///< of ownership; a restart does not change it
 };
@@ -207,55 +285,19 @@ struct ready_to_retire {
   entity_ref entity;
 };
 
+class live_entity;  // <troupe/actors/live_entity.hpp>
+
+/// To the supervisor: this entity's actor has ended, and reads nothing any more.
+struct entity_ended {
+  std::shared_ptr<live_entity> entity;
+  caf::error why{};
+};
+
 /// A supervisor to itself: looks for what may hibernate.
 struct look_for_idle {};
 
 /// Ends new work, waits for what is in flight, answers when every actor below has ended.
 struct drain {};
-
-/// A callback that is called exactly once: with an answer, or with `outcome_unknown` when its last
-/// copy goes unused because an actor ended. It runs on an actor's thread and must not block.
-template <class T>
-class completion {
-public:
-  using function = std::function<void(expected<T>)>;
-
-  completion() = default;  ///< calls nobody; CAF wants messages to have one
-  explicit completion(function f) : once_{std::make_shared<once>(std::move(f))} {}
-
-  void operator()(expected<T> answer) const {
-    if (!once_)
-      return;
-    if (auto f = std::exchange(once_->call, nullptr))
-      f(std::move(answer));
-  }
-
-private:
-  struct once {
-    explicit once(function f) : call{std::move(f)} {}
-    once(const once&) = delete;
-    ~once() {
-      if (call)
-        call(fail(errc::outcome_unknown, "the runtime ended before it answered"));
-    }
-    function call;
-  };
-  std::shared_ptr<once> once_;
-};
-
-/// From a host thread: what to do and whom to call with the answer.
-struct host_command {
-  command envelope;
-  completion<command_result> done;
-};
-struct host_change_set {
-  change_set set;
-  completion<change_set_result> done;
-};
-struct host_read {
-  get_state query;
-  completion<state_snapshot> done;
-};
 
 }  // namespace troupe
 
@@ -294,6 +336,7 @@ TROUPE_LOCAL_MESSAGE(troupe::host_change_set)
 TROUPE_LOCAL_MESSAGE(troupe::committed_batch)
 TROUPE_LOCAL_MESSAGE(troupe::read_changes)
 TROUPE_LOCAL_MESSAGE(troupe::change_slice)
+TROUPE_LOCAL_MESSAGE(troupe::entity_ended)
 #undef TROUPE_LOCAL_MESSAGE
 
 // Ids are fixed by their order: append, never reorder.
@@ -333,6 +376,7 @@ CAF_BEGIN_TYPE_ID_BLOCK(troupe, caf::first_custom_type_id)
   CAF_ADD_TYPE_ID(troupe, (troupe::committed_batch))
   CAF_ADD_TYPE_ID(troupe, (troupe::read_changes))
   CAF_ADD_TYPE_ID(troupe, (troupe::change_slice))
+  CAF_ADD_TYPE_ID(troupe, (troupe::entity_ended))
 CAF_END_TYPE_ID_BLOCK(troupe)
 
 namespace troupe {
@@ -366,9 +410,11 @@ using store_actor =
 
 /// One live entity; the only writer of its state. Answers a command after its change is as safe as
 /// the command asks, commands in the order they came, several in flight. A failed commit takes back
-/// everything that was not durable. Errors: those of `decide` and of the store.
+/// everything that was not durable. Hosts' requests are answered by their callbacks. Errors: those
+/// of `decide` and of the store.
 using scope_actor =
-    caf::typed_actor<caf::result<command_result>(command), caf::result<state_snapshot>(get_state),
+    caf::typed_actor<caf::result<void>(host_command), caf::result<void>(host_read),
+                     caf::result<command_result>(command), caf::result<state_snapshot>(get_state),
                      caf::result<reservation>(reserve_member),
                      caf::result<member_decision>(decide_member), caf::result<void>(settle_member),
                      caf::result<void>(read_again), caf::result<void>(retire)>;
@@ -377,16 +423,13 @@ using scope_actor =
 /// restarts what crashed, and lets sleep what is not used. Each change set gets an actor of its
 /// own. Errors: those of the scope actor; `draining`, `busy`, `damaged`, `quarantined`.
 using supervisor_actor =
-    caf::typed_actor<caf::result<command_result>(command), caf::result<state_snapshot>(get_state),
+    caf::typed_actor<caf::result<void>(host_command), caf::result<void>(host_read),
+                     caf::result<void>(host_change_set), caf::result<command_result>(command),
+                     caf::result<state_snapshot>(get_state),
                      caf::result<change_set_result>(change_set),
                      caf::result<reservation>(reserve_member), caf::result<void>(read_again),
-                     caf::result<void>(ready_to_retire), caf::result<void>(look_for_idle),
-                     caf::result<void>(drain)>;
-
-/// The host threads' way in: asks the supervisor, calls back. Drained once every call was answered.
-using gateway_actor =
-    caf::typed_actor<caf::result<void>(host_command), caf::result<void>(host_change_set),
-                     caf::result<void>(host_read), caf::result<void>(drain)>;
+                     caf::result<void>(ready_to_retire), caf::result<void>(entity_ended),
+                     caf::result<void>(look_for_idle), caf::result<void>(drain)>;
 
 /// Registers the messages with CAF. Call it once, before the first `caf::actor_system`; again is
 /// harmless.

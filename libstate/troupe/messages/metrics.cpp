@@ -49,7 +49,9 @@ metrics metrics::of(caf::actor_system& system) {
       .activations = in.count("activations", "Actors of entities that were started."),
       .hibernations = in.count("hibernations", "Entities put to sleep, idle or beyond max_live."),
       .crashes = in.count("crashes", "Actors of entities that crashed."),
+      .restarts = in.count("restarts", "Actors of entities started again after a crash."),
       .quarantines = in.count("quarantines", "Entities left alone after too many crashes."),
+      .reaps = in.count("reaps", "Entities that cleaning up deleted."),
       .commits = in.count("commits", "Transactions that made changes durable."),
       .changes = in.count("changes", "Changes that were made durable."),
       .failed_commits = in.count("failed-commits", "Changes that were refused or are in doubt."),
@@ -57,7 +59,12 @@ metrics metrics::of(caf::actor_system& system) {
       .commit_batch = in.size("commit-batch", "Changes in one transaction."),
       .slices = in.count("snapshot-slices", "Slices of the journal folded into snapshots."),
       .slice_time = in.time("snapshot-slice-time", "Time to fold a slice; commits wait for it."),
-      .stored = in.level("stored-entities", "Entities with a snapshot, sleeping ones included."),
+      .in_flight = in.level("requests-in-flight", "Requests that are not answered yet."),
+      .in_flight_bytes = in.level("request", "What requests in flight carry.", "bytes"),
+      .refused = in.total("refused-requests", "Requests refused while too many were in flight."),
+      .event_lag = in.level("event-lag", "Committed changes on their way to subscribers.", "bytes"),
+      .stored =
+          in.level("stored-entities", "Entities at least, sleeping and deleted ones included."),
       .journal_tail = in.level("journal-tail", "Journal that the next start replays.", "bytes"),
       .journal_covered = in.level("journal-covered", "Journal kept behind snapshots.", "bytes"),
       .store_bytes = in.level("store", "Used pages of the data file.", "bytes"),
@@ -73,7 +80,12 @@ metrics metrics::of(caf::actor_system& system) {
 std::string metrics_text(caf::actor_system& system) {
   caf::telemetry::collector::prometheus collector;
   const auto text = collector.collect_from(system.metrics());
-  return {text.data(), text.size()};
+  std::string out{text.data(), text.size()};
+  // CAF has no counter that is set, and Prometheus no gauge that only grows.
+  constexpr std::string_view gauge = "_total gauge\n", counter = "_total counter\n";
+  for (auto at = out.find(gauge); at != std::string::npos; at = out.find(gauge, at))
+    out.replace(at, gauge.size(), counter);
+  return out;
 }
 
 }  // namespace troupe

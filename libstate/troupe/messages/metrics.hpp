@@ -27,7 +27,9 @@ struct metrics {
   count* activations = nullptr;   ///< activations: actors that were started
   count* hibernations = nullptr;  ///< hibernations: for want of use, or beyond `max_live`
   count* crashes = nullptr;       ///< crashes: of scope actors; each wakes again when asked for
+  count* restarts = nullptr;      ///< restarts: activations of what crashed a short while before
   count* quarantines = nullptr;   ///< quarantines: entities that crashed too often
+  count* reaps = nullptr;         ///< reaps: entities that a cleanup deleted
 
   // The store's.
   count* commits = nullptr;         ///< commits: transactions with changes
@@ -39,7 +41,11 @@ struct metrics {
   caf::telemetry::dbl_histogram* slice_time = nullptr;    ///< snapshot-slice-time, seconds
 
   // Read when somebody looks.
-  level* stored = nullptr;             ///< stored-entities: with a snapshot, sleeping ones included
+  level* in_flight = nullptr;          ///< requests-in-flight: of the host's, without an answer
+  level* in_flight_bytes = nullptr;    ///< request, bytes: what these carry
+  level* refused = nullptr;            ///< refused-requests, as a total: beyond the limits of these
+  level* event_lag = nullptr;          ///< event-lag, bytes: committed and not yet at subscribers
+  level* stored = nullptr;             ///< stored-entities: at least, sleeping and deleted ones too
   level* journal_tail = nullptr;       ///< journal-tail, bytes: replayed at the next start
   level* journal_covered = nullptr;    ///< journal-covered, bytes: kept though snapshots have it
   level* store_bytes = nullptr;        ///< store, bytes: pages of the data file that were used

@@ -17,6 +17,7 @@ struct cleanup {
   /// Goes when it was not changed so long. An entity with a ttl of its own goes by that instead.
   /// 0: only those with a ttl.
   std::chrono::milliseconds max_age{0};
+  std::string tag{};  ///< only those that have it; empty: all
 };
 
 /// Of one walk. What was spared is looked at again by the next.

@@ -153,6 +153,12 @@ struct pop_items {
   std::optional<std::uint64_t> expected_last_seq{};
 };
 struct clear_items {};
+/// Forgets the oldest items so that `keep` are left, once there are more than `beyond`: those left
+/// keep their numbers and times, and are written anew, so a `beyond` well above `keep` is cheaper.
+struct drop_oldest_items {
+  std::uint64_t keep = 0;
+  std::uint64_t beyond = 0;  ///< less than `keep`: as `keep`
+};
 
 /// Adds to the token counters; never refused for the budget's sake. Always a change.
 struct record_usage {
@@ -255,7 +261,7 @@ using operation =
                  fork_from, merge_fork, append_items, pop_items, clear_items, record_usage,
                  reset_usage, put_todos, patch_todos, record_call, reset_calls, update_notebook,
                  define_nodes, update_node, cancel_workflow, resume_workflow, add_member,
-                 remove_member, send_message, acknowledge, drop_delivered>;
+                 remove_member, send_message, acknowledge, drop_delivered, drop_oldest_items>;
 
 // The envelope
 // ------------------------------------------------------------------------------------------------

@@ -221,17 +221,7 @@ expected<void> decider::operator()(const drop_delivered&) {
   auto delivered = out.next.last_seq;
   for (const auto& one : members_of(out.next))
     delivered = std::min(delivered, one.cursor);
-  const auto first = out.next.items.first_after(delivered);
-  if (first == 0)
-    return {};
-  items_restored left;
-  for (auto i = first; i < out.next.items.size(); ++i) {
-    const auto item = out.next.items[i];
-    left.items.push_back({item.seq, item.at, value{item.fields}});
-  }
-  emit(items_removed{0, first});
-  if (!left.items.empty())
-    emit(std::move(left));
+  forget_items_before(out.next.items.first_after(delivered));
   return {};
 }
 

@@ -114,6 +114,27 @@ expected<void> decider::operator()(const clear_items&) {
   return (*this)(pop_items{.count = out.next.items.size(), .expected_last_seq = {}});
 }
 
+void decider::forget_items_before(std::size_t first) {
+  if (first == 0)
+    return;
+  items_restored left;
+  for (auto i = first; i < out.next.items.size(); ++i) {
+    const auto item = out.next.items[i];
+    left.items.push_back({item.seq, item.at, value{item.fields}});
+  }
+  emit(items_removed{0, first});
+  if (!left.items.empty())
+    emit(std::move(left));
+}
+
+expected<void> decider::operator()(const drop_oldest_items& op) {
+  if (out.next.kind != entity_kind::session)
+    return fail(errc::wrong_scope, "only sessions forget items");
+  if (out.next.items.size() > std::max(op.keep, op.beyond))
+    forget_items_before(out.next.items.size() - op.keep);
+  return {};
+}
+
 expected<void> decider::operator()(const record_usage& op) {
   if (auto ok = need(section::usage); !ok)
     return ok;

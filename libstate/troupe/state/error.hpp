@@ -43,6 +43,9 @@ enum class errc : std::uint16_t {
   unknown_schema = 29,          ///< a schema, or a version of it, that this host has not registered
   idempotency_mismatch = 30,    ///< this idempotency key was used for another request
   in_flight = 31,               ///< the request with this idempotency key is still running
+  over_budget = 32,             ///< the session has used more tokens than its budget
+  looping = 33,                 ///< the agent repeats the same tool call
+  unauthenticated = 34,         ///< no access token, or none that holds
 
   // Not now: the same request may succeed later; nothing was written.
   busy = 100,          ///< too many commands in flight
@@ -52,6 +55,10 @@ enum class errc : std::uint16_t {
   quarantined = 104,   ///< this entity crashed too often; others are not touched
   remote_file_system =
       105,  ///< the data directory is where another machine or program decides what a sync means
+  responder_failed = 106,   ///< who is to answer a message refused, or broke off
+  responder_timeout = 107,  ///< who is to answer a message did not within its time
+  rate_limited = 108,       ///< more requests, or failed logins, than may be in this time
+  too_many_sessions = 109,  ///< the user has as many as may be: delete some
 
   // Ours.
   outcome_unknown =
@@ -72,6 +79,7 @@ struct error {
   std::optional<std::uint64_t> current_revision{};
   std::optional<std::uint64_t> limit{};
   std::string details{};  ///< for programs, as JSON: e.g. the conflicts of a merge; else empty
+  std::optional<std::uint64_t> retry_after_ms{};  ///< when a repeat may succeed; else nobody knows
 
   friend bool operator==(const error&, const error&) = default;
 };

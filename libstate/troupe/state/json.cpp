@@ -6,6 +6,8 @@
 #include <simdjson.h>
 
 #include <charconv>
+#include <cstdint>
+#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -120,14 +122,39 @@ void append_json_pointer(std::string& out, std::string_view token) {
   }
 }
 
+namespace {
+
+/// Where the next byte that cannot stand in a string stands, from `at` on: eight bytes at a time,
+/// since most texts have few.
+std::size_t next_escaped(std::string_view text, std::size_t at) {
+  constexpr std::uint64_t ones = 0x0101010101010101, highs = ones << 7;
+  const auto any_below = [](std::uint64_t eight, std::uint64_t limit) {  // up to 0x80
+    return (eight - ones * limit) & ~eight & highs;
+  };
+  for (; at + 8 <= text.size(); at += 8) {
+    std::uint64_t eight = 0;
+    std::memcpy(&eight, text.data() + at, 8);
+    if ((any_below(eight, 0x20) | any_below(eight ^ (ones * '"'), 1)
+         | any_below(eight ^ (ones * '\\'), 1))
+        != 0)
+      break;
+  }
+  for (; at < text.size(); ++at) {
+    const auto c = static_cast<unsigned char>(text[at]);
+    if (c < 0x20 || c == '"' || c == '\\')
+      break;
+  }
+  return at;
+}
+
+}  // namespace
+
 void append_json_string(std::string& out, std::string_view text) {
   static constexpr char digits[] = "0123456789abcdef";
   out += '"';
   std::size_t plain = 0;  // start of what can be copied as it is
-  for (std::size_t i = 0; i < text.size(); ++i) {
+  for (auto i = next_escaped(text, 0); i < text.size(); i = next_escaped(text, plain)) {
     const auto c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x20 && c != '"' && c != '\\')
-      continue;
     out.append(text, plain, i - plain);
     plain = i + 1;
     switch (c) {

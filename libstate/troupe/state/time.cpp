@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 
 namespace troupe {
 
@@ -54,13 +53,19 @@ std::string to_rfc3339(timestamp at) {
   const auto day = floor<std::chrono::days>(time);
   const std::chrono::year_month_day date{day};
   const std::chrono::hh_mm_ss clock{time - day};
-  char out[48];
-  const auto size = std::snprintf(
-      out, sizeof out, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-      static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-      static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
-  return {out, static_cast<std::size_t>(size)};
+  std::string out = "0000-00-00T00:00:00.000Z";  // times stand in every item of every answer
+  const auto put = [&](std::size_t end, auto number) {
+    for (auto left = static_cast<unsigned>(number); left != 0; left /= 10)
+      out[--end] = static_cast<char>('0' + left % 10);
+  };
+  put(4, static_cast<int>(date.year()));
+  put(7, static_cast<unsigned>(date.month()));
+  put(10, static_cast<unsigned>(date.day()));
+  put(13, clock.hours().count());
+  put(16, clock.minutes().count());
+  put(19, clock.seconds().count());
+  put(23, clock.subseconds().count());
+  return out;
 }
 
 std::optional<timestamp> from_rfc3339(std::string_view text) {

@@ -2,7 +2,6 @@
 #include <troupe/persistence/internal/journal_impl.hpp>
 
 #include <algorithm>
-#include <ranges>
 
 /// One entity's changes in their order: from what compaction kept, from the journal by the way each
 /// record leads to the one before, and from the tail.
@@ -31,25 +30,13 @@ expected<std::vector<journal_store::impl::kept_change>> journal_store::impl::cha
   if (!known)
     return unexpected{known.error()};
   const auto* entry = index.find(key);
-  const auto newest = entry != nullptr ? entry->second.sequence : known->revision;
+  const auto newest = entry != nullptr ? entry->value.newest.sequence : known->revision;
   if (after > newest)
     return gone(after, newest);
 
   std::vector<kept_change> out;
-  auto at = known->head.position;
+  auto at = entry != nullptr ? entry->value.newest.position : known->head.position;
   auto end = after == newest;
-  if (entry != nullptr)
-    for (const auto here : entry->second.positions | std::views::reverse) {
-      if (end)
-        break;
-      const auto change = find_change(txn, here, key);
-      if (!change)
-        return unexpected{change.error()};
-      end = change->sequence <= after;
-      if (!end)
-        out.push_back({here, change->sequence, false});
-      at = change->previous;
-    }
   while (!end && at >= first) {
     const auto change = find_change(txn, at, key);
     if (!change)
@@ -77,7 +64,7 @@ expected<std::vector<journal_store::impl::kept_change>> journal_store::impl::cha
   const auto begins = std::max<std::uint64_t>(1, known->head.first_revision);
   if (!end && oldest != after + 1 && (at != 0 || oldest == 0 || oldest > begins))
     return gone(after, newest);
-  std::ranges::reverse(out);
+  std::reverse(out.begin(), out.end());
   return out;
 }
 

@@ -141,7 +141,7 @@ expected<void> journal_store::impl::append(batch& to, std::span<const commit_req
     auto* known = index.find(key);
     newest_change before;
     if (known != nullptr) {
-      before = known->second.newest();
+      before = known->value.newest;
     } else {
       const auto newest = newest_of(to.txn, key, internal::verify::checksum);
       if (!newest)
@@ -233,7 +233,7 @@ expected<void> journal_store::impl::begin_fork(batch& to, std::string_view key,
                     .id = request.entity.id,
                     .payload = {}};
   if (const auto* tail = index.find(key)) {
-    const auto stored = read_entity(to.txn, key, &tail->second);
+    const auto stored = read_entity(to.txn, key, &tail->value);
     if (!stored)
       return unexpected{stored.error()};
     const auto made = fold(request.entity.kind, stored->parts);

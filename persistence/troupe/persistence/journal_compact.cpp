@@ -7,9 +7,10 @@ namespace troupe {
 
 /// Records and the two numbers that tell of them go in one transaction, and in the same what an
 /// entity promises still of its earlier revisions comes to stand by itself.
-expected<bool> journal_store::impl::compact(std::uint64_t keep_from) {
+expected<bool> journal_store::impl::compact(std::uint64_t keep_from,
+                                            std::optional<std::uint64_t> kept_bytes) {
   const auto end = std::min(keep_from, watermark + 1);
-  const auto kept = env.short_of_room() ? 0 : options.covered_bytes;
+  const auto kept = env.short_of_room() ? 0 : kept_bytes.value_or(options.covered_bytes);
   const auto wanted = [&](std::uint64_t at, std::uint64_t freed) {
     return covered - freed > kept && at < end;
   };

@@ -24,7 +24,7 @@ public:
       : tails_{self.index.sorted()},
         records_{txn, self.dbs.entities} {
     tail_ = std::lower_bound(tails_.begin(), tails_.end(), from,
-                             [](const auto* x, std::string_view key) { return x->first < key; });
+                             [](const auto* x, std::string_view key) { return x->key() < key; });
     record_ = from.empty() ? records_.first() : records_.seek(from);
   }
 
@@ -32,11 +32,11 @@ public:
   std::optional<step> next() {
     if (!record_ && tail_ == tails_.end())
       return {};
-    const bool only_tail = !record_ || (tail_ != tails_.end() && (*tail_)->first < record_->key);
+    const bool only_tail = !record_ || (tail_ != tails_.end() && (*tail_)->key() < record_->key);
     if (only_tail)
-      return step{(*tail_)->first, *std::exchange(tail_, std::next(tail_))};
+      return step{(*tail_)->key(), *std::exchange(tail_, std::next(tail_))};
     step out{record_->key, nullptr};
-    if (tail_ != tails_.end() && (*tail_)->first == record_->key)
+    if (tail_ != tails_.end() && (*tail_)->key() == record_->key)
       out.tail = *std::exchange(tail_, std::next(tail_));
     record_ = records_.next();
     return out;
@@ -86,7 +86,7 @@ expected<listing> journal_store::impl::list(const list_request& request) {
     }
     id = at->key.substr(before_id);
     auto header =
-        header_of(txn, request.kind, at->key, at->tail == nullptr ? nullptr : &at->tail->second);
+        header_of(txn, request.kind, at->key, at->tail == nullptr ? nullptr : &at->tail->value);
     if (!header)
       return fail(header.error().code, "the header of " + id + ": " + header.error().message);
     if (request.wanted ? request.wanted(*header) : header->live())
@@ -108,7 +108,7 @@ expected<void> journal_store::impl::for_each_entity(
       return fail(name.error().code,
                   std::string{at->key.substr(before_id)} + ": " + name.error().message);
     const auto kind = static_cast<entity_kind>(static_cast<unsigned char>(at->key[hash.size()]));
-    auto sequence = at->tail == nullptr ? 0 : at->tail->second.sequence;
+    auto sequence = at->tail == nullptr ? 0 : at->tail->value.newest.sequence;
     if (at->tail == nullptr) {
       const auto known = read_known(txn, at->key, internal::verify::header);
       if (!known)

@@ -2,6 +2,7 @@
 #include <troupe/persistence/internal/journal_impl.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <unordered_set>
 
 namespace troupe {
@@ -29,7 +30,7 @@ struct journal_store::impl::folded {
   folded_entity what;
   std::vector<std::string> chunks;  // that were read
 
-  [[nodiscard]] std::string_view key() const { return entry->first; }
+  [[nodiscard]] std::string_view key() const { return entry->key(); }
   [[nodiscard]] std::uint64_t bytes() const {
     std::uint64_t out = what.parts.header.size() + what.parts.body.size();
     for (auto i = chunks.size(); i < what.parts.chunks.size(); ++i)
@@ -56,8 +57,8 @@ struct journal_store::impl::slice {
 
 expected<void> journal_store::impl::fold_one(lmdb::transaction& txn,
                                              internal::tail_index::node& entry, slice& out) {
-  const std::string_view key{entry.first};
-  auto stored = read_entity(txn, key, &entry.second);
+  const auto key = entry.key();
+  auto stored = read_entity(txn, key, &entry.value);
   if (!stored)
     return unexpected{stored.error()};
   folded one{.entry = &entry, .hash = {}, .kind = entity_kind::session, .what = {}, .chunks = {}};
@@ -82,6 +83,9 @@ expected<void> journal_store::impl::fold_one(lmdb::transaction& txn,
 expected<journal_store::impl::slice> journal_store::impl::fold_slice() {
   slice out{.entities = {}, .to = watermark};
   std::unordered_set<const void*> seen;
+  const auto begun = std::chrono::steady_clock::now();
+  const bool timed = options.slice_time.count() != 0;
+  bool late = false;
   // What a slice replaces is free two transactions later, so a small one finds room where a large
   // one does not.
   const auto slice_bytes = env.short_of_room() ? options.slice_bytes / 16 : options.slice_bytes;
@@ -90,7 +94,7 @@ expected<journal_store::impl::slice> journal_store::impl::fold_slice() {
   for (auto at = journal.seek(internal::be64(watermark + 1)); at; at = journal.next()) {
     const auto here = out.to + 1;
     const auto work = out.journal_bytes + out.written_bytes + at->value.size();
-    if (out.to != watermark && work > slice_bytes)
+    if (out.to != watermark && (work > slice_bytes || late))
       break;
     // An entity that cannot be folded stops the watermark in front of its record, after what can be
     // done before it.
@@ -107,7 +111,7 @@ expected<journal_store::impl::slice> journal_store::impl::fold_slice() {
     const auto before = out.entities.size();
     for (const auto& change : *changes) {
       auto* entry = index.find(internal::entity_key(change.name_space, change.kind, change.id));
-      if (entry == nullptr || entry->second.positions.front() > here || !seen.insert(entry).second)
+      if (entry == nullptr || entry->value.first > here || !seen.insert(entry).second)
         continue;
       if (auto done = fold_one(txn, *entry, out); !done) {
         out.entities.erase(out.entities.begin() + static_cast<std::ptrdiff_t>(before),
@@ -117,6 +121,8 @@ expected<journal_store::impl::slice> journal_store::impl::fold_slice() {
                                                + done.error().message});
       }
     }
+    if (timed && out.entities.size() != before)
+      late = std::chrono::steady_clock::now() - begun > options.slice_time;
     out.journal_bytes += at->value.size();
     out.to = here;
   }
@@ -162,7 +168,7 @@ expected<void> journal_store::impl::write_folded(lmdb::transaction& txn, const f
   const auto key = one.key();
   const auto prefix = internal::parts_of(key);
   const auto& parts = one.what.parts;
-  const auto newest = one.entry->second.newest();
+  const auto newest = one.entry->value.newest;
   auto before = read_known(txn, key, internal::verify::checksum);
   if (!before)
     return unexpected{before.error()};

@@ -2,6 +2,7 @@
 #include <troupe/persistence/internal/journal_impl.hpp>
 
 #include <algorithm>
+#include <ranges>
 
 namespace troupe {
 
@@ -67,6 +68,25 @@ expected<record> journal_store::impl::find_change(lmdb::transaction& txn, std::u
     if (key_of(change) == key)
       return change;
   return at_record(at, {errc::damaged, "it is not the change that the index says"});
+}
+
+/// Newest first. The records' bytes stay where they are as long as the transaction writes nothing.
+expected<std::vector<record>> journal_store::impl::tail_of(lmdb::transaction& txn,
+                                                           std::string_view key,
+                                                           const internal::tail_entry& tail) {
+  std::vector<record> out;
+  for (auto at = tail.newest.position;;) {
+    auto change = find_change(txn, at, key);
+    if (!change)
+      return unexpected{change.error()};
+    const auto before = change->previous;
+    out.push_back(*std::move(change));
+    if (at == tail.first)
+      return out;
+    if (before < tail.first || before >= at)
+      return at_record(at, {errc::damaged, "the change before it is not where it says"});
+    at = before;
+  }
 }
 
 expected<void> journal_store::impl::for_each_record(
@@ -248,17 +268,19 @@ expected<stored_entity> journal_store::impl::read_entity(lmdb::transaction& txn,
       return unexpected{done.error()};
   if (tail == nullptr)
     return out;
-  out.parts.changes.reserve(tail->positions.size());
-  for (const auto at : tail->positions) {
-    const auto change = find_change(txn, at, key);
-    if (!change)
-      return unexpected{change.error()};
-    if (change->sequence <= out.sequence)
+  const auto changes = tail_of(txn, key, *tail);
+  if (!changes)
+    return unexpected{changes.error()};
+  out.parts.changes.reserve(changes->size());
+  for (const auto& change : *changes | std::views::reverse) {
+    if (change.sequence <= out.sequence)
       continue;  // of what its id held before it became a fork
-    if (change->sequence != out.sequence + 1)
-      return at_record(at, {errc::damaged, "it is not the change that the index says"});
-    out.parts.changes.emplace_back(change->payload);
-    out.sequence = change->sequence;
+    if (change.sequence != out.sequence + 1)
+      return fail(errc::damaged, "change " + std::to_string(change.sequence)
+                                     + " of the journal follows revision "
+                                     + std::to_string(out.sequence));
+    out.parts.changes.emplace_back(change.payload);
+    out.sequence = change.sequence;
   }
   return out;
 }
@@ -297,7 +319,7 @@ expected<stored_entity> journal_store::impl::load(const entity_ref& entity) {
         internal::entity_key(name_spaces.hash_of(entity.name_space), entity.kind, entity.id);
     auto txn = lmdb::transaction::read(env);
     const auto* known = index.find(key);
-    auto out = read_entity(txn, key, known == nullptr ? nullptr : &known->second);
+    auto out = read_entity(txn, key, known == nullptr ? nullptr : &known->value);
     if (!out)
       return out;
     auto answers = read_answers(txn, key);

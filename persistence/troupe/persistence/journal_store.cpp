@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace troupe {
@@ -181,8 +182,9 @@ expected<void> journal_store::materialise(const entity_ref& entity) {
   return guarded(*impl_, [&] { return impl_->materialise(entity); });
 }
 
-expected<bool> journal_store::compact(std::uint64_t keep_from) {
-  return guarded(*impl_, [&] { return impl_->compact(keep_from); });
+expected<bool> journal_store::compact(std::uint64_t keep_from,
+                                      std::optional<std::uint64_t> kept_bytes) {
+  return guarded(*impl_, [&] { return impl_->compact(keep_from, kept_bytes); });
 }
 
 expected<listing> journal_store::list(const list_request& request) {
@@ -191,6 +193,10 @@ expected<listing> journal_store::list(const list_request& request) {
 
 expected<void> journal_store::adopt(std::span<const adopted_entity> entities) {
   return guarded(*impl_, [&] { return impl_->adopt(entities); });
+}
+
+expected<erasure> journal_store::erase(const entity_ref& entity) {
+  return guarded(*impl_, [&] { return impl_->erase(entity); });
 }
 
 expected<bool> journal_store::materialise() {
@@ -238,7 +244,8 @@ expected<store_stats> journal_store::full_stats() {
   return guarded(*impl_, [&]() -> expected<store_stats> {
     auto out = stats();
     auto txn = lmdb::transaction::read(impl_->env);
-    out.entities = txn.entries(impl_->dbs.entities);
+    // Those in both are not looked up: with few in one of the two, the other is nearly all of them.
+    out.entities = std::max<std::uint64_t>(txn.entries(impl_->dbs.entities), impl_->index.tails());
     out.bytes = impl_->env.used_bytes();
     return out;
   });

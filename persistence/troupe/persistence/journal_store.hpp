@@ -10,8 +10,6 @@
 namespace troupe {
 
 // From <troupe/persistence/maintenance.hpp>, which callers include themselves.
-struct backup_options;
-struct backup_report;
 struct shrink_report;
 
 /// What a start found.
@@ -25,13 +23,6 @@ struct start_report {
 /// Called now and then with how much is done, in bytes or entities; `total` is an estimate. False
 /// gives up: the work fails with `store_failed` and nothing has changed.
 using progress_function = std::function<bool(std::uint64_t done, std::uint64_t total)>;
-
-/// An entity from elsewhere, as its snapshot.
-struct adopted_entity {
-  entity_ref entity;
-  std::uint64_t sequence = 0;  ///< the revision that the snapshot holds, at least 1
-  std::string snapshot;        ///< `encode(state)`
-};
 
 /// The store on LMDB: one directory, one process. It may be handed to another thread between calls;
 /// a second one on the directory, in this or another process, is refused by `open`.
@@ -55,8 +46,8 @@ public:
   expected<stored_entity> load_at(const entity_ref& entity, std::uint64_t revision) override;
   expected<bool> materialise() override;
   expected<void> materialise(const entity_ref& entity) override;
-  expected<bool> compact(
-      std::uint64_t keep_from = std::numeric_limits<std::uint64_t>::max()) override;
+  expected<bool> compact(std::uint64_t keep_from = std::numeric_limits<std::uint64_t>::max(),
+                         std::optional<std::uint64_t> kept_bytes = std::nullopt) override;
   expected<listing> list(const list_request& request) override;
   expected<void> for_each_entity(
       const std::function<bool(const entity_ref& entity, std::uint64_t sequence)>& next) override;
@@ -66,24 +57,15 @@ public:
   expected<void> for_each_change(
       const entity_ref& entity, std::uint64_t after,
       const std::function<bool(const journal_record& record)>& next) override;
+  expected<void> adopt(std::span<const adopted_entity> entities) override;
+  expected<erasure> erase(const entity_ref& entity) override;
+  expected<backup_report> backup(const std::filesystem::path& to,
+                                 const backup_options& options) const override;
   [[nodiscard]] store_stats stats() const override;
   expected<store_stats> full_stats() override;
   [[nodiscard]] const journal_options& options() const noexcept override;
   [[nodiscard]] bool short_of_room() const noexcept override;
   [[nodiscard]] const error* failed() const noexcept override;
-
-  /// Writes entities that were never stored, each as a snapshot at its revision, all in one
-  /// transaction. Errors: `already_exists` (names the first that was), `bad_id`, `too_large`,
-  /// `store_full`, as `load`. Nothing changed then.
-  expected<void> adopt(std::span<const adopted_entity> entities);
-
-  /// Copies the store as of now to the new directory `to` (mode 0700), walks the copy and syncs it;
-  /// it appears complete or not at all. **Any thread** may call it while the owner goes on, as long
-  /// as the store is neither moved nor closed; one at a time. Until it ends, what is freed is not
-  /// used again, so the file grows by as much as is written. Errors: `busy` (another one runs),
-  /// `already_exists`, `damaged` (the copy does not read back), `store_full`, `store_failed`.
-  expected<backup_report> backup(const std::filesystem::path& to,
-                                 const backup_options& options) const;
 
   [[nodiscard]] const start_report& started() const noexcept;
 

@@ -47,7 +47,7 @@ expected<stored_entity> journal_store::impl::read_at(lmdb::transaction& txn, std
   if (!known)
     return unexpected{known.error()};
   const auto* entry = index.find(key);
-  const auto newest = entry != nullptr ? entry->second.sequence : known->revision;
+  const auto newest = entry != nullptr ? entry->value.newest.sequence : known->revision;
   const auto first_revision = std::max<std::uint64_t>(1, known->head.first_revision);
   if (revision < first_revision || revision > newest)
     return gone(revision);
@@ -90,14 +90,14 @@ expected<stored_entity> journal_store::impl::read_at(lmdb::transaction& txn, std
     if (change.sequence <= revision && change.sequence > out.sequence)
       changes.emplace_back(change.payload);
   };
-  if (entry != nullptr)
-    for (auto at = entry->second.positions.rbegin(); at != entry->second.positions.rend(); ++at) {
-      const auto change = find_change(txn, *at, key);
-      if (!change)
-        return unexpected{change.error()};
-      if (change->sequence > known->revision)
-        add(*change);
-    }
+  if (entry != nullptr) {
+    const auto tail = tail_of(txn, key, entry->value);
+    if (!tail)
+      return unexpected{tail.error()};
+    for (const auto& change : *tail)
+      if (change.sequence > known->revision)
+        add(change);
+  }
   auto sequence = known->revision;
   for (auto at = known->head.position; sequence > out.sequence && at >= first;) {
     const auto change = find_change(txn, at, key);

@@ -1,4 +1,4 @@
-#include <troupe/messages/messages.hpp>
+#include <troupe/messages/store_messages.hpp>
 #include <troupe/persistence/internal/journal_impl.hpp>
 #include <troupe/persistence/internal/staging.hpp>
 #include <troupe/persistence/maintenance.hpp>
@@ -165,6 +165,19 @@ expected<backup_report> copy_and_walk(const lmdb::environment& env, const fs::pa
 }
 
 }  // namespace
+
+expected<void> store::adopt(std::span<const adopted_entity> /*entities*/) {
+  return fail(errc::not_supported, "this store takes no entities from elsewhere");
+}
+
+expected<erasure> store::erase(const entity_ref& /*entity*/) {
+  return fail(errc::not_supported, "this store erases nothing");
+}
+
+expected<backup_report> store::backup(const fs::path& /*to*/,
+                                      const backup_options& /*options*/) const {
+  return fail(errc::not_supported, "this store has no files to be copied");
+}
 
 expected<backup_report> journal_store::backup(const fs::path& to,
                                               const backup_options& options) const {

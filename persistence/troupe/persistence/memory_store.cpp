@@ -151,7 +151,7 @@ expected<void> memory_store::materialise(const entity_ref&) {
   return {};
 }
 
-expected<bool> memory_store::compact(std::uint64_t) {
+expected<bool> memory_store::compact(std::uint64_t, std::optional<std::uint64_t>) {
   return false;
 }
 

@@ -21,8 +21,8 @@ public:
   expected<stored_entity> load_at(const entity_ref& entity, std::uint64_t revision) override;
   expected<bool> materialise() override;
   expected<void> materialise(const entity_ref& entity) override;
-  expected<bool> compact(
-      std::uint64_t keep_from = std::numeric_limits<std::uint64_t>::max()) override;
+  expected<bool> compact(std::uint64_t keep_from = std::numeric_limits<std::uint64_t>::max(),
+                         std::optional<std::uint64_t> kept_bytes = std::nullopt) override;
   expected<listing> list(const list_request& request) override;
   expected<void> for_each_entity(
       const std::function<bool(const entity_ref& entity, std::uint64_t sequence)>& next) override;

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <optional>
@@ -15,10 +16,15 @@
 
 namespace troupe {
 
-// From <troupe/messages/messages.hpp>, which callers include themselves: this header knows no
+// From <troupe/messages/messages.hpp>, <troupe/messages/store_messages.hpp> and
+// <troupe/persistence/maintenance.hpp>, which callers include themselves: this header knows no
 // actor.
+struct adopted_entity;
+struct backup_options;
+struct backup_report;
 struct commit_receipt;
 struct commit_request;
+struct erasure;
 struct list_request;
 struct listing;
 struct store_stats;
@@ -30,7 +36,10 @@ struct journal_options {
   std::uint64_t tail_bytes = 64ULL
                              << 20;  ///< journal without snapshots; then: the owner materialises
   std::uint64_t slice_bytes =
-      1ULL << 20;                 ///< read and written by one `materialise`; then: it stops there
+      1ULL << 20;  ///< read and written by one `materialise`; then: it stops there
+  /// Spent by one `materialise` on reading and folding, since commits wait for it; then: it stops
+  /// there. 0: `slice_bytes` alone, so that the same changes are always folded together.
+  std::chrono::milliseconds slice_time{0};
   std::uint64_t quota_bytes = 0;  ///< of the store; then: store_full. 0: the disk and the map
   std::uint64_t reserve_bytes =
       16ULL << 20;  ///< of quota and disk, at most an eighth; then: only changes that free
@@ -106,10 +115,11 @@ public:
   /// Frees the oldest records that snapshots cover, beyond `covered_bytes` of them (all of them
   /// when `short_of_room`) and before `keep_from`, in one transaction of about `slice_bytes`; what
   /// an entity still promises moves to its own place. Answers whether more is to be freed. The file
-  /// does not shrink: what comes next takes the room. Errors: as `load`, `store_full`. Nothing
-  /// changed then.
+  /// does not shrink: what comes next takes the room. `kept_bytes` is in place of `covered_bytes`.
+  /// Errors: as `load`, `store_full`. Nothing changed then.
   virtual expected<bool> compact(
-      std::uint64_t keep_from = std::numeric_limits<std::uint64_t>::max()) = 0;
+      std::uint64_t keep_from = std::numeric_limits<std::uint64_t>::max(),
+      std::optional<std::uint64_t> kept_bytes = std::nullopt) = 0;
 
   /// One page of the entities of a namespace, by kind and id, with their headers. Wakes nobody.
   /// Errors: as `load`.
@@ -132,6 +142,28 @@ public:
   virtual expected<void> for_each_change(
       const entity_ref& entity, std::uint64_t after,
       const std::function<bool(const journal_record& record)>& next) = 0;
+
+  /// Writes entities that were never stored, each as a snapshot at its revision, all in one
+  /// transaction. Errors: `already_exists` (names the first that was), `bad_id`, `too_large`,
+  /// `store_full`, as `load`. Nothing changed then. A store that cannot: `not_supported`.
+  virtual expected<void> adopt(std::span<const adopted_entity> entities);
+
+  /// Of an entity that was deleted: makes its changes in the journal say nothing but that, and
+  /// takes away what was answered to idempotency keys, in one transaction. Its snapshots and its
+  /// history went when the deletion was folded, which is done first. What a fork holds stays the
+  /// fork's; pages of the file that become free are overwritten when they are used again. Errors:
+  /// `not_found` (never written), `already_exists` (it lives), as `load`. Nothing changed then. A
+  /// store that cannot: `not_supported`.
+  virtual expected<erasure> erase(const entity_ref& entity);
+
+  /// Copies the store as of now to the new directory `to` (mode 0700), walks the copy and syncs it;
+  /// it appears complete or not at all. **Any thread** may call it while the owner goes on, as long
+  /// as the store is neither moved nor closed; one at a time. Until it ends, what is freed is not
+  /// used again, so the file grows by as much as is written. Errors: `busy` (another one runs),
+  /// `already_exists`, `damaged` (the copy does not read back), `store_full`, `store_failed`. A
+  /// store that cannot: `not_supported`.
+  virtual expected<backup_report> backup(const std::filesystem::path& to,
+                                         const backup_options& options) const;
 
   /// Cheap; `entities` and `bytes` are left out.
   [[nodiscard]] virtual store_stats stats() const = 0;

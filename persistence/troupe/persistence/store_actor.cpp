@@ -1,14 +1,18 @@
 #include <troupe/messages/metrics.hpp>
 #include <troupe/persistence/internal/commits.hpp>
+#include <troupe/persistence/maintenance.hpp>
 #include <troupe/persistence/store_actor.hpp>
 
 #include <caf/typed_response_promise.hpp>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <exception>
+#include <limits>
+#include <memory>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -18,13 +22,49 @@ namespace troupe {
 namespace {
 
 /// What the actor also says to itself, behind all that waits in its mailbox.
-using store_impl = store_actor::extend<caf::result<void>(caf::tick_atom)>;
+using store_impl = maintained_store_actor::extend<caf::result<void>(caf::tick_atom)>;
 
 [[noreturn]] void end_process(const error& what) {
   spdlog::critical("the store failed and the node ends without acknowledging anything more: {}",
                    what.message);
   spdlog::default_logger()->flush();
   std::_Exit(75);
+}
+
+/// Copies on a thread of its own, for one request; nobody waits but who asked.
+using copier_actor = caf::typed_actor<caf::result<backup_made>(make_backup)>;
+
+/// What the copies and the owner of the store share: it waits for them before it closes the store.
+struct copies {
+  std::atomic<bool> wanted = true;
+  std::atomic<std::size_t> running = 0;
+};
+
+/// Counted until it ends, whichever way.
+class running_copy {
+public:
+  explicit running_copy(copies& all) : all_{all} {}
+  running_copy(const running_copy&) = delete;
+  running_copy& operator=(const running_copy&) = delete;
+  ~running_copy() {
+    --all_.running;
+    all_.running.notify_all();
+  }
+
+private:
+  copies& all_;
+};
+
+caf::result<backup_made> copy_store(const store& from, copies& all, const make_backup& how) {
+  const running_copy counted{all};
+  const auto goes_on = [&](std::uint64_t, std::uint64_t) {
+    return all.wanted && (!how.goes_on || how.goes_on());
+  };
+  const auto made = from.backup(how.to, {.compacting = how.compacting, .progress = goes_on});
+  if (!made)
+    return to_caf(made.error());
+  const auto& content = made->content;
+  return backup_made{content.entities, content.records, content.position, made->bytes};
 }
 
 class store_behavior {
@@ -40,6 +80,14 @@ public:
     note_position();
   }
 
+  ~store_behavior() {
+    copies_->wanted = false;
+    for (auto left = copies_->running.load(); left != 0; left = copies_->running.load())
+      copies_->running.wait(left);
+  }
+  store_behavior(const store_behavior&) = delete;
+  store_behavior& operator=(const store_behavior&) = delete;
+
   store_impl::behavior_type make_behavior() {
     tick();  // the tail of the last run may be beyond its bound
     return {
@@ -51,6 +99,10 @@ public:
         [this](const materialise_one& x) { return guarded([&] { return on_materialise_one(x); }); },
         [this](const materialise_all&) { return guarded([&] { return on_materialise_all(); }); },
         [this](const get_store_stats&) { return on_get_store_stats(); },
+        [this](const adopt_entities& x) { return guarded([&] { return on_adopt_entities(x); }); },
+        [this](const erase_entity& x) { return guarded([&] { return on_erase_entity(x); }); },
+        [this](make_backup& x) { return on_make_backup(x); },
+        [this](const free_room& x) { return guarded([&] { return on_free_room(x); }); },
         [this](caf::tick_atom) { guarded([&] { on_tick(); }); }};
   }
 
@@ -58,6 +110,12 @@ private:
   struct waiting_answer {
     caf::typed_response_promise<commit_receipt> promise;
     std::size_t requests;  // of `waiting_` in their order
+  };
+
+  struct waiting_for_room {
+    std::uint64_t position;
+    std::uint64_t kept_bytes;
+    caf::typed_response_promise<store_stats> promise;
   };
 
   struct waiting_for_snapshots {
@@ -178,6 +236,43 @@ private:
     return promise;
   }
 
+  caf::result<adopted> on_adopt_entities(const adopt_entities& what) {
+    commit_waiting();
+    const auto done = store_->adopt(what.entities);
+    check_fatal();
+    if (!done)
+      return to_caf(done.error());
+    return adopted{what.entities.size()};
+  }
+
+  caf::result<erasure> on_erase_entity(const erase_entity& what) {
+    commit_waiting();
+    const auto done = store_->erase(what.entity);
+    check_fatal();
+    if (!done)
+      return to_caf(done.error());
+    return *done;
+  }
+
+  /// The copier looks at the store through a pointer, which the destructor keeps valid.
+  caf::result<backup_made> on_make_backup(make_backup& what) {
+    commit_waiting();
+    ++copies_->running;
+    const auto copier = self_->home_system().spawn<caf::detached>(
+        [from = store_.get(), all = copies_](copier_actor::pointer) -> copier_actor::behavior_type {
+          return {[from, all](const make_backup& how) { return copy_store(*from, *all, how); }};
+        });
+    return compat::delegate(self_, copier, std::move(what));
+  }
+
+  caf::result<store_stats> on_free_room(const free_room& what) {
+    commit_waiting();
+    const auto promise = self_->make_response_promise<store_stats>();
+    room_wanted_.push_back({store_->stats().position, what.kept_bytes, promise});
+    tick();
+    return promise;
+  }
+
   /// Everything that waited has been read: one transaction for all of it, then at most a slice of
   /// snapshots.
   void on_tick() {
@@ -186,7 +281,7 @@ private:
     commit_waiting();
     materialise_slices(store_->stats().tail_bytes - before);
     compact_slice();
-    if (!waiting_.empty() || wants_slice() || wants_compaction())
+    if (!waiting_.empty() || wants_slice() || wants_compaction() || !room_wanted_.empty())
       tick();
   }
 
@@ -246,7 +341,9 @@ private:
 
   [[nodiscard]] bool wants_slice() const {
     const auto tail = store_->stats().tail_bytes;
-    return !snapshots_wanted_.empty() || tail > slices_from()
+    const bool for_room =
+        !room_wanted_.empty() && store_->stats().materialised < room_wanted_.front().position;
+    return !snapshots_wanted_.empty() || for_room || tail > slices_from()
            || (store_->short_of_room() && tail > failed_at_);
   }
 
@@ -255,13 +352,25 @@ private:
     return std::max(store_->options().tail_bytes, failed_at_ + store_->options().tail_bytes / 4);
   }
 
-  /// One slice between two batches. Beyond twice the bound writers wait until as much was folded as
-  /// they added: a start never replays more.
+  /// Bytes of the tail to be folded while so many are added.
+  [[nodiscard]] std::uint64_t due_beside(std::uint64_t added) const {
+    const auto bound = store_->options().tail_bytes;
+    const auto tail = store_->stats().tail_bytes;
+    const auto beyond = std::min(tail - std::min(tail, bound), bound);
+    return bound == 0 ? added
+                      : static_cast<std::uint64_t>(2.0 * static_cast<double>(added)
+                                                   * static_cast<double>(beyond)
+                                                   / static_cast<double>(bound));
+  }
+
+  /// Some slices between two batches: the further the tail is beyond its bound, the more, so that
+  /// every batch waits about equally long. Half the bound beyond it as much is folded as writers
+  /// add; from the whole bound on twice as much, and so a start never replays more than that.
   void materialise_slices(std::uint64_t added) {
     if (!wants_slice())
       return;
-    const auto bound = 2 * store_->options().tail_bytes;
     const auto before = store_->stats().tail_bytes;
+    const auto due = due_beside(added);
     expected<bool> more = true;
     do {
       const auto begun = std::chrono::steady_clock::now();
@@ -269,12 +378,14 @@ private:
       measured_.slices->inc();
       measured_.slice_time->observe(
           std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
-    } while (more && *more && store_->stats().tail_bytes > bound
-             && before - store_->stats().tail_bytes < added);
+    } while (more && *more && before - store_->stats().tail_bytes < due);
     check_fatal();
     failed_at_ = more ? 0 : store_->stats().tail_bytes;
-    if (!more)
+    if (!more) {
       spdlog::error("cannot write snapshots; the journal grows: {}", more.error().message);
+      for (auto& one : std::exchange(room_wanted_, {}))
+        one.promise.deliver(to_caf(more.error()));
+    }
     std::erase_if(snapshots_wanted_, [&](waiting_for_snapshots& one) {
       if (!more)
         one.promise.deliver(to_caf(more.error()));
@@ -290,22 +401,44 @@ private:
     return store_->stats().covered_bytes > compacted_from_ + kept_bytes();
   }
 
-  /// What snapshots cover is kept while there is room for it.
+  /// What snapshots cover is kept while there is room for it, and nobody asks for it.
   [[nodiscard]] std::uint64_t kept_bytes() const {
-    return store_->short_of_room() ? 0 : store_->options().covered_bytes;
+    if (store_->short_of_room())
+      return 0;
+    return room_wanted_.empty() ? store_->options().covered_bytes : room_wanted_.front().kept_bytes;
   }
 
   /// One slice between two batches; after one that failed, the next when another quarter has come.
   void compact_slice() {
-    if (!wants_compaction())
-      return;
-    const auto more = store_->compact();
-    check_fatal();
-    compacted_from_ = 0;
-    if (!more) {
-      compacted_from_ = store_->stats().covered_bytes - kept_bytes() * 3 / 4;
-      spdlog::error("cannot free the journal's oldest records; it grows: {}", more.error().message);
+    expected<bool> more = false;
+    if (wants_compaction()) {
+      more = store_->compact(std::numeric_limits<std::uint64_t>::max(), kept_bytes());
+      check_fatal();
+      compacted_from_ = 0;
+      if (!more) {
+        compacted_from_ = store_->stats().covered_bytes - kept_bytes() * 3 / 4;
+        spdlog::error("cannot free the journal's oldest records; it grows: {}",
+                      more.error().message);
+      }
     }
+    answer_for_room(more);
+  }
+
+  /// The first of those who asked for room, when there is nothing left to free for it.
+  void answer_for_room(const expected<bool>& more) {
+    if (room_wanted_.empty() || (more && *more)
+        || (more && store_->stats().materialised < room_wanted_.front().position))
+      return;
+    auto promise = room_wanted_.front().promise;
+    room_wanted_.erase(room_wanted_.begin());
+    if (!more)
+      return promise.deliver(to_caf(more.error()));
+    auto found = store_->full_stats();
+    check_fatal();
+    if (found)
+      promise.deliver(*found);
+    else
+      promise.deliver(to_caf(std::move(found.error())));
   }
 
   void check_fatal() {
@@ -321,6 +454,8 @@ private:
   std::vector<waiting_answer> promises_;
   std::size_t waiting_bytes_ = 0;
   std::vector<waiting_for_snapshots> snapshots_wanted_;
+  std::vector<waiting_for_room> room_wanted_;  // one after another
+  std::shared_ptr<copies> copies_ = std::make_shared<copies>();
   std::uint64_t failed_at_ = 0;       // tail bytes when the last slice failed
   std::uint64_t compacted_from_ = 0;  // more covered bytes than allowed when compaction failed
   bool ticking_ = false;
@@ -329,15 +464,16 @@ private:
 
 }  // namespace
 
-store_actor spawn_store(caf::actor_system& system, std::unique_ptr<store> owned,
-                        store_options options) {
+maintained_store_actor spawn_store(caf::actor_system& system, std::unique_ptr<store> owned,
+                                   store_options options) {
   using actor = caf::stateful_actor<store_behavior, store_impl::base>;
   if (options.detached)
     return system.spawn<actor, caf::detached>(std::move(owned), std::move(options));
   return system.spawn<actor>(std::move(owned), std::move(options));
 }
 
-store_actor spawn_store(caf::actor_system& system, journal_store owned, store_options options) {
+maintained_store_actor spawn_store(caf::actor_system& system, journal_store owned,
+                                   store_options options) {
   return spawn_store(system, std::make_unique<journal_store>(std::move(owned)), std::move(options));
 }
 

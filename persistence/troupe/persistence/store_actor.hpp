@@ -1,6 +1,6 @@
 #pragma once
 
-#include <troupe/messages/messages.hpp>
+#include <troupe/messages/store_messages.hpp>
 #include <troupe/persistence/journal_store.hpp>
 
 #include <functional>
@@ -29,9 +29,10 @@ inline constexpr std::size_t max_batch_bytes = 1 << 20;  // of one transaction; 
 /// `journal_options::tail_bytes`, or the store is short of room, it is materialised in slices
 /// between the batches, and what snapshots cover is freed. The store is
 /// closed when the actor ends: end it explicitly, after the senders. A change it had read but not
-/// begun to write then is answered `outcome_unknown`.
-store_actor spawn_store(caf::actor_system& system, std::unique_ptr<store> owned,
-                        store_options options = {});
-store_actor spawn_store(caf::actor_system& system, journal_store owned, store_options options = {});
+/// begun to write then is answered `outcome_unknown`, and a backup on its way is given up.
+maintained_store_actor spawn_store(caf::actor_system& system, std::unique_ptr<store> owned,
+                                   store_options options = {});
+maintained_store_actor spawn_store(caf::actor_system& system, journal_store owned,
+                                   store_options options = {});
 
 }  // namespace troupe

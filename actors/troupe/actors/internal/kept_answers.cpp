@@ -14,15 +14,20 @@ bool expired(timestamp at, timestamp now) {
 
 void kept_answers::remember(const kept_answer& answer) {
   auto id = answer_id(answer.asked);
-  by_time_.emplace_back(answer.at, id);
-  answers_.insert_or_assign(std::move(id), entry{answer.asked.body_hash, answer.at, answer.answer});
+  if (!kept_)
+    kept_ = std::make_unique<tables>();
+  kept_->by_time.emplace_back(answer.at, id);
+  kept_->answers.insert_or_assign(std::move(id),
+                                  entry{answer.asked.body_hash, answer.at, answer.answer});
 }
 
 expected<const outcome*> kept_answers::find(const idempotency& asked, timestamp now) {
   forget_expired(now);
-  const auto found = answers_.find(answer_id(asked));
-  if (found == answers_.end() || expired(found->second.at, now)) {
-    if (answers_.size() >= max_kept_answers)
+  if (!kept_)
+    return nullptr;
+  const auto found = kept_->answers.find(answer_id(asked));
+  if (found == kept_->answers.end() || expired(found->second.at, now)) {
+    if (kept_->answers.size() >= max_kept_answers)
       return tl::unexpected(
           error{.code = errc::quota_exceeded,
                 .message = "this entity answered 65,536 commands with an idempotency key in the "
@@ -37,15 +42,22 @@ expected<const outcome*> kept_answers::find(const idempotency& asked, timestamp 
 }
 
 void kept_answers::forget_after(std::uint64_t revision) {
-  std::erase_if(answers_, [&](const auto& x) { return x.second.answer.revision > revision; });
+  if (!kept_)
+    return;
+  std::erase_if(kept_->answers, [&](const auto& x) { return x.second.answer.revision > revision; });
 }
 
 void kept_answers::forget_expired(timestamp now) {
-  for (; !by_time_.empty() && expired(by_time_.front().first, now); by_time_.pop_front()) {
-    const auto found = answers_.find(by_time_.front().second);
-    if (found != answers_.end() && expired(found->second.at, now))
-      answers_.erase(found);
+  if (!kept_)
+    return;
+  auto& [answers, by_time] = *kept_;
+  for (; !by_time.empty() && expired(by_time.front().first, now); by_time.pop_front()) {
+    const auto found = answers.find(by_time.front().second);
+    if (found != answers.end() && expired(found->second.at, now))
+      answers.erase(found);
   }
+  if (by_time.empty())
+    kept_.reset();
 }
 
 }  // namespace troupe::internal

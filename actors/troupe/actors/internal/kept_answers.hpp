@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <string>
 #include <unordered_map>
 
@@ -23,8 +24,6 @@ public:
   /// Those behind a revision were never made.
   void forget_after(std::uint64_t revision);
 
-  [[nodiscard]] bool empty() const noexcept { return answers_.empty(); }
-
 private:
   struct entry {
     std::string body_hash;
@@ -32,10 +31,14 @@ private:
     outcome answer;
   };
 
+  struct tables {
+    std::unordered_map<std::string, entry> answers{};        // by `answer_id`
+    std::list<std::pair<timestamp, std::string>> by_time{};  // as they were remembered
+  };
+
   void forget_expired(timestamp now);
 
-  std::unordered_map<std::string, entry> answers_;        // by `answer_id`
-  std::list<std::pair<timestamp, std::string>> by_time_;  // as they were remembered
+  std::unique_ptr<tables> kept_;  // null while there is none, as for most entities
 };
 
 }  // namespace troupe::internal

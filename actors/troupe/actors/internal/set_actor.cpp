@@ -1,3 +1,4 @@
+#include <troupe/actors/internal/asker.hpp>
 #include <troupe/actors/internal/set_actor.hpp>
 
 #include <utility>
@@ -28,7 +29,12 @@ public:
         now_{std::move(now)} {}
 
   set_actor::behavior_type make_behavior() {
-    return {[this](change_set& what) { return on_change_set(what); }};
+    return {[this](change_set& what) -> caf::result<change_set_result> {
+              auto promise = self_->make_response_promise<change_set_result>();
+              begin(what, asker<change_set_result>{promise});
+              return promise;
+            },
+            [this](host_change_set& what) { begin(what.set, asker{std::move(what.done)}); }};
   }
 
 private:
@@ -39,8 +45,8 @@ private:
     expected<member_decision> decision{};
   };
 
-  caf::result<change_set_result> on_change_set(change_set& what) {
-    promise_ = self_->make_response_promise<change_set_result>();
+  void begin(change_set& what, asker<change_set_result> asked_by) {
+    asked_by_ = std::move(asked_by);
     if (auto order = checked_order(what); !order) {
       answer_ = tl::unexpected(std::move(order.error()));
       end();
@@ -50,7 +56,6 @@ private:
         members_.push_back({place, std::move(what.commands[place])});
       reserve_next();
     }
-    return promise_;
   }
 
   void reserve_next() {
@@ -169,9 +174,9 @@ private:
 
   void end() {
     if (answer_)
-      promise_.deliver(*std::move(answer_));
+      asked_by_.answer(*std::move(answer_));
     else
-      promise_.deliver(to_caf(std::move(answer_.error())));
+      asked_by_.refuse(answer_.error());
     self_->quit();
   }
 
@@ -181,7 +186,7 @@ private:
   supervisor_actor supervisor_;
   store_actor store_;
   clock_source now_;
-  caf::typed_response_promise<change_set_result> promise_;
+  asker<change_set_result> asked_by_;
   std::optional<idempotency> once_;
   std::vector<member> members_;  // in the order of their names; never grows once they are reserved
   std::size_t reserved_ = 0;     // the first so many

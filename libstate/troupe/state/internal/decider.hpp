@@ -78,6 +78,9 @@ struct decider {
   expected<void> operator()(const append_items&);
   expected<void> operator()(const pop_items&);
   expected<void> operator()(const clear_items&);
+  expected<void> operator()(const drop_oldest_items&);
+  /// What comes before the item at `first` is gone; the rest keeps numbers and times.
+  void forget_items_before(std::size_t first);
   expected<void> operator()(const record_usage&);
   expected<void> operator()(const reset_usage&);
   expected<void> operator()(const put_todos&);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <troupe/messages/messages.hpp>
+#include <troupe/messages/store_messages.hpp>
 #include <troupe/persistence/internal/chunk_store.hpp>
 #include <troupe/persistence/internal/commit_mark.hpp>
 #include <troupe/persistence/internal/data_directory.hpp>
@@ -34,9 +34,9 @@ namespace troupe {
 /// into an `error`.
 ///
 /// Invariants between calls: `position` is the newest position on disk; `watermark` <= `position`;
-/// records are kept from `first` <= `watermark` + 1 on, without gap; every record behind the
-/// watermark whose sequence its entity's snapshot does not cover has its position in `index`, and
-/// of one entity no other stands in front of those.
+/// records are kept from `first` <= `watermark` + 1 on, without gap; those behind the watermark
+/// whose sequence their entity's snapshot does not cover are the ones on the way, each naming the
+/// one before it, from the newest to the first that `index` says of the entity.
 class journal_store::impl {
 public:
   impl(internal::data_directory at, lmdb::environment opened, const journal_options& how,
@@ -57,9 +57,10 @@ public:
   expected<stored_entity> load_at(const entity_ref& entity, std::uint64_t revision);
   expected<bool> materialise();
   expected<void> materialise(const entity_ref& entity);
-  expected<bool> compact(std::uint64_t keep_from);
+  expected<bool> compact(std::uint64_t keep_from, std::optional<std::uint64_t> kept_bytes);
   expected<listing> list(const list_request& request);
   expected<void> adopt(std::span<const adopted_entity> entities);
+  expected<erasure> erase(const entity_ref& entity);
   expected<void> for_each_entity(const std::function<bool(const entity_ref&, std::uint64_t)>& next);
   expected<void> for_each_record(std::uint64_t from, std::uint64_t to,
                                  const std::function<bool(const journal_record&)>& next);
@@ -141,6 +142,9 @@ private:
   expected<internal::record> find_change(lmdb::transaction& txn, std::uint64_t at,
                                          std::string_view key);
 
+  expected<std::vector<internal::record>> tail_of(lmdb::transaction& txn, std::string_view key,
+                                                  const internal::tail_entry& tail);
+
   // journal_versions.cpp
   expected<stored_entity> read_at(lmdb::transaction& txn, std::string_view key,
                                   std::uint64_t revision);
@@ -174,6 +178,13 @@ private:
                                const internal::record& name,
                                const std::vector<folded_entity::answered>& answers);
   void forget_answers(lmdb::transaction& txn, timestamp now);
+
+  // journal_erase.cpp
+  expected<std::vector<std::uint64_t>> positions_of(lmdb::transaction& txn, std::string_view key,
+                                                    std::uint64_t newest);
+  expected<std::string> redacted_record(std::uint64_t at, std::string_view bytes,
+                                        std::string_view key);
+  expected<std::uint64_t> erase_answers(lmdb::transaction& txn, std::string_view key);
 
   // internal/journal_write.cpp: the two records of an entity; `what` names it and the revision
   static void write_body(lmdb::transaction& txn, lmdb::dbi to, std::string_view key,

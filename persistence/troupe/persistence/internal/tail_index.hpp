@@ -1,10 +1,11 @@
 #pragma once
 
+#include <troupe/persistence/internal/key_table.hpp>
+
 #include <cstdint>
+#include <memory_resource>
 #include <optional>
-#include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace troupe::internal {
@@ -16,13 +17,11 @@ struct newest_change {
   friend bool operator==(const newest_change&, const newest_change&) = default;
 };
 
-/// What the journal holds of one entity beyond its snapshot.
+/// Where the journal holds what one entity has beyond its snapshot: from the newest change back,
+/// each of whose records says where the one before it stands, to the first.
 struct tail_entry {
-  std::uint64_t sequence = 0;  ///< of the newest change
-  std::vector<std::uint64_t>
-      positions;  ///< of the changes that no snapshot covers, ascending, never empty
-
-  [[nodiscard]] newest_change newest() const { return {sequence, positions.back()}; }
+  newest_change newest{};
+  std::uint64_t first = 0;  ///< position of the oldest change that no snapshot covers
 };
 
 /// Where the un-materialised changes of each entity are, so that appending one costs no look-up on
@@ -30,13 +29,16 @@ struct tail_entry {
 /// materialised lately and its newest change is remembered in one of two generations of bounded
 /// size (when the young one is full it becomes the old one, and the old one goes); every other
 /// costs nothing, and its sequence stands in its snapshot. So memory is bounded by the tail and a
-/// constant, and the disk is asked for a sequence at most once after each start, materialisation or
-/// long silence of an entity. A forgotten sequence is never a wrong one: forgetting is only a miss.
+/// constant, an entity costs some 40 bytes and its key however many changes it has, and the disk is
+/// asked for a sequence at most once after each start, materialisation or long silence of an
+/// entity. A forgotten sequence is never a wrong one: forgetting is only a miss.
 class tail_index {
 public:
   explicit tail_index(std::size_t clean_entries) : generation_{clean_entries / 2 + 1} {}
+  tail_index(const tail_index&) = delete;
+  tail_index& operator=(const tail_index&) = delete;
 
-  using node = std::pair<const std::string, tail_entry>;
+  using node = key_table<tail_entry>::entry;
 
   /// Null when the entity has no tail. The node stays where it is until `materialised` or
   /// `take_back`.
@@ -64,21 +66,14 @@ public:
   [[nodiscard]] std::vector<const node*> sorted() const;
 
 private:
-  struct hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view key) const noexcept {
-      return std::hash<std::string_view>{}(key);
-    }
-  };
-  template <class T>
-  using table = std::unordered_map<std::string, T, hash, std::equal_to<>>;
-
   void drop(node& entry, const newest_change& newest);
 
   std::size_t generation_;
-  table<tail_entry> tails_;
-  table<newest_change> young_;
-  table<newest_change> old_;
+  // Beside all else that comes and goes, so that the pages of a long tail hold nothing but it.
+  std::pmr::unsynchronized_pool_resource memory_;
+  key_table<tail_entry> tails_{memory_};
+  key_table<newest_change> young_{memory_};
+  key_table<newest_change> old_{memory_};
 };
 
 }  // namespace troupe::internal

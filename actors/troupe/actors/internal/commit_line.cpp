@@ -1,0 +1,123 @@
+#include <troupe/actors/internal/commit_line.hpp>
+#include <troupe/actors/internal/past.hpp>
+#include <troupe/state/codec.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace troupe::internal {
+
+namespace {
+
+/// What leaves less than there was goes on when the store is full.
+bool only_removes(const change& what) {
+  return std::ranges::all_of(what.events, [](const event& x) {
+    return std::holds_alternative<entity_deleted>(x) || std::holds_alternative<items_removed>(x)
+           || std::holds_alternative<entry_erased>(x) || std::holds_alternative<section_cleared>(x);
+  });
+}
+
+}  // namespace
+
+void commit_line::become(state_ptr state) {
+  if (flow_)
+    flow_->latest = state;
+  become_durable(std::move(state));
+}
+
+void commit_line::become_durable(state_ptr state) {
+  durable_ = std::move(state);
+  entity_->publish(durable_);
+}
+
+void commit_line::leave_in_turn(reply what) {
+  in_flow().replies.add(std::move(what));
+  deliver_ready();
+}
+
+void commit_line::deliver_ready() {
+  flow_->replies.open(flow_->pending.durable(), durable_);
+}
+
+void commit_line::give_up(const error& why) {
+  entity_->publish(nullptr);
+  if (flow_)
+    flow_->replies.refuse_all(why);
+}
+
+commit_request commit_line::to_be_stored(const decision& decided, const command& request) const {
+  commit_request out;
+  out.entity = entity_->name();
+  out.sequence = decided.what.revision;
+  out.payload = encode(decided.what);
+  out.frees = only_removes(decided.what);
+  add_what_the_store_needs(out, request);
+  out.before = latest();
+  return out;
+}
+
+reply commit_line::write(decision decided, const command& request) {
+  auto level = request.level;
+  auto change = to_be_stored(decided, request);
+  const auto after = std::make_shared<const entity_state>(std::move(decided.next));
+  in_flow().latest = change.after = after;
+  if (change.base)  // its first body is written beside it
+    level = durability::durable;
+
+  reply out;
+  out.answer = decided.answer;
+  if (level == durability::memory) {
+    if (!in_flow().pending.keep({std::move(change), after}))
+      send_unwritten();
+  } else {
+    send_unwritten();
+    const bool early = level == durability::relaxed
+                       && in_flow().pending.may_relax(change.payload.size(), around_->now());
+    if (!early)
+      level = durability::durable;
+    send(std::move(change), after, early);
+  }
+  out.durable = level == durability::durable;
+  out.needs = out.durable ? all_sent() : 0;
+  if (!out.durable)
+    out.state = after;
+  return out;
+}
+
+void commit_line::send_unwritten() {
+  if (flow_)
+    for (auto& [change, state] : flow_->pending.take_unwritten())
+      send(std::move(change), std::move(state), false);
+}
+
+void commit_line::send(commit_request change, state_ptr after, bool relaxed) {
+  const auto bytes = relaxed ? change.payload.size() : 0;
+  in_flow().pending.add(std::move(after), around_->now(), bytes);
+  compat::request(self_, around_->store, std::move(change))
+      .then([this, generation = generation_](const commit_receipt&) { on_committed(generation); },
+            [this, generation = generation_](const caf::error& why) {
+              on_commit_failed(generation, from_caf(why));
+            });
+}
+
+void commit_line::on_committed(std::uint64_t generation) {
+  if (generation != generation_)
+    return;
+  become_durable(flow_->pending.pop());
+  deliver_ready();
+  told_.on_durable();
+}
+
+void commit_line::on_commit_failed(std::uint64_t generation, const error& why) {
+  if (generation != generation_)
+    return;
+  ++generation_;
+  flow_->pending.forget();
+  if (why.code != errc::store_failed && why.code != errc::store_full)
+    return told_.on_doubt(why);
+  flow_->replies.refuse_all(why, durable_);
+  flow_->latest = durable_;
+  told_.on_lost();
+}
+
+}  // namespace troupe::internal

@@ -1,0 +1,20 @@
+#pragma once
+
+/// What maintenance.cpp sees of a runtime. Not installed.
+
+#include <troupe/messages/store_messages.hpp>
+
+#include <functional>
+#include <memory>
+
+namespace troupe::internal {
+
+struct node_parts {
+  caf::actor_system& system;
+  maintained_store_actor store;
+  supervisor_actor supervisor;
+  std::shared_ptr<void> asking;   ///< `close` waits until its last copy is gone
+  std::function<bool()> goes_on;  ///< false once the runtime closes
+};
+
+}  // namespace troupe::internal

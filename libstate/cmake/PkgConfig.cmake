@@ -1,0 +1,12 @@
+# troupe.pc: for builds that are not CMake's. It finds what is installed beside it, wherever that is.
+get_target_property(troupe_caf_includes CAF::core INTERFACE_INCLUDE_DIRECTORIES)
+foreach(configuration RELEASE RELWITHDEBINFO DEBUG NOCONFIG)
+  get_target_property(location CAF::core IMPORTED_LOCATION_${configuration})
+  if(location)
+    set(troupe_caf_library ${location})
+    break()
+  endif()
+endforeach()
+file(RELATIVE_PATH troupe_pc_up ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+configure_file(${CMAKE_CURRENT_LIST_DIR}/troupe.pc.in ${CMAKE_CURRENT_BINARY_DIR}/troupe.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/troupe.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

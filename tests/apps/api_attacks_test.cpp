@@ -1,0 +1,291 @@
+#include "api/route.hpp"
+#include "support/api_node.hpp"
+#include "support/raw_socket.hpp"
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+/// The threat model, row by row: what is sent and exactly what is answered. What takes time stands
+/// in system/http/attack_campaign.cpp; what is no matter of HTTP is named with the test that holds
+/// it.
+
+using namespace troupe;
+using namespace troupe::testing;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int rows = 36;
+
+/// Bytes upon a connection of their own, and their only answer.
+struct attack {
+  int row;
+  std::string name;
+  std::string bytes;
+  int status;
+  const char* code;
+  const char* says = "";  ///< also part of the answer
+};
+
+std::string request(const std::string& line, const std::string& headers, const std::string& body) {
+  return line + " HTTP/1.1\r\nHost: localhost\r\n" + headers + "\r\n" + body;
+}
+std::string sent(const std::string& line, const std::string& type, const std::string& body) {
+  return request(line,
+                 "Content-Type: application/" + type
+                     + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n",
+                 body);
+}
+std::string json(const std::string& line, const std::string& body) {
+  return sent(line, "json", body);
+}
+std::string packed(const std::string& body) {
+  return sent("PATCH /v1/sessions/s/state", "msgpack", body);
+}
+std::string state(const std::string& body) {
+  return json("PATCH /v1/sessions/s/state", body);
+}
+std::string asked(const std::string& target, const std::string& headers = "") {
+  return request("GET " + target, headers, "");
+}
+std::string framed(const std::string& headers, const std::string& body = "") {
+  return request("POST /v1/sessions/s/items", headers, body);
+}
+
+std::string repeated(std::string_view what, std::size_t times) {
+  std::string out;
+  out.reserve(what.size() * times);
+  for (std::size_t i = 0; i < times; ++i)
+    out += what;
+  return out;
+}
+
+std::vector<attack> attacks() {
+  const std::string chunked = "Transfer-Encoding: chunked\r\n";
+  return {
+      {1, "length and coding", framed("Content-Length: 5\r\n" + chunked, "0\r\n\r\n"), 400,
+       "malformed"},
+      {1, "two lengths", framed("Content-Length: 1\r\nContent-Length: 2\r\n", "ab"), 400,
+       "malformed"},
+      {1, "a signed length", framed("Content-Length: +1\r\n", "a"), 400, "malformed"},
+      {1, "a negative length", framed("Content-Length: -1\r\n"), 400, "malformed"},
+      {1, "a list of lengths", framed("Content-Length: 1, 1\r\n", "a"), 400, "malformed"},
+      {1, "space before the colon", framed("Transfer-Encoding : chunked\r\n", "0\r\n\r\n"), 400,
+       "malformed"},
+      {1, "an unknown coding", framed("Transfer-Encoding: xchunked\r\n"), 501, "not_supported"},
+      {2, "a folded header", asked("/", "X: a\r\n b\r\n"), 400, "malformed"},
+      {2, "a bare line feed in a chunk", framed(chunked, "1\na\r\n0\r\n\r\n"), 400, "malformed"},
+      {2, "NUL in a header", asked("/", std::string{"X: a\0b\r\n", 8}), 400, "malformed"},
+      {2, "no Host", "GET / HTTP/1.1\r\n\r\n", 400, "malformed"},
+      {2, "two Hosts", asked("/", "Host: localhost\r\n"), 400, "malformed"},
+      {3, "a chunk beyond 64 bits", framed(chunked, "10000000000000000\r\n"), 400, "malformed"},
+      {3, "a long chunk extension", framed(chunked, "1;" + repeated("x", 64 << 10)), 400,
+       "malformed"},
+      {3, "a million chunks of a byte", framed(chunked, repeated("1\r\na\r\n", 1'000'000)), 400,
+       "malformed"},
+      {6, "a long target", asked("/" + repeated("a", 64 << 10)), 414, "uri_too_long"},
+      {6, "a long header", asked("/", "X: " + repeated("a", 1 << 20) + "\r\n"), 431,
+       "headers_too_large"},
+      {6, "many headers", asked("/", repeated("X: a\r\n", 10'000)), 431, "headers_too_large"},
+      {7, "a gibibyte announced", framed("Content-Length: 1073741824\r\nExpect: 100-continue\r\n"),
+       413, "too_large"},
+      {8, "a compressed body", framed("Content-Encoding: gzip\r\nContent-Length: 1\r\n", "x"), 415,
+       "unsupported_media_type"},
+      {9, "a depth bomb", state(R"({"a":)" + repeated("[", 100'000) + repeated("]", 100'000) + "}"),
+       400, "too_deep", R"("limit":64)"},
+      {9, "many elements", state(R"({"a":[)" + repeated("0,", 200'000) + "0]}"), 400,
+       "too_many_elements", R"("limit":200000)"},
+      {10, "a duplicate key", state(R"({"a":{"b":1,"b":2}})"), 422, "invalid_value",
+       R"("path":"/a/b")"},
+      {10, "a number beyond a double", state(R"({"a":1e999})"), 422, "invalid_value",
+       R"("path":"/a")"},
+      {10, "a lone surrogate", state(R"({"a":"\ud800"})"), 422, "invalid_value", R"("path":"/a")"},
+      {10, "invalid UTF-8", state("{\"a\":\"\xc3\"}"), 422, "invalid_value", R"("path":"/a")"},
+      {11, "a huge array", packed("\xdd\xff\xff\xff\xff"), 400, "malformed"},
+      {11, "a huge map", packed("\xdf\xff\xff\xff\xff"), 400, "malformed"},
+      {11, "a string beyond the input", packed("\xdb\xff\xff\xff\xff"), 400, "malformed"},
+      {11, "nested huge arrays", packed(repeated("\xdc\xff\xff", 20'000)), 400, "malformed"},
+      {12, "a depth bomb in msgpack", packed(repeated("\x91", 500'000)), 400, "too_deep",
+       R"("limit":64)"},
+      {12, "an extension type", packed(std::string{"\x81\xa1\x61\xd4\x01\x00", 6}), 422,
+       "invalid_value"},
+      {12, "a byte that is none", packed("\x81\xa1\x61\xc1"), 400, "malformed"},
+      {12, "bytes behind the end", packed("\x80\x80"), 400, "malformed"},
+      {12, "a key that is no string", packed("\x81\x01\x01"), 422, "invalid_value"},
+      {13, "many small elements",
+       packed("\x81\xa1\x61\xdd" + std::string{"\x00\x0f\x00\x00", 4} + repeated("\xc0", 983'040)),
+       400, "too_many_elements"},
+      {18, "an item that brings its number",
+       json("POST /v1/sessions/s/items", R"({"items":[{"seq":9}]})"), 422, "reserved_field",
+       R"("path":"/items/0/seq")"},
+      {18, "an owner in the metadata's place", json("PATCH /v1/sessions/s", R"({"owner":"eve"})"),
+       422, "unknown_field"},
+      {19, "a control character in an id", asked("/v1/sessions/%01"), 400, "bad_id"},
+      {19, "a line end in an id", asked("/v1/sessions/a%0d%0aSet-Cookie:x"), 400, "bad_id"},
+      {19, "an id that is no UTF-8", asked("/v1/sessions/%c3%28"), 400, "bad_id"},
+      {19, "an overlong form in an id", asked("/v1/sessions/%c0%af"), 400, "bad_id"},
+      {19, "a long id", asked("/v1/sessions/" + repeated("a", 257)), 400, "bad_id",
+       R"("limit":256)"},
+      {22, "TRACE", request("TRACE /v1/sessions/s", "", ""), 405, "method_not_allowed"},
+      {22, "CONNECT", "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 405,
+       "method_not_allowed"},
+      {24, "a value of 300 KiB", state(R"({"a":")" + repeated("x", 300 << 10) + "\"}"), 413,
+       "too_large", R"("limit":262144)"},
+      {24, "a body of 2 MiB", state(R"({"a":")" + repeated("x", 2 << 20) + "\"}"), 413,
+       "too_large"},
+      {25, "a huge page", asked("/v1/sessions/s/items?limit=1000000000"), 422, "invalid_value",
+       R"("path":"limit")"},
+      {25, "a negative revision", asked("/v1/sessions/s/diff?from=-1"), 422, "invalid_value",
+       R"("path":"from")"},
+      {25, "a revision beyond 64 bits", asked("/v1/sessions/s/diff?from=18446744073709551616"), 422,
+       "invalid_value"},
+      {25, "a revision that never was", asked("/v1/sessions/s/revisions/99"), 410, "revision_gone"},
+      {27, "an event id that is none",
+       asked("/v1/sessions/s/events", "Last-Event-ID: ../../etc\r\n"), 400, "malformed"},
+      {27, "an event id of another stream",
+       asked("/v1/sessions/s/events", "Last-Event-ID: s0-1-0\r\n"), 400, "malformed"},
+      {36, "another host", "GET /v1/stats HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421,
+       "misdirected"},
+  };
+}
+
+/// Rows whose test stands elsewhere: file and name.
+struct held_by {
+  int row;
+  const char* file;
+  const char* name;
+};
+constexpr held_by elsewhere[] = {
+    {1, "apps/http_framing_test.cpp",
+     "malformed framing is answered once with 400 and nothing behind it is parsed"},
+    {4, "apps/http_framing_test.cpp", "bytes that trickle do not move the deadline of a head"},
+    {4, "system/http/attack_campaign.cpp", "slow heads"},
+    {5, "apps/http_framing_test.cpp", "a body below the minimum rate is answered 408"},
+    {5, "apps/http_framing_test.cpp", "a peer that does not read its answer is cut off"},
+    {5, "apps/api_events_test.cpp",
+     "a client that never reads is cut off and told so while writers go on"},
+    {14, "apps/api_tokens_test.cpp", "every row lets in whom it is for and nobody else"},
+    {14, "apps/api_tokens_test.cpp",
+     "two tokens and other schemes and tokens in the target are refused"},
+    {15, "apps/api_tokens_test.cpp",
+     "an address that sends wrong tokens is told to wait and right ones are not"},
+    {16, "apps/api_tokens_test.cpp",
+     "what is another user's answers on every row exactly as what is not there"},
+    {17, "apps/api_tokens_test.cpp", "a share opens what is another's for reading or for writing"},
+    {17, "apps/api_tokens_test.cpp", "a stream ends when the share that opened it is taken back"},
+    {19, "apps/api_test.cpp", "an id is data whatever it looks like"},
+    {20, "apps/logging_test.cpp", "a JSON log is one object a line whatever is logged"},
+    {22, "apps/api_admin_test.cpp",
+     "where operators have a listener of their own the other knows no route of theirs"},
+    {23, "apps/api_tokens_test.cpp",
+     "a user and a namespace beyond their rate are refused before any effect"},
+    {23, "system/http/attack_campaign.cpp", "a noisy namespace"},
+    {24, "apps/api_test.cpp", "a session is refused more than 8 MiB and takes deletions and reads"},
+    {26, "state/cache_key_test.cpp", "every part of a cache key makes another key"},
+    {26, "state/cache_key_test.cpp",
+     "moving bytes from one part of a cache key to the next makes another key"},
+    {28, "apps/api_state_test.cpp",
+     "a repeat with the same key gets the first answer and another body is 422"},
+    {29, "apps/serve_process_test.cpp", "a node listens where it says and nowhere else"},
+    {31, "persistence/data_directory_test.cpp",
+     "a second open of the directory is refused and names the owner"},
+    {32, "persistence/data_directory_test.cpp", "symbolic links are refused wherever they stand"},
+    {32, "persistence/data_directory_test.cpp",
+     "a store that was truncated anywhere is refused and does not end the process"},
+    {32, "persistence/data_directory_test.cpp", "a new store is closed to other users"},
+    {33, "persistence/verify_test.cpp",
+     "a file system of other machines is refused unless it is allowed"},
+    {34, "persistence/verify_test.cpp",
+     "a store that is full but for its reserve takes what frees and then what adds"},
+    {35, "apps/serve_process_test.cpp", "what is stored stands in no log and in no core dump"},
+};
+
+/// No node owns a part of the data yet, so nothing can own it twice.
+constexpr int not_there_yet[] = {30};
+
+std::string text_of(const fs::path& file) {
+  std::ifstream in{file, std::ios::binary};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+}  // namespace
+
+TEST_CASE("every attack of the threat model is answered as it says and the node goes on") {
+  api_node n;
+  n.send("PUT", "/v1/sessions/s", R"({"metadata":{"m":1}})");
+  for (const auto& one : attacks()) {
+    CAPTURE(one.row);
+    CAPTURE(one.name);
+    raw_peer peer{n.port()};
+    const auto answer = peer.send(one.bytes).answer();
+    CAPTURE(answer);
+    CHECK(status_of(answer) == one.status);
+    CHECK(has(answer, "\r\nContent-Type: application/problem+json\r\n"));
+    CHECK(has(answer, "\"code\":\"" + std::string{one.code} + '"'));
+    CHECK(has(answer, one.says));
+    CHECK_FALSE(has(answer, "100 Continue"));
+    if (one.row <= 8)  // what is no HTTP ends its connection
+      CHECK(peer.closed());
+    CHECK(n.send("GET", "/healthz").status == 200);
+  }
+  CHECK(*n.send("GET", "/v1/sessions/s").find_header("ETag") == "\"1\"");
+}
+
+TEST_CASE("every row of the threat model has a test that is there") {
+  std::set<int> held(std::begin(not_there_yet), std::end(not_there_yet));
+  for (const auto& one : attacks())
+    held.insert(one.row);
+  for (const auto& one : elsewhere) {
+    CAPTURE(one.name);
+    held.insert(one.row);
+    CHECK(has(text_of(fs::path{TROUPE_TEST_DIR} / one.file), '"' + std::string{one.name} + '"'));
+  }
+  held.insert({21, 36});  // below
+  for (int row = 1; row <= rows; ++row)
+    CHECK_MESSAGE(held.contains(row), "row " << row);
+}
+
+TEST_CASE("the state of an entity says nothing of its owner or place or revision") {
+  api_node n;
+  const auto ann = n.add_token({.user = "ann", .held = api::role::writer});
+  const http::header token{"Authorization", "Bearer " + ann};
+  n.send("PUT", "/v1/sessions/s", R"({"user":"ann"})", {token});
+  const auto before = n.send("GET", "/v1/sessions/s", "", {token}).body;
+  CHECK(
+      n.send("PATCH", "/v1/sessions/s/state",
+             R"({"user":"eve","owner":"eve","namespace":"other","epoch":9,"revision":99,"seq":7})",
+             {token})
+          .status
+      == 200);
+  const auto after = n.send("GET", "/v1/sessions/s", "", {token});
+  CHECK(has(after.body, R"("user":"ann")"));
+  CHECK(*after.find_header("ETag") == "\"2\"");
+  CHECK(n.send("PUT", "/v1/sessions/t", R"({"user":"eve"})", {token}).status == 403);
+}
+
+TEST_CASE("no route takes an address that the node would ask") {
+  auto document = api::openapi_document();
+  const std::string servers = R"("servers":[{"url":"/"}],)";
+  REQUIRE(has(document, servers));
+  document.erase(document.find(servers), servers.size());
+  for (const auto* word : {"url", "uri", "callback", "webhook", "hook", "endpoint"})
+    CHECK_FALSE(has(document, '"' + std::string{word} + "\":"));
+}
+
+TEST_CASE("a page from elsewhere gets no leave to read an answer") {
+  api_node n;
+  for (const auto* method : {"GET", "OPTIONS"}) {
+    const auto got =
+        n.send(method, "/v1/stats", "",
+               {{"Origin", "https://evil.example"}, {"Access-Control-Request-Method", "POST"}});
+    for (const auto& one : got.headers)
+      CHECK_FALSE(one.name.starts_with("Access-Control-"));
+    CHECK(got.find_header("Set-Cookie") == nullptr);
+  }
+}

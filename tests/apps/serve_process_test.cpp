@@ -1,0 +1,172 @@
+#include "http/client.hpp"
+#include "support/served_node.hpp"
+#include "support/temp_directory.hpp"
+#include "support/tls_peer.hpp"
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+/// `troupe serve` as a process: its listeners, its signals.
+
+using namespace troupe;
+using namespace troupe::testing;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+int status(std::uint16_t port, const std::string& target, const std::string& token = {}) {
+  http::client client{"127.0.0.1", port, 20s};
+  http::request asked{.method = "GET", .target = target};
+  if (!token.empty())
+    asked.headers.push_back({"Authorization", "Bearer " + token});
+  const auto got = client.send(asked);
+  return got ? got->status : 0;
+}
+
+std::string run(std::vector<std::string> words) {
+  words.insert(words.begin(), TROUPE_BINARY);
+  child_process tool{words};
+  const auto line = tool.read_line();
+  CHECK(tool.wait() == 0);
+  return line.value_or("");
+}
+
+/// Asks until it is so: at most five seconds.
+template <class F>
+bool soon(F holds) {
+  for (int i = 0; i < 500; ++i, std::this_thread::sleep_for(10ms))
+    if (holds())
+      return true;
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("tokens that come while a node runs are asked for after SIGHUP") {
+  const temp_directory directory;
+  served_node n{TROUPE_BINARY, directory.store().string()};
+  CHECK(status(n.port(), "/v1/stats") == 200);
+  const auto token = run({"token", "create", "--data", n.store(), "--user", "ann"});
+  n.signal(SIGHUP);
+  CHECK(soon([&] { return status(n.port(), "/v1/stats") == 401; }));
+  CHECK(status(n.port(), "/v1/stats", token) == 200);
+  run({"token", "revoke", token.substr(7, 16), "--data", n.store()});
+  n.signal(SIGHUP);
+  CHECK(soon([&] { return status(n.port(), "/v1/stats", token) == 401; }));
+  CHECK(n.stop() == 0);
+}
+
+TEST_CASE("a node over TLS shows another certificate after SIGHUP and goes on") {
+  const temp_directory files;
+  const auto certificate = files.path() / "cert.pem", key = files.path() / "key.pem";
+  write_certificate(certificate, key, "first");
+  served_node n{TROUPE_BINARY,
+                (files.path() / "store").string(),
+                {"--tls-cert", certificate.string(), "--tls-key", key.string()}};
+  tls_peer before{n.port()};
+  CHECK(before.certificate_name() == "first");
+  write_certificate(certificate, key, "second");
+  n.signal(SIGHUP);
+  CHECK(soon([&] { return tls_peer{n.port()}.certificate_name() == "second"; }));
+  before.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  CHECK(before.answer().find(R"({"status":"ok"})") != std::string::npos);
+  CHECK(n.stop() == 0);
+}
+
+TEST_CASE("operators have an address of their own where a node is told so") {
+  const temp_directory directory;
+  served_node n{TROUPE_BINARY, directory.store().string(), {"--admin-listen", "127.0.0.1:0"}};
+  REQUIRE(n.operators_port() != 0);
+  CHECK(status(n.port(), "/metrics") == 404);
+  CHECK(status(n.operators_port(), "/metrics") == 200);
+  CHECK(status(n.port(), "/v1/stats") == 200);
+  CHECK(n.stop() == 0);
+}
+
+TEST_CASE("a node without tokens has no address for operators beyond its own machine") {
+  const temp_directory directory;
+  child_process node{{TROUPE_BINARY, "serve", "--data", directory.store().string(), "--listen",
+                      "127.0.0.1:0", "--admin-listen", "0.0.0.0:0"}};
+  CHECK(node.wait() == 2);
+}
+
+TEST_CASE("a node listens where it says and nowhere else") {
+  const temp_directory directory;
+  served_node n{TROUPE_BINARY, directory.store().string(), {"--admin-listen", "127.0.0.1:0"}};
+  std::set<std::uint16_t> ports;
+  std::set<std::string> own;  // inodes of its sockets
+  for (const auto& one : fs::directory_iterator{"/proc/" + std::to_string(n.pid()) + "/fd"}) {
+    std::error_code ec;
+    const auto to = fs::read_symlink(one, ec).string();
+    if (to.starts_with("socket:["))
+      own.insert(to.substr(8, to.size() - 9));
+  }
+  for (const auto* file : {"/tcp", "/tcp6", "/udp", "/udp6"}) {
+    std::ifstream in{"/proc/" + std::to_string(n.pid()) + "/net" + file};
+    std::string line;
+    for (std::getline(in, line); std::getline(in, line);) {
+      std::istringstream words{line};
+      std::string slot, local, remote, state, skip, inode;
+      words >> slot >> local >> remote >> state;
+      for (int i = 0; i < 5; ++i)
+        words >> skip;
+      words >> inode;
+      const bool listens = state == "0A" || std::string_view{file}.starts_with("/udp");
+      if (listens && own.contains(inode))
+        ports.insert(static_cast<std::uint16_t>(
+            std::stoul(local.substr(local.rfind(':') + 1), nullptr, 16)));
+    }
+  }
+  CHECK(ports == std::set<std::uint16_t>{n.port(), n.operators_port()});
+}
+
+TEST_CASE("what is stored stands in no log and in no core dump") {
+  const temp_directory directory;
+  const auto log = directory.path() / "log";
+  const std::string secret = "planted-secret";
+  {
+    // The log of everything, in a file.
+    child_process node{
+        {"/bin/sh", "-c",
+         "exec \"$0\" --log-level trace serve --listen 127.0.0.1:0 --data \"$1\" 2>\"$2\"",
+         TROUPE_BINARY, directory.store().string(), log.string()}};
+    const auto line = node.read_line().value_or("");
+    const auto port = static_cast<std::uint16_t>(std::stoi(line.substr(line.rfind(':') + 1)));
+    std::ifstream limits{"/proc/" + std::to_string(node.pid()) + "/limits"};
+    const std::string text{std::istreambuf_iterator<char>{limits}, {}};
+    const auto core = text.substr(text.find("Max core file size"));
+    CHECK(core.substr(0, core.find('\n')).find(" 0 ") != std::string::npos);
+    http::client client{"127.0.0.1", port, 20s};
+    const http::header json{"Content-Type", "application/json"};
+    const auto send = [&](const char* method, const std::string& target, const std::string& body) {
+      const auto got = client.send({.method = method,
+                                    .target = target,
+                                    .headers = {json,
+                                                {"Authorization", "Bearer troupe_" + secret},
+                                                {"Idempotency-Key", secret + target}},
+                                    .body = body});
+      return got ? got->status : 0;
+    };
+    CHECK(send("PUT", "/v1/sessions/s", "{}") == 201);
+    CHECK(send("PUT", "/v1/sessions/s/state/k", '"' + secret + '"') == 200);
+    CHECK(send("POST", "/v1/sessions/s/items", R"({"items":[{"x":")" + secret + R"("},1]})")
+          == 422);
+    CHECK(send("GET", "/v1/stats?access_token=" + secret, "") == 422);
+    CHECK(node.kill(SIGTERM) == 0);
+  }
+  std::ifstream in{log};
+  const std::string logged{std::istreambuf_iterator<char>{in}, {}};
+  CHECK(logged.find("/v1/sessions/s") != std::string::npos);
+  CHECK(logged.find(secret) == std::string::npos);
+}
