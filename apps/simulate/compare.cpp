@@ -51,6 +51,8 @@ public:
       : what_{what},
         options_{options} {
     what_.level = who.level;
+    if (who.level == durability::memory)
+      what_.forks = 0;  // a fork is made of what is committed
     run_.target = who.target;
     run_.in_flight = many;
     run_.seed = options.seed;
@@ -82,7 +84,8 @@ public:
       return fail(errc::internal, std::to_string(failed) + " intents failed: "
                                       + (busy.errors.empty() ? "" : busy.errors.front()));
     const auto now = to.state();
-    out.rss_bytes = now.rss_bytes;
+    if (run_.target == "node" || run_.target == "redis" || run_.target == "postgres")
+      out.rss_bytes = now.rss_bytes;  // a process of its own: else it is the generator's, too
     out.store_bytes = now.store_bytes;
     if (run_.target != "nothing") {
       const auto checked = check_all(to, books, nullptr);

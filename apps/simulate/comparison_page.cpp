@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <functional>
 
 namespace troupe::simulate {
@@ -91,43 +92,55 @@ const std::array columns{
     column{"on disk", disk_of, false, bytes_text},
 };
 
-/// Why a peer does better in a column, where that is known.
+/// Whether others worked on the machine, too: more was runnable than three for each core.
+bool was_busy(const facts& machine) {
+  double load = 0, cores = 1;
+  for (const auto& [key, text] : machine) {
+    if (key == "load average")
+      load = std::strtod(text.c_str(), nullptr);
+    if (key == "cores")
+      cores = std::strtod(text.c_str(), nullptr);
+  }
+  return load > 3 * cores;
+}
+
+/// Why a peer does better in a column, as far as that is known.
 const char* reason(const std::string& peer, figure of) {
   if (peer == "maps")
     return "it keeps no journal, no versions and no events, answers on the calling thread, and "
            "loses everything with the process";
-  if (of == memory_of && (peer == "sqlite" || peer == "postgres"))
-    return "it keeps pages and no live objects; an entity that is awake in Troupe holds its actor "
-           "and its kept revisions. This process' memory has the load generator in it, too, which "
-           "counts against Troupe, SQLite and the maps, not against servers";
   if (of == memory_of)
-    return "a server's memory is its own alone, while the load generator stands in the memory of "
-           "what is embedded; and Redis keeps no earlier revisions";
+    return "it keeps no live objects and no earlier revisions, where an entity that is awake in "
+           "Troupe holds its actor and the revisions that are kept for it";
   if (of == disk_of)
-    return "Troupe's store has the journal of all changes beside the snapshots that are folded of "
-           "it (by default 256 MiB of it are kept for undo, time travel and events); the others "
-           "keep the newest state only";
-  if (of == alone_of || of == p50_of || of == p99_of) {
-    if (peer == "sqlite")
-      return "one thread writes and syncs once for a commit (the WAL), where LMDB syncs the data "
-             "and "
-             "then the page that names them; and it is a function call, where Troupe's answer "
-             "crosses three threads";
-    return "it syncs an append-only file once for a commit, where LMDB syncs the data and then the "
-           "page that names them";
-  }
-  return "its operations here are one or two keys in a hash table of one thread, where Troupe "
-         "decides "
-         "a command against a versioned state, encodes the change and publishes a snapshot";
+    return "Troupe keeps the journal of all changes (256 MiB of it by default, for undo, time "
+           "travel "
+           "and events) beside the snapshots that are folded of it; the others keep the newest "
+           "state";
+  if (peer == "sqlite")
+    return "a change passes through one thread beside the caller's, and a durable commit syncs one "
+           "log once; in Troupe it passes through four actors, whose threads wait for a core when "
+           "the machine is busy, and LMDB syncs the data and then the page that names them";
+  if (peer == "postgres")
+    return "one process does all of a change and many commits share one sync of the log; in Troupe "
+           "a "
+           "change passes through four actors, whose threads wait for a core when the machine is "
+           "busy, and LMDB syncs the data and then the page that names them";
+  return "one thread reads the request, changes a key or two and syncs one append-only file once "
+         "for "
+         "all that wait; in Troupe a change passes through four actors, whose threads wait for a "
+         "core when the machine is busy, and LMDB syncs the data and then the page that names them";
 }
 
 bool is_troupe(const compared& who) {
   return who.target == "embedded" || who.target == "node";
 }
 
-const compared* own_of(const comparison_page& page, durability level) {
+/// Whom a peer is held against: of memory the node, which has a process of its own.
+const compared* own_of(const comparison_page& page, durability level, figure of) {
   for (const auto& one : page.all)
-    if (one.target == "embedded" && one.level == level && one.not_run.empty())
+    if (one.target == (of == memory_of ? "node" : "embedded") && one.level == level
+        && one.not_run.empty())
       return &one;
   return nullptr;
 }
@@ -159,10 +172,12 @@ void add_class(std::string& out, const comparison_page& page, durability level) 
 std::string worse_than_peers(const comparison_page& page) {
   std::string out;
   for (const auto& who : page.all) {
-    const auto* own = own_of(page, who.level);
-    if (own == nullptr || is_troupe(who) || who.target == "nothing" || !who.not_run.empty())
+    if (is_troupe(who) || who.target == "nothing" || !who.not_run.empty())
       continue;
     for (const auto& one : columns) {
+      const auto* own = own_of(page, who.level, one.of);
+      if (own == nullptr)
+        continue;
       const auto theirs = spread_of(who, one.of), ours = spread_of(*own, one.of);
       if (theirs.median <= 0 || ours.median <= 0
           || (one.more_is_better ? theirs.median <= ours.median : theirs.median >= ours.median))
@@ -223,13 +238,21 @@ std::string render_page(const comparison_page& page) {
         "was acknowledged.\n\n## Machine\n\n";
   for (const auto& [key, text] : page.machine)
     out += "- " + key + ": " + text + '\n';
+  if (was_busy(page.machine))
+    out +=
+        "\n**Other programs kept this machine busy meanwhile**: all rates are too low and all "
+        "latencies too long, more so where a request passes through several threads. Only ratios "
+        "within a table mean something, and they are better measured on a machine of its own.\n";
   out += "\n## Figures\n";
   for (const auto level : {durability::durable, durability::relaxed, durability::memory})
     add_class(out, page, level);
   out +=
       "\n*durable*: synced before the answer. *relaxed*: synced soon after; what is lost with the "
       "power is 50 ms in Troupe, a second in Redis, up to 600 ms in PostgreSQL, and in SQLite\n"
-      "what came since its last checkpoint. *memory*: not by itself. \"The harness alone\" answers "
+      "what came since its last checkpoint. Memory is told of what has a process of its own. "
+      "*memory*: not by itself; without forks, which Troupe "
+      "refuses "
+      "of what is only in memory. \"The harness alone\" answers "
       "every intent at once and keeps nothing: what the load generator can do.\n\n"
       "## Where a peer is better\n\n"
       + worse_than_peers(page) + "\n## Settings\n\n";

@@ -36,7 +36,7 @@ generator::generator(workload what, std::uint64_t seed)
   // A run begins in the middle of a day: visits are open, each somewhere in a pause.
   const auto open = static_cast<std::uint64_t>(std::llround(expected_open_visits()));
   for (std::uint64_t i = 0; i < open; ++i)
-    begin_visit(micro(what_.think_s.draw(random_) * random_.unit()));
+    begin_visit(micro(pause_at_any_time() * random_.unit()));
   arrival_us_ = next_arrival(0);
 }
 
@@ -50,6 +50,17 @@ intent generator::seed_intent(std::uint64_t session) const {
   out.other = own.below(what_.users);
   if (out.count > 0)
     out.items[0] = {author::user, 0, static_cast<std::uint32_t>(what_.assistant_bytes.draw(own))};
+  return out;
+}
+
+/// A pause that somebody is in at some moment: long ones are met more often than short ones.
+double generator::pause_at_any_time() {
+  const auto pauses = what_.think_s.values();
+  const auto longest = pauses.empty() ? 0 : pauses.back();
+  double out = 0;
+  do {
+    out = what_.think_s.draw(random_);
+  } while (random_.unit() * longest > out);
   return out;
 }
 

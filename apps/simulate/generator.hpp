@@ -47,6 +47,7 @@ private:
   };
 
   void begin_visit(std::uint64_t at_us);
+  [[nodiscard]] double pause_at_any_time();
   [[nodiscard]] std::uint64_t choose_session();
   [[nodiscard]] std::uint64_t next_arrival(std::uint64_t at_us);
   [[nodiscard]] double rate_at(double seconds) const noexcept;

@@ -124,6 +124,7 @@ public:
       if (!over_ && (now >= end || out_.interrupted)) {
         over_ = true;
         ended_ = now;
+        send_ahead();
       }
       if (over_ && !draining_since_)
         draining_since_ = now;
@@ -170,6 +171,17 @@ private:
       first_at_us_ = first_at_us_.value_or(one->at_us);
       ahead_ = waiting_intent{*one, due_of(*one)};
     }
+  }
+
+  /// What was taken of the source is sent, so that whoever goes on with it misses nothing.
+  void send_ahead() {
+    if (!ahead_)
+      return;
+    auto one = std::move(*ahead_);
+    ahead_.reset();
+    one.due = std::min(one.due, clock::now());
+    ++out_.sent;
+    enter(std::move(one));
   }
 
   void send_due(clock::time_point now) {
@@ -336,7 +348,7 @@ private:
     inbox_->came.wait_until(lock, until, [this] { return !inbox_->answers.empty(); });
   }
 
-  /// Nobody knows of what is still on its way.
+  /// Nobody knows of what is still on its way; what waits was never sent.
   void give_up() {
     out_.cut_off = true;
     std::vector<bool> idle(slots_.size());
@@ -345,6 +357,11 @@ private:
     for (std::size_t i = 0; i < slots_.size(); ++i)
       if (!idle[i])
         books_.settle(slots_[i].what, outcome::unknown);
+    for (const auto& one : ready_)
+      books_.settle(one.what, outcome::refused);
+    for (const auto& [whose, line] : lanes_)
+      for (const auto& one : line.waiting)
+        books_.settle(one.what, outcome::refused);
     inbox_ = std::make_shared<inbox>();
   }
 

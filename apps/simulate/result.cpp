@@ -130,6 +130,13 @@ std::string first_line_with(const char* file, std::string_view name) {
   return "unknown";
 }
 
+std::string text_of_file(const char* file) {
+  std::ifstream in{file};
+  std::string out;
+  std::getline(in, out);
+  return out;
+}
+
 void add_load_rows(cli::table& out, const run_result& result) {
   const auto& load = *result.load;
   out.add({"intents", group_digits(load.sent) + " in " + std::to_string(load.samples.size())
@@ -189,6 +196,7 @@ facts machine_facts() {
           {"cores", std::to_string(std::thread::hardware_concurrency())},
           {"memory", memory},
           {"system", std::string{system.sysname} + ' ' + system.release},
+          {"load average", text_of_file("/proc/loadavg").substr(0, 14)},
           {"troupe", TROUPE_VERSION},
           {"build", build}};
 }

@@ -177,7 +177,6 @@ expected<run_result> run(const workload& what, const run_options& options,
 
   run_result out{.what = what, .seed = options.seed, .speed = options.speed};
   out.duration_s = options.duration_s;
-  out.machine = machine_facts();
   auto& to = (*on)->to();
   out.target = to.settings();
   generator wants{what, options.seed};
@@ -225,6 +224,7 @@ expected<run_result> run(const workload& what, const run_options& options,
       events.on_gap(ok.error().message);
   if (options.check && options.target != "nothing")
     out.check = check_all(to, books, *watched ? &events : nullptr);
+  out.machine = machine_facts();
   out.interrupted = cli::interrupt_scope::requested();
   return out;
 }

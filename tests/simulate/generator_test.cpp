@@ -46,7 +46,7 @@ TEST_CASE("the log of a seed is the one that it was") {
   for (int i = 0; i < 5'000; ++i)
     for (const char c : log_line(wants.next()))
       hash = mix(hash ^ static_cast<unsigned char>(c));
-  CHECK(hash == 3325862044979382895u);
+  CHECK(hash == 10161024652659740641u);
 }
 
 TEST_CASE("intents come in the order of time and number their subjects without gap") {
@@ -115,6 +115,14 @@ TEST_CASE("a run begins with as many open visits as there are later") {
       ++looks;
     }
   CHECK(sum / looks == doctest::Approx(expected).epsilon(0.15));
+}
+
+TEST_CASE("a run is as busy at its beginning as it is later") {
+  generator wants{profile("chat"), 17};
+  double first = 0, later = 0;
+  for (auto next = wants.next(); next.at_us < 400'000'000; next = wants.next())
+    (next.at_us < 20'000'000 ? first : later) += 1;
+  CHECK(first / 20 == doctest::Approx(later / 380).epsilon(0.2));
 }
 
 TEST_CASE("popularity follows Zipf's law") {

@@ -163,6 +163,28 @@ TEST_CASE("a fork waits for its parent and what comes after waits for the fork")
   CHECK(order == std::vector<std::string>{"append s1", "append s9", "fork s2", "append s2"});
 }
 
+TEST_CASE("a load that ends by time has sent all that it took of its source") {
+  scripted target;
+  std::uint64_t sent = 0, taken = 0;
+  target.on_send = [&](const intent&, driver::callback done) {
+    ++sent;
+    done({});
+  };
+  record books{workload{}};
+  for (int i = 0; i < 3; ++i) {
+    const auto out = run_load(
+        target, books,
+        [&]() -> std::optional<intent> {
+          ++taken;
+          return one_append(taken, 1, taken * 1'000);
+        },
+        {.duration = 5ms, .warm_up = {}, .speed = i == 0 ? 0.0 : 1.0},
+        [](const sample&) { return true; });
+    CHECK(out.sent > 0);
+    CHECK(sent == taken);
+  }
+}
+
 TEST_CASE("what is never answered ends the load and is unknown") {
   scripted target;
   std::vector<driver::callback> kept;
