@@ -23,12 +23,14 @@ bool naive_numbers(std::string_view text, std::size_t count, std::vector<std::ui
   const auto end_number = [&] {
     if (digits.empty() || (digits.size() > 1 && digits[0] == '0') || digits.size() > 20)
       return false;
-    unsigned __int128 number = 0;
-    for (const char c : digits)
-      number = number * 10 + static_cast<unsigned>(c - '0');
-    if (number > std::numeric_limits<std::uint64_t>::max())
-      return false;
-    out.push_back(static_cast<std::uint64_t>(number));
+    std::uint64_t number = 0;
+    for (const char c : digits) {
+      const auto digit = static_cast<std::uint64_t>(c - '0');
+      if (number > (std::numeric_limits<std::uint64_t>::max() - digit) / 10)
+        return false;
+      number = number * 10 + digit;
+    }
+    out.push_back(number);
     digits.clear();
     return true;
   };
