@@ -1,5 +1,6 @@
 #include "http/server.hpp"
 
+#include "http/closing.hpp"
 #include "http/connection.hpp"
 #include <boost/asio/dispatch.hpp>
 
