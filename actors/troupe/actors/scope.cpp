@@ -102,8 +102,11 @@ private:
       return on_load_failed(state.error());
     unfolded_ = static_cast<std::uint32_t>(stored.parts.changes.size());
     line_.become(*std::move(state));
+    // Whoever woke it is still on the way when nobody waits: then it comes to rest after that.
+    const bool asked = !waiting_.empty();
     take_waiting();
-    come_to_rest();
+    if (asked || retiring_)
+      come_to_rest();
   }
 
   void on_load_failed(const error& why) {
