@@ -12,7 +12,7 @@ namespace {
 struct command_words {
   std::string path;
   std::string what;
-  std::vector<std::string> inner{};  // names of commands below it
+  std::vector<std::string> inner{};                            // names of commands below it
   std::vector<std::pair<std::string, std::string>> options{};  // "--data", and what it is
 };
 
