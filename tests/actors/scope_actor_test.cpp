@@ -461,6 +461,28 @@ TEST_CASE("an id that was only asked for leaves no actor behind") {
   CHECK(n.disk->changes[session_ref("nobody")].empty());
 }
 
+TEST_CASE("an actor that is loaded before its first request comes offers to retire after it") {
+  node n;
+  int offers = 0;
+  const auto ear = n.world.system().spawn([&offers](caf::event_based_actor*) -> caf::behavior {
+    return {[&offers](const ready_to_retire&) { ++offers; }};
+  });
+  const auto entity = std::make_shared<live_entity>(session_ref("nobody"));
+  entity->begin(spawn_scope(
+      n.world.system(), entity,
+      std::make_shared<scope_surroundings>(n.store, caf::actor_cast<supervisor_actor>(ear),
+                                           [&n] { return n.clock(); })));
+  n.world.run();
+  CHECK(offers == 0);
+  host_read first{{session_ref("nobody")},
+                  completion<state_snapshot>{[](const expected<state_snapshot>&) {}}};
+  REQUIRE(entity->try_send(first));
+  n.world.run();
+  CHECK(offers == 1);
+  for (const auto& end : {caf::actor_cast<caf::actor>(entity->actor()), ear})
+    caf::anon_send_exit(end, caf::exit_reason::user_shutdown);
+}
+
 TEST_CASE("a command that meets a retiring actor reaches its successor") {
   node n;
   const auto read = n.read();  // wakes an actor that will offer to retire
