@@ -290,8 +290,13 @@ private:
         ->type_name("SECONDS")
         ->check(CLI::Range(0, 86'400))
         ->default_str("0");
+    auto* resume = sub->add_flag(
+        "--resume", resume_,
+        "Go on with a replay that ended early, with --url: what it wrote in the last 24 hours is "
+        "not written again");
     sub->add_flag("--verify-only", verify_only_,
-                  "Write nothing: compare what is there; needs --data or --url");
+                  "Write nothing: compare what is there; needs --data or --url")
+        ->excludes(resume);
     sub->add_flag("--json", json_, "Print the table as one JSON object");
     sub->footer(
         footer("  troupe replay calls.jsonl\n"
@@ -447,12 +452,15 @@ private:
     if (verify_only_ && data_.empty() && url_.empty())
       throw CLI::ValidationError("--verify-only",
                                  "it compares what is there, so it needs --data or --url");
+    if (resume_ && url_.empty())
+      throw CLI::ValidationError("--resume", "a node knows what it made once, so it needs --url");
     replay_options out{.file = file_, .data = optional_data()};
     if (!url_.empty())
       out.node = *http::parse_url(url_);
     out.prefix = prefix_;
     out.parallel = parallel_;
     out.reconnect = std::chrono::seconds{reconnect_};
+    out.resume = resume_;
     out.verify_only = verify_only_;
     out.json = json_;
     return out;
@@ -479,6 +487,7 @@ private:
   std::size_t parallel_ = default_parallel;
   int reconnect_ = 0;
   bool once_ = false;
+  bool resume_ = false;
   bool verify_only_ = false;
   bool json_ = false;
   std::string shown_;

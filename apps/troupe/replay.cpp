@@ -61,7 +61,7 @@ public:
   int run() {
     if (const int status = open(); status != exit_status::ok)
       return status;
-    if (!options_.verify_only) {
+    if (!options_.verify_only && !options_.resume) {
       if (const int status = refuse_existing(); status != exit_status::ok)
         return status;
     }
@@ -112,12 +112,14 @@ private:
       return exit_status::ok;
     const auto first = std::find_if(counts->begin(), counts->end(), [](auto n) { return n > 0; })
                        - counts->begin();
-    return report_error(
-        plural(static_cast<std::uint64_t>(there), "session") + " of the file (the first is "
-            + told_[static_cast<std::size_t>(first)].id
-            + ") have items already, and nothing was written; choose another "
-            + (options_.node ? "" : "--data or ") + "--prefix, or compare with --verify-only",
-        exit_status::failed);
+    return report_error(plural(static_cast<std::uint64_t>(there), "session")
+                            + " of the file (the first is "
+                            + told_[static_cast<std::size_t>(first)].id
+                            + ") have items already, and nothing was written; choose another "
+                            + (options_.node ? "" : "--data or ") + "--prefix, "
+                            + (options_.node ? "go on with an earlier replay with --resume, " : "")
+                            + "or compare with --verify-only",
+                        exit_status::failed);
   }
 
   int write_and_compare() {

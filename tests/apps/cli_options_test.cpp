@@ -81,6 +81,8 @@ TEST_CASE("replay takes its file and one target and its numbers") {
   CHECK(full.parallel == 3);
   CHECK(full.verify_only);
   CHECK(full.json);
+  CHECK_FALSE(full.resume);
+  CHECK(options_of<replay_options>({"replay", "--url", "http://h:1", "--resume", "f"}).resume);
 }
 
 TEST_CASE("inspect lists unless it is told otherwise and takes its options in any place") {
@@ -153,6 +155,8 @@ TEST_CASE("a fault of the command line has status 2 and names the help") {
       {"serve", "--data", "d", "--idle", "-1"},
       {"replay"},
       {"replay", "f", "--verify-only"},
+      {"replay", "f", "--resume"},
+      {"replay", "f", "--url", "http://h:1", "--resume", "--verify-only"},
       {"replay", "f", "--data", "d", "--url", "http://h:1"},
       {"replay", "f", "--url", "https://h"},
       {"replay", "f", "--parallel", "0"},

@@ -2,9 +2,9 @@
 //
 // `troupe replay --url` of recorded conversations while their node is killed with SIGKILL and
 // started again on its port. In turn the replay waits for the node (--reconnect) and sends again
-// what was not answered, or is killed with it and begun anew. Both end with every item there once,
-// in its place and equal: replay compares itself, and once more with --verify-only. Prints the
-// seed, and one JSON object.
+// what was not answered, or is killed with it, once a part is written, and begun anew (--resume).
+// Both end with every item there once, in its place and equal: replay compares itself, and once
+// more with --verify-only. Prints the seed, and one JSON object.
 
 #include "support/served_node.hpp"
 #include "support/temp_directory.hpp"
@@ -89,14 +89,23 @@ private:
     check(std::move(replay), "a replay through kills");
   }
 
+  /// Whether the replay under way has made one: from then on a kill leaves a part of it.
+  [[nodiscard]] bool has_session() const {
+    const auto answer =
+        node_.client().send({.method = "GET", .target = "/v1/sessions?limit=1&prefix=" + prefix_});
+    return answer && answer->body.find("\"id\"") != std::string::npos;
+  }
+
   void begin_anew() {
     {
       child_process replay{words({})};
-      std::this_thread::sleep_for(std::chrono::microseconds{random_() % 80'000});
+      while (!has_session())
+        std::this_thread::sleep_for(1ms);
+      std::this_thread::sleep_for(std::chrono::microseconds{random_() % 300'000});
       kill_node();
       begun_anew_ += replay.kill(SIGKILL) != 0;
     }
-    check(child_process{words({})}, "a replay that was begun anew");
+    check(child_process{words({"--resume"})}, "a replay that was begun anew");
   }
 
   std::string binary_, file_, prefix_;
