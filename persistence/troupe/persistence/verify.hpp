@@ -24,7 +24,7 @@ struct verify_report {
   std::uint64_t unused_chunks = 0;  ///< of these in no history: of a log that others use
   std::uint64_t name_spaces = 0;
   std::uint64_t position = 0;           ///< of the newest change
-  bool clean = true;                    ///< its last owner closed it
+  bool clean = true;                    ///< its last owner closed it, or it had none: a copy
   std::uint64_t fault_count = 0;        ///< 0: every page, checksum and invariant is right
   std::vector<std::string> faults{};    ///< each names the page, record or entity
   std::vector<std::string> warnings{};  ///< as `start_report::warnings`
