@@ -49,10 +49,12 @@ public:
     app_.add_option("--log-level", log_level_,
                     "trace, debug, info, warn, err or off; logs go to standard error")
         ->check(CLI::IsMember({"trace", "debug", "info", "warn", "err", "off"}))
-        ->type_name("LEVEL");
+        ->type_name("LEVEL")
+        ->capture_default_str();
     app_.add_option("--log-format", log_format_, "text, or json: one object a line")
         ->check(CLI::IsMember({"text", "json"}))
-        ->type_name("FORMAT");
+        ->type_name("FORMAT")
+        ->capture_default_str();
     app_.fallthrough();
     app_.footer(exit_codes);
     add_demo();

@@ -95,6 +95,26 @@ TEST_CASE("a second signal ends the notice and a third one the requests in fligh
   CHECK(n.stop() == 128 + SIGTERM);
 }
 
+TEST_CASE("config show tells each setting with its value and who says it") {
+  const temp_directory directory;
+  const auto file = (directory.path() / "troupe.toml").string();
+  std::ofstream{file} << "data = \"x\"\nidle = 5\nmax-live = 2\n";
+  child_process tool{{"/usr/bin/env", "TROUPE_MAX_LIVE=3", TROUPE_BINARY, "config", "show", file}};
+  std::set<std::string> rows;
+  while (const auto line = tool.read_line()) {
+    std::istringstream words{*line};
+    std::string name, value, from;
+    words >> name >> value >> from;
+    rows.insert(name + ' ' + value + ' ' + from);
+  }
+  CHECK(tool.wait() == 0);
+  CHECK(rows.contains("idle 5 " + file + ":2"));
+  CHECK(rows.contains("max-live 3 TROUPE_MAX_LIVE"));
+  CHECK(rows.contains("quota 0 default"));
+  CHECK(rows.contains("log-level info default"));
+  CHECK(rows.contains("allow-remote-fs false default"));
+}
+
 TEST_CASE("settings that name files which are not there end a start with 2") {
   const temp_directory directory;
   for (const auto& words : std::vector<std::vector<std::string>>{
