@@ -24,6 +24,13 @@ double real_seconds(const run_options& options) {
   return options.speed > 0 ? options.duration_s / options.speed : options.duration_s;
 }
 
+/// What is answered at a lower level may be lost by it.
+durability least_level(const std::string& fault) {
+  return fault == "kill" || fault == "fail-commit" ? durability::durable
+         : fault == "crash"                        ? durability::relaxed
+                                                   : durability::memory;
+}
+
 expected<void> check_faults(const std::vector<planned_fault>& plan, const fault_hooks& hooks,
                             const workload& what, const run_options& options) {
   for (const auto& fault : plan) {
@@ -36,10 +43,11 @@ expected<void> check_faults(const std::vector<planned_fault>& plan, const fault_
                       + (names.empty() ? "" : "; there are " + names)
                       + (fault.kind == "kill" ? ". A kill needs --target node" : ""));
     }
-    if (fault.kind == "kill" && what.level != durability::durable)
-      return fail(errc::malformed, "a kill may lose what was acknowledged at durability "
-                                       + std::string{"relaxed"}
-                                       + " or memory: use --durability durable");
+    const auto least = least_level(fault.kind);
+    if (what.level < least)
+      return fail(errc::malformed, "a " + fault.kind + " may lose what was acknowledged below "
+                                       + level_name(least) + ": use --durability "
+                                       + level_name(least));
   }
   return {};
 }
