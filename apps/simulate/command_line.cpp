@@ -45,7 +45,7 @@ constexpr const char* run_examples =
     "  troupe simulate --profile chat --duration 30s\n"
     "  troupe simulate --profile coding-agent --find-knee --p99 10\n"
     "  troupe simulate --profile chat --target node --fault kill=50 --duration 5m\n"
-    "  troupe simulate --profile million-idle --duration 3600s --speed 60\n"
+    "  troupe simulate --profile million-idle --duration 1h --speed 60 --idle 10s\n"
     "  troupe simulate learn calls.jsonl > mine.toml && troupe simulate --profile mine.toml\n"
     "  troupe simulate compare --peers redis,sqlite,postgres\n";
 

@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <latch>
 #include <set>
 #include <thread>
 #include <utility>
@@ -103,11 +104,23 @@ public:
   }
 
   expected<contents> read_back(const subject& whom) override {
-    auto found = runtime_->read_latest(entity_of(whom));
-    if (!found)
-      return found.error().code == errc::not_found ? expected<contents>{contents{}}
-                                                   : unexpected{found.error()};
-    return contents_of(**found);
+    return read_back_all({whom}).front();
+  }
+
+  std::vector<expected<contents>> read_back_all(const std::vector<subject>& all) override {
+    std::vector<expected<contents>> out(all.size());
+    const auto left = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(all.size()));
+    for (std::size_t i = 0; i < all.size(); ++i)
+      runtime_->read_latest(entity_of(all[i]),
+                            [&, i, left](const expected<runtime::snapshot>& found) {
+                              if (found)
+                                out[i] = contents_of(**found);
+                              else if (found.error().code != errc::not_found)
+                                out[i] = unexpected{found.error()};
+                              left->count_down();
+                            });
+    left->wait();
+    return out;
   }
 
   target_state state() override {

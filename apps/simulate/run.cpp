@@ -15,6 +15,8 @@ namespace troupe::simulate {
 
 namespace {
 
+constexpr std::size_t read_at_once = 64;  // when everything is checked
+
 std::chrono::nanoseconds real(double seconds) {
   return std::chrono::nanoseconds{static_cast<std::int64_t>(seconds * 1e9)};
 }
@@ -97,12 +99,7 @@ check_result check_all(driver& to, const record& books, event_check* events) {
   const auto begun = clock::now();
   const auto all = books.subjects();
   cli::progress_display shown{"checking", all.size()};
-  for (const auto& whom : all) {
-    if (cli::interrupt_scope::requested()) {
-      out.complete = false;
-      break;
-    }
-    const auto found = to.read_back(whom);
+  const auto look_at = [&](const subject& whom, const expected<contents>& found) {
     auto told = found ? books.check(whom, *found)
                       : std::vector{"unreadable: " + name_of(whom) + ' ' + found.error().message};
     ++out.subjects;
@@ -113,6 +110,18 @@ check_result check_all(driver& to, const record& books, event_check* events) {
         out.first.push_back(std::move(text));
     if (events != nullptr && found && found->exists)
       events->on_end(name_of(whom), found->revision);
+  };
+  for (std::size_t from = 0; from < all.size(); from += read_at_once) {
+    if (cli::interrupt_scope::requested()) {
+      out.complete = false;
+      break;
+    }
+    const auto to_read = std::min(read_at_once, all.size() - from);
+    const auto begin = all.begin() + static_cast<std::ptrdiff_t>(from);
+    const std::vector<subject> some{begin, begin + static_cast<std::ptrdiff_t>(to_read)};
+    const auto found = to.read_back_all(some);
+    for (std::size_t i = 0; i < some.size(); ++i)
+      look_at(some[i], found[i]);
     shown.update(out.subjects);
   }
   if (events != nullptr) {
