@@ -114,10 +114,14 @@ struct worker {
 
   void run() noexcept;
 
+  /// After each handler.
+  void look_behind_handlers();
+
   /// IMF-fixdate of the current second.
   std::string_view date();
 
 private:
+  bool posted_ = false;  ///< what handlers left is on its way
   std::time_t date_second_ = -1;
   std::array<char, 32> date_{};
 };
@@ -442,6 +446,7 @@ inline void connection::handle() {
   } catch (...) {
     // The responder was dropped on the way out, which is an answer.
   }
+  worker_.look_behind_handlers();
 }
 
 inline void connection::take(delivery what) {

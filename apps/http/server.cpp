@@ -45,6 +45,18 @@ void worker::run() noexcept {
   io.run();
 }
 
+/// All that is ready now stands in front of what is posted.
+void worker::look_behind_handlers() {
+  const auto& left = shared.options.behind_handlers;
+  if (posted_ || !left.waits || !left.waits())
+    return;
+  posted_ = true;
+  asio::post(io, [this, &left] {
+    posted_ = false;
+    left.run();
+  });
+}
+
 std::string_view worker::date() {
   static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
   static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",

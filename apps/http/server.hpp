@@ -9,11 +9,19 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 namespace troupe::http {
+
+/// What handlers leave to be done once, behind all that an IO thread calls in one go. Both are
+/// called on that thread: `waits` behind each handler, `run` soon after it answered true.
+struct left_work {
+  std::function<bool()> waits{};  ///< empty: nothing is left
+  std::function<void()> run{};
+};
 
 struct server_options {
   std::string host = "127.0.0.1";  ///< an address or a name of this machine
@@ -25,6 +33,7 @@ struct server_options {
   limits bounds{};
   std::optional<tls_files> tls{};  ///< then: TLS only
   answer_limit longest_wait{};     ///< likewise; empty: `bounds.answer_timeout` for every request
+  left_work behind_handlers{};
   body_limit longest_body{};  ///< called on an IO thread; empty: `bounds.body` for every request
 };
 

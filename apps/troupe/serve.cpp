@@ -1,5 +1,6 @@
 #include "troupe/serve.hpp"
 
+#include <troupe/actors/gateway.hpp>
 #include <troupe/runtime/runtime.hpp>
 
 #include "api/api.hpp"
@@ -116,11 +117,13 @@ public:
                                .bounds = bounds,
                                .tls = options.tls,
                                .longest_wait = longest_wait(options, bounds),
+                               .behind_handlers = {gathering::waits, gathering::hand_over},
                                .longest_body =
                                    [bounds](auto method, auto target) {
                                      return api::longest_body(method, target, bounds);
                                    }},
                               [&service, by](http::request request, http::responder respond) {
+                                const gathering woken;
                                 service(std::move(request), std::move(respond), by);
                               });
       if (!server)

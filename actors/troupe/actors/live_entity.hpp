@@ -1,6 +1,7 @@
 #pragma once
 
 #include <troupe/actors/short_mutex.hpp>
+#include <troupe/messages/burst.hpp>
 #include <troupe/messages/messages.hpp>
 
 #include <atomic>
@@ -50,14 +51,17 @@ public:
   void begin(scope_actor actor) { actor_ = std::move(actor); }
   [[nodiscard]] const scope_actor& actor() const noexcept { return actor_; }
 
-  /// Puts a request into the actor's mailbox. False: the actor retires, `what` is as it was. An
-  /// actor that crashed lets it go unread.
+  /// Puts a request into the actor's mailbox, and wakes it with others where there is a `burst`.
+  /// False: the actor retires, `what` is as it was. An actor that crashed lets it go unread.
   template <class Message>
-  [[nodiscard]] bool try_send(Message& what) const {
+  [[nodiscard]] bool try_send(Message& what, compat::burst* with) const {
     if (!enter())
       return false;
     note_use();
-    compat::anon_send(actor_, std::move(what));
+    if (with != nullptr)
+      with->anon_send(actor_, std::move(what));
+    else
+      compat::anon_send(actor_, std::move(what));
     leave();
     return true;
   }
