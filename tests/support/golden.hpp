@@ -17,7 +17,7 @@
 namespace troupe::testing {
 
 inline std::filesystem::path golden_path(const std::string& name) {
-  return std::filesystem::path{__FILE__}.parent_path().parent_path() / "golden" / name;
+  return std::filesystem::path{TROUPE_TEST_DIR} / "golden" / name;
 }
 
 /// The bytes of a golden file; fails the test when there is none.

@@ -7,6 +7,8 @@
 /// what the options allow, and after closing and opening again each entity must be exactly what was
 /// acknowledged of it: not less, not more.
 ///
+/// With --factor 0 there is no clock: it sends as fast as it can, which is enough to see refusals.
+///
 ///   overload [--seconds 60] [--measure 10] [--factor 5] [--least 0.8] [--sessions 10000]
 ///            [--max-in-flight 4096] [--dir DIRECTORY]
 ///
@@ -127,12 +129,13 @@ public:
     wait_for_all();
   }
 
-  /// Commands made in a second, with so many in flight.
+  /// Commands made in a second, with so many in flight; of all that are in flight twice, at least,
+  /// since a disk may stop for seconds when others write to it.
   double sustained() {
     const auto before = all_.made.load();
     const auto refused_before = all_.refused.load();
     const auto start = clock_type::now();
-    while (seconds_since(start) < how_.measure) {
+    while (seconds_since(start) < how_.measure || all_.made - before < 2 * how_.max_in_flight) {
       if (on_their_way_ < how_.max_in_flight)
         send(next_++ % how_.sessions, false);
       else
@@ -151,7 +154,8 @@ public:
     std::uint64_t peak_memory = 0;
   };
 
-  /// Sends on the clock: what is late is sent at once, so that the rate holds on the whole.
+  /// Sends on the clock: what is late is sent at once, so that the rate holds on the whole. Without
+  /// a rate it sends as fast as it can.
   overloaded overload(double per_second) {
     overloaded out;
     const auto before = all_.made.load();
@@ -161,14 +165,14 @@ public:
     const auto start = clock_type::now();
     double sent = 0, looked = 0;
     for (double now = 0; now < how_.seconds; now = seconds_since(start)) {
-      const auto due = now * per_second;
+      const auto due = per_second > 0 ? now * per_second : sent + 256;
       for (int i = 0; i < 256 && sent < due; ++i, ++sent)
         send(next_++ % how_.sessions, false);
       if (now - looked > 0.1) {
         looked = now;
         out.peak_memory = std::max(out.peak_memory, anonymous_bytes());
       }
-      if (sent >= due)
+      if (per_second > 0 && sent >= due)
         std::this_thread::sleep_for(std::chrono::microseconds{500});
     }
     out.seconds = seconds_since(start);
