@@ -41,6 +41,11 @@ public:
   /// Null until its actor has loaded, and when it has ended.
   [[nodiscard]] std::shared_ptr<const entity_state> read() const;
 
+  /// The same to its actor, which alone publishes: no lock, and no use.
+  [[nodiscard]] const std::shared_ptr<const entity_state>& published() const noexcept {
+    return state_;
+  }
+
   /// Brings what a thread has seen up to date: a look at one number while nothing was published.
   void refresh(seen_state& seen) const;
 
