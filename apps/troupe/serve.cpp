@@ -108,9 +108,11 @@ public:
     using listener = api::service::listener;
     http::limits bounds;
     bounds.connections = std::min(bounds.connections, raise_descriptor_limit());
+    bounds.unknown_connections = options.unknown_connections;
     listeners out;
     const auto open = [&](const std::string& host, std::uint16_t port,
                           listener by) -> expected<void> {
+<<<<<<< HEAD
       auto server =
           http::server::start({.host = host,
                                .port = port,
@@ -126,6 +128,23 @@ public:
                                 const gathering woken;
                                 service(std::move(request), std::move(respond), by);
                               });
+=======
+      auto server = http::server::start(
+          {.host = host,
+           .port = port,
+           .bounds = bounds,
+           .tls = options.tls,
+           .longest_wait = longest_wait(options, bounds),
+           .longest_body = [bounds](
+                               auto method,
+                               auto target) { return api::longest_body(method, target, bounds); },
+           .knows = [&service](const auto& head) { return service.knows(head); },
+           .admit = [&service, by](const auto& head,
+                                   std::size_t bytes) { return service.admit(head, bytes, by); }},
+          [&service, by](http::request request, http::responder respond) {
+            service(std::move(request), std::move(respond), by);
+          });
+>>>>>>> f237960
       if (!server)
         return tl::unexpected(std::move(server.error()));
       out.all_.push_back(*std::move(server));
