@@ -16,14 +16,13 @@
 
 namespace troupe::http {
 
-<<<<<<< HEAD
 /// What handlers leave to be done once, behind all that an IO thread calls in one go. Both are
 /// called on that thread: `waits` behind each handler, `run` soon after it answered true.
 struct left_work {
   std::function<bool()> waits{};  ///< empty: nothing is left
   std::function<void()> run{};
 };
-=======
+
 /// Whether a request, of which the body may be to come still, proves who sent it. Called on an IO
 /// thread for every request of a connection until one does, and with an empty one for every
 /// connection: where that is enough, nobody has to prove anything.
@@ -33,7 +32,6 @@ using peer_check = std::function<bool(const request& head)>;
 /// is answered, or the answer that refuses it. Called on an IO thread.
 using body_check = std::function<tl::expected<std::shared_ptr<void>, response>(const request& head,
                                                                                std::size_t bytes)>;
->>>>>>> f237960
 
 struct server_options {
   std::string host = "127.0.0.1";  ///< an address or a name of this machine

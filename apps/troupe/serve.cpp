@@ -112,29 +112,13 @@ public:
     listeners out;
     const auto open = [&](const std::string& host, std::uint16_t port,
                           listener by) -> expected<void> {
-<<<<<<< HEAD
-      auto server =
-          http::server::start({.host = host,
-                               .port = port,
-                               .bounds = bounds,
-                               .tls = options.tls,
-                               .longest_wait = longest_wait(options, bounds),
-                               .behind_handlers = {gathering::waits, gathering::hand_over},
-                               .longest_body =
-                                   [bounds](auto method, auto target) {
-                                     return api::longest_body(method, target, bounds);
-                                   }},
-                              [&service, by](http::request request, http::responder respond) {
-                                const gathering woken;
-                                service(std::move(request), std::move(respond), by);
-                              });
-=======
       auto server = http::server::start(
           {.host = host,
            .port = port,
            .bounds = bounds,
            .tls = options.tls,
            .longest_wait = longest_wait(options, bounds),
+           .behind_handlers = {gathering::waits, gathering::hand_over},
            .longest_body = [bounds](
                                auto method,
                                auto target) { return api::longest_body(method, target, bounds); },
@@ -142,9 +126,9 @@ public:
            .admit = [&service, by](const auto& head,
                                    std::size_t bytes) { return service.admit(head, bytes, by); }},
           [&service, by](http::request request, http::responder respond) {
+            const gathering woken;
             service(std::move(request), std::move(respond), by);
           });
->>>>>>> f237960
       if (!server)
         return tl::unexpected(std::move(server.error()));
       out.all_.push_back(*std::move(server));
