@@ -121,6 +121,11 @@ struct changing {
   }
 };
 
+bool is_whole_token(const std::string& text) {
+  constexpr std::size_t size = 88;  // "troupe_", 16 digits, "_", 64 digits
+  return text.size() == size && text.starts_with("troupe_");
+}
+
 /// Where tokens may stand: a store, what is to become one, or where there are some. A token is the
 /// only thing that makes a directory. Errors: `damaged`, `store_failed`.
 expected<void> prepare(const std::filesystem::path& data, bool creating) {
@@ -158,6 +163,9 @@ expected<timestamp> expiry_of(std::string_view text, timestamp now) {
 }
 
 int token(const token_command& options) {
+  if (is_whole_token(options.data.string()))
+    return refuse({errc::invalid_value, "the token stands in front: troupe token revoke ID DIR"},
+                  exit_status::usage);
   const bool creating = std::holds_alternative<token_create>(options.what);
   if (const auto ready = prepare(options.data, creating); !ready)
     return refuse(ready.error(), exit_status::of_open(ready.error().code));

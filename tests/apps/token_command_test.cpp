@@ -80,8 +80,9 @@ TEST_CASE("a whole token is revoked by its id") {
   const auto run = [&](auto what) { return cli::token({.data = dir.store(), .what = what}); };
   REQUIRE(run(cli::token_create{.user = "ann"}) == cli::exit_status::ok);
   const auto id = kept(dir).at(0).id;
-  CHECK(run(cli::token_revoke{"troupe_" + id + "_" + std::string(64, 'a')})
-        == cli::exit_status::ok);
+  const auto whole = "troupe_" + id + "_" + std::string(64, 'a');
+  CHECK(cli::token({.data = whole, .what = cli::token_revoke{"d"}}) == cli::exit_status::usage);
+  CHECK(run(cli::token_revoke{whole}) == cli::exit_status::ok);
   CHECK(kept(dir).empty());
 }
 
