@@ -35,7 +35,7 @@ struct verify_report {
 /// Reads all of a store that no process has open: the tree of every database page by page, the free
 /// list, every record with its checksum, and the invariants of docs/on-disk-format.md. Changes
 /// nothing. A fault is no error: it stands in the report. Errors: `busy`, `damaged` (not even its
-/// first pages are a store's), `newer_format`, `remote_file_system`, `store_failed`.
+/// first pages are a store's), `newer_format`, `forbidden`, `remote_file_system`, `store_failed`.
 expected<verify_report> verify_store(const std::filesystem::path& directory,
                                      const verify_options& options = {});
 
