@@ -476,7 +476,7 @@ TEST_CASE("an actor that is loaded before its first request comes offers to reti
   CHECK(offers == 0);
   host_read first{{session_ref("nobody")},
                   completion<state_snapshot>{[](const expected<state_snapshot>&) {}}};
-  REQUIRE(entity->try_send(first));
+  REQUIRE(entity->try_send(first, nullptr));
   n.world.run();
   CHECK(offers == 1);
   for (const auto& end : {caf::actor_cast<caf::actor>(entity->actor()), ear})

@@ -69,7 +69,7 @@ TEST_CASE("simulate's other commands take their files and peers") {
   const auto compare = options_of<compare_options>({"compare", "--peers", "redis,sqlite"});
   CHECK(compare.peers == std::vector<std::string>{"redis", "sqlite"});
   CHECK(compare.out == "docs/benchmarks");
-  CHECK(options_of<compare_options>({"compare"}).peers.size() == 3);
+  CHECK(options_of<compare_options>({"compare"}).peers.size() == 4);
   CHECK(options_of<report_options>({"report", "a", "b"}).files.size() == 2);
 }
 
