@@ -1,5 +1,6 @@
 #include "api/api.hpp"
 
+#include "api/origin.hpp"
 #include "api/request_id.hpp"
 #include "api/route.hpp"
 #include "api/status.hpp"
@@ -22,17 +23,6 @@ http::response not_allowed(std::string allowed) {
 
 http::response no_route() {
   return to_response({errc::not_found, "no such route; GET /openapi.json lists them"});
-}
-
-/// A page from elsewhere that a browser was told to find here names another host (DNS rebinding).
-bool is_own_host(const http::request& request) {
-  const auto* header = request.find_header("Host");
-  if (!header)
-    return true;  // HTTP/1.0
-  const std::string_view host = *header;
-  const auto end = host.rfind(':');
-  const bool port = end != std::string_view::npos && host.find(']', end) == std::string_view::npos;
-  return http::is_loopback(port ? host.substr(0, end) : host);
 }
 
 /// What asks for nothing is open to all, and some of it to the node's own machine.
@@ -76,6 +66,8 @@ void service::operator()(http::request request, http::responder unnamed, listene
     return respond(to_response(
         {errc::misdirected,
          "this node answers on loopback only: ask http://127.0.0.1 or http://localhost"}));
+  if (auto own = check_origin(request, doors_.settings.tls); !own)
+    return respond(to_response(own.error()));
   auto target = http::parse_target(request.target);
   if (!target)
     return respond(to_response(target.error()));

@@ -244,13 +244,15 @@ int serve(const serve_options& options) {
   if (!agents)
     return report("cannot start the responder", agents.error(), cli::exit_status::usage);
   const auto responder = agents->answers;
-  api::service service{
-      **backend,
-      kernel_random,
-      *std::move(agents),
-      {.name = host_name(), .backups = options.backups, .kept_bytes = options.journal_kept_bytes},
-      options.limits,
-      options.quota};
+  api::service service{**backend,
+                       kernel_random,
+                       *std::move(agents),
+                       {.name = host_name(),
+                        .backups = options.backups,
+                        .kept_bytes = options.journal_kept_bytes,
+                        .tls = options.tls.has_value()},
+                       options.limits,
+                       options.quota};
   if (const auto known = service.reload_tokens(tokens); !known)
     return report("cannot read the access tokens", known.error(),
                   cli::exit_status::of_open(known.error().code));
