@@ -44,7 +44,7 @@ TEST_CASE("PUT creates a session once and finds it afterwards") {
       created.body
       == R"({"id":"a","status":"active","revision":1,"created":"2026-01-02T12:00:00.123Z",)"
          R"("last_activity":"2026-01-02T12:00:00.123Z","user":"ann","metadata":{"k":1.0},"items":0,"entries":1,"bytes":10})");
-  const auto found = n.send("PUT", "/v1/sessions/a", R"({"user":"bob"})");
+  const auto found = n.send("PUT", "/v1/sessions/a", R"({"user":"ann","metadata":{"k":2}})");
   CHECK(found.status == 200);
   CHECK(found.body == created.body);
   CHECK(n.send("GET", "/v1/sessions/a").body == created.body);
