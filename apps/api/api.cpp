@@ -61,7 +61,7 @@ expected<void> check_query(const route& r, const std::vector<http::query_paramet
 
 void service::operator()(http::request request, http::responder unnamed, listener by) {
   auto id = request_id(request, [this] { return doors_.random_id(); });
-  auto respond = identified(std::move(unnamed), request, std::move(id));
+  auto respond = identified(std::move(unnamed), request, id);
   if (!doors_.needs_tokens() && !is_own_host(request))
     return respond(to_response(
         {errc::misdirected,
@@ -106,6 +106,7 @@ void service::operator()(http::request request, http::responder unnamed, listene
   auto c =
       std::make_shared<call>(doors_, std::move(request), *std::move(target), std::move(respond));
   c->admitted = *std::move(ticket);
+  c->request_id = std::move(id);
   c->who = *std::move(who);
   c->entity = std::move(entity);
   c->parameters = std::move(way.parameters);

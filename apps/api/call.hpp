@@ -65,6 +65,7 @@ public:
   http::request request;
   http::parsed_target target;
   identity who{};
+  std::string request_id{};
   admission::ticket admitted{};         ///< in flight until it was answered
   entity_access entity{};               ///< of {S}
   std::vector<std::string> parameters;  ///< what the pattern's other {names} stand for, in order

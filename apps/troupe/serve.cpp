@@ -31,6 +31,7 @@ namespace {
 
 constexpr std::chrono::minutes between_sweeps{10};  // of old sessions of the agent API
 constexpr std::chrono::seconds answer_slack{5};  // between a responder's timeout and the server's
+constexpr std::chrono::milliseconds last_words{500};  // for answers to leave; then: they are cut
 
 /// Ids must not be guessable, so their bits come from the kernel: for sixteen of them at a time, as
 /// every request has one.
@@ -272,6 +273,7 @@ int serve(const serve_options& options) {
                  options.drain_timeout.count());
   responder.close();
   (*backend)->close();
+  static_cast<void>(servers->drain(last_words));  // what these two refused
   return 0;
 }
 
