@@ -85,8 +85,9 @@ void service::operator()(http::request request, http::responder unnamed, listene
   if (!who && !open)
     return respond(to_response(why_not(request)));
   if (!open && who->held < row.needs)
-    return respond(
-        to_response({errc::forbidden, "this route is for a " + std::string{to_string(row.needs)}}));
+    return respond(to_response({errc::forbidden, (row.needs == role::admin ? "this route is for an "
+                                                                           : "this route is for a ")
+                                                     + std::string{to_string(row.needs)}}));
   if (auto ok = check_query(row, target->query); !ok)
     return respond(to_response(ok.error()));
   if (!who)
@@ -105,8 +106,8 @@ void service::operator()(http::request request, http::responder unnamed, listene
     return respond(to_response(ticket.error()));
   auto c =
       std::make_shared<call>(doors_, std::move(request), *std::move(target), std::move(respond));
-  c->admitted = *std::move(ticket);
   c->request_id = std::move(id);
+  c->admitted = *std::move(ticket);
   c->who = *std::move(who);
   c->entity = std::move(entity);
   c->parameters = std::move(way.parameters);
@@ -115,9 +116,12 @@ void service::operator()(http::request request, http::responder unnamed, listene
 
 /// A token that does not hold is a guess, of which an address has a few.
 error service::why_not(const http::request& request) {
-  if (request.find_header("Authorization") != nullptr)
+  const auto* given = request.find_header("Authorization");
+  if (given != nullptr)
     if (auto fine = admission_.failed_login(request.remote_address, doors_.now()); !fine)
       return fine.error();
+  if (given != nullptr && http::iequals(std::string_view{*given}.substr(0, 7), "Bearer "))
+    return {errc::unauthenticated, "this token is unknown, revoked or has expired"};
   return {errc::unauthenticated,
           "this node asks for an access token: `Authorization: Bearer troupe_...`"};
 }
