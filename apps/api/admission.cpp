@@ -1,9 +1,8 @@
 #include "api/admission.hpp"
 
-#include <arpa/inet.h>
+#include "http/unknown_peers.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <utility>
 
@@ -14,14 +13,6 @@ namespace {
 constexpr std::int64_t login_window_ms = 60'000;
 constexpr std::size_t most_addresses = 10'000;  // remembered; then: all are forgotten
 constexpr std::uint64_t soon_ms = 100;          // what is in flight is answered meanwhile
-
-/// Of IPv6 the network: who has one has all of its addresses.
-std::string network_of(const std::string& address) {
-  std::array<unsigned char, 16> bytes{};
-  if (inet_pton(AF_INET6, address.c_str(), bytes.data()) != 1)
-    return address;
-  return {bytes.begin(), bytes.begin() + 8};
-}
 
 unexpected too_many(errc code, std::string what, std::size_t limit, std::uint64_t wait_ms) {
   return tl::unexpected(
@@ -114,7 +105,7 @@ expected<void> admission::failed_login(const std::string& address, timestamp now
     std::erase_if(failed_, [&](const auto& one) { return over(one.second); });
   if (failed_.size() >= most_addresses)
     failed_.clear();
-  auto& of = failed_[network_of(address)];
+  auto& of = failed_[http::network_of(address)];
   if (of.count == 0 || over(of))
     of = {0, now.ms};
   if (of.count >= limits_.failed_logins)

@@ -59,59 +59,98 @@ expected<void> check_query(const route& r, const std::vector<http::query_paramet
 
 }  // namespace
 
-void service::operator()(http::request request, http::responder unnamed, listener by) {
-  auto id = request_id(request, [this] { return doors_.random_id(); });
-  auto respond = identified(std::move(unnamed), request, id);
+/// Where a request leads, and who asks.
+struct service::entrance {
+  http::parsed_target target;
+  match way;
+  identity who;
+};
+
+/// What needs no body.
+tl::expected<service::entrance, http::response> service::enter(const http::request& request,
+                                                               listener by) {
+  const auto refused = [](http::response why) { return tl::unexpected(std::move(why)); };
   if (!doors_.needs_tokens() && !is_own_host(request))
-    return respond(to_response(
+    return refused(to_response(
         {errc::misdirected,
          "this node answers on loopback only: ask http://127.0.0.1 or http://localhost"}));
   if (auto own = check_origin(request, doors_.settings.tls); !own)
-    return respond(to_response(own.error()));
+    return refused(to_response(own.error()));
   auto target = http::parse_target(request.target);
   if (!target)
-    return respond(to_response(target.error()));
+    return refused(to_response(target.error()));
   const auto method = route_method(request);
   auto way = find_route(method, target->segments);
   if (by == listener::clients && way.for_operators)
-    return respond(no_route());
+    return refused(no_route());
   if (way.found == nullptr)
-    return respond(way.allowed.empty() ? no_route() : not_allowed(std::move(way.allowed)));
+    return refused(way.allowed.empty() ? no_route() : not_allowed(std::move(way.allowed)));
   const auto& row = *way.found;
   if (http::count_header(request.headers, "Authorization") > 1)
-    return respond(to_response({errc::malformed, "one Authorization at most"}));
+    return refused(to_response({errc::malformed, "one Authorization at most"}));
   auto who = doors_.identify(request.find_header("Authorization"));
   const bool open = is_open(row, request);
   if (!who && !open)
-    return respond(to_response(why_not(request)));
+    return refused(to_response(why_not(request)));
   if (!open && who->held < row.needs)
-    return respond(to_response({errc::forbidden, (row.needs == role::admin ? "this route is for an "
+    return refused(to_response({errc::forbidden, (row.needs == role::admin ? "this route is for an "
                                                                            : "this route is for a ")
                                                      + std::string{to_string(row.needs)}}));
   if (auto ok = check_query(row, target->query); !ok)
-    return respond(to_response(ok.error()));
+    return refused(to_response(ok.error()));
   if (!who)
     who = identity{.by = {}, .held = role::anybody};
+  return entrance{*std::move(target), std::move(way), *std::move(who)};
+}
+
+void service::operator()(http::request request, http::responder unnamed, listener by) {
+  auto id = request_id(request, [this] { return doors_.random_id(); });
+  auto respond = identified(std::move(unnamed), request, id);
+  auto in = enter(request, by);
+  if (!in)
+    return respond(std::move(in.error()));
+  const auto& row = *in->way.found;
   entity_access entity;
   if (row.scopes != no_scope) {
-    auto resolved = doors_.resolve(*who, way.kind, way.id);
+    auto resolved = doors_.resolve(in->who, in->way.kind, in->way.id);
     if (!resolved)
       return respond(to_response(resolved.error()));
     entity = *std::move(resolved);
   }
   expected<admission::ticket> ticket;
   if (row.needs != role::anybody)
-    ticket = admission_.enter(*who, doors_.now());
+    ticket = admission_.enter(in->who, doors_.now());
   if (!ticket)
     return respond(to_response(ticket.error()));
   auto c =
-      std::make_shared<call>(doors_, std::move(request), *std::move(target), std::move(respond));
+      std::make_shared<call>(doors_, std::move(request), std::move(in->target), std::move(respond));
   c->request_id = std::move(id);
   c->admitted = *std::move(ticket);
-  c->who = *std::move(who);
+  c->who = std::move(in->who);
   c->entity = std::move(entity);
-  c->parameters = std::move(way.parameters);
+  c->parameters = std::move(in->way.parameters);
   row.run(c);
+}
+
+bool service::knows(const http::request& head) const {
+  return http::count_header(head.headers, "Authorization") <= 1
+         && doors_.identify(head.find_header("Authorization")).has_value();
+}
+
+tl::expected<std::shared_ptr<void>, http::response> service::admit(const http::request& head,
+                                                                   std::size_t bytes, listener by) {
+  http::response refusal;
+  if (auto in = enter(head, by); !in)
+    refusal = std::move(in.error());
+  else if (in->who.held == role::anybody)
+    refusal = to_response({errc::too_large, "without an access token only small bodies are taken"});
+  else if (auto room = rooms_.take(in->who, bytes); !room)
+    refusal = to_response(room.error());
+  else
+    return std::make_shared<body_rooms::place>(*std::move(room));
+  identified(http::responder::to([&](http::response why) { refusal = std::move(why); }), head,
+             request_id(head, [this] { return doors_.random_id(); }))(std::move(refusal));
+  return tl::unexpected(std::move(refusal));
 }
 
 /// A token that does not hold is a guess, of which an address has a few.

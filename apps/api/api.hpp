@@ -3,6 +3,7 @@
 #include "api/access.hpp"
 #include "api/admission.hpp"
 #include "api/agent.hpp"
+#include "api/body_rooms.hpp"
 #include "api/live_streams.hpp"
 #include "api/quotas.hpp"
 #include "api/tokens.hpp"
@@ -11,6 +12,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -41,6 +43,16 @@ public:
   enum class listener { only, clients, operators };
   void operator()(http::request request, http::responder respond, listener by = listener::only);
 
+  // What a server asks by the head of a request, see `http::server_options`.
+
+  /// Whether it brings a token that holds, or needs none.
+  [[nodiscard]] bool knows(const http::request& head) const;
+  /// Room for its body of so many bytes, or the refusal that the whole request would have been
+  /// answered. Who brings no token sends no such body.
+  tl::expected<std::shared_ptr<void>, http::response> admit(const http::request& head,
+                                                            std::size_t bytes,
+                                                            listener by = listener::only);
+
   /// Reads the access tokens anew and ends the streams of those that do not hold any more. A node
   /// calls it every half second. A file that cannot be read lets nobody in. Errors: `damaged`,
   /// `store_failed`.
@@ -56,9 +68,12 @@ public:
   void set_draining() { doors_.set_draining(); }
 
 private:
+  struct entrance;
+  tl::expected<entrance, http::response> enter(const http::request& request, listener by);
   error why_not(const http::request& request);
 
   admission admission_;
+  body_rooms rooms_;
   quotas quotas_;
   token_table tokens_;
   live_streams streams_;

@@ -22,26 +22,49 @@ bool has_scope(const route& r, entity_kind kind) {
 
 using segments = std::span<const std::string>;
 
-/// What the {names} of `pattern` stand for when it is the path; it begins behind {S}, if there is
-/// one.
-std::optional<std::vector<std::string>> matched(std::string_view pattern, segments path) {
-  std::vector<std::string> out;
+/// A row with its pattern as segments, behind {S} if there is one: cut once and not for each
+/// request, which is compared with every row.
+struct cut_route {
+  const route* row;
+  bool scoped;
+  std::vector<std::string_view> steps;
+};
+
+cut_route cut(const route& row) {
+  cut_route out{&row, row.pattern.starts_with(of_scope), {}};
+  auto pattern = row.pattern.substr(out.scoped ? of_scope.size() : 0);
   if (pattern == "/")
     pattern = {};
   while (!pattern.empty()) {
     pattern.remove_prefix(1);  // '/'
-    const auto step = pattern.substr(0, pattern.find('/'));
-    pattern.remove_prefix(step.size());
-    if (path.empty())
-      return std::nullopt;
-    if (step.starts_with('{'))
-      out.push_back(path.front());
-    else if (step != path.front())
-      return std::nullopt;
-    path = path.subspan(1);
+    out.steps.push_back(pattern.substr(0, pattern.find('/')));
+    pattern.remove_prefix(out.steps.back().size());
   }
-  if (!path.empty())
-    return std::nullopt;
+  return out;
+}
+
+const std::vector<cut_route>& cut_routes() {
+  static const auto all = [] {
+    std::vector<cut_route> out;
+    for (const auto& row : all_routes())
+      out.push_back(cut(row));
+    return out;
+  }();
+  return all;
+}
+
+bool fits(const cut_route& r, segments path) {
+  return std::ranges::equal(r.steps, path, [](std::string_view step, const std::string& segment) {
+    return step.starts_with('{') || step == segment;
+  });
+}
+
+/// What the {names} stand for in a path that fits.
+std::vector<std::string> values_of(const cut_route& r, segments path) {
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < path.size(); ++i)
+    if (r.steps[i].starts_with('{'))
+      out.push_back(path[i]);
   return out;
 }
 
@@ -85,24 +108,23 @@ match find_route(std::string_view method, const std::vector<std::string>& path) 
   match out;
   const auto scope = scope_of(path);
   std::string_view pattern;  // the one that matched first
-  for (const auto& r : all_routes()) {
-    const bool scoped = r.pattern.starts_with(of_scope);
-    if (scoped && !(scope && has_scope(r, scope->kind)))
+  for (const auto& r : cut_routes()) {
+    const auto& row = *r.row;
+    if (r.scoped && !(scope && has_scope(row, scope->kind)))
       continue;
-    if (!pattern.empty() && r.pattern != pattern)
+    if (!pattern.empty() && row.pattern != pattern)
       continue;
-    auto values =
-        scoped ? matched(r.pattern.substr(of_scope.size()), scope->rest) : matched(r.pattern, path);
-    if (!values)
+    const auto rest = r.scoped ? scope->rest : segments{path};
+    if (!fits(r, rest))
       continue;
-    pattern = r.pattern;
-    out.for_operators = r.for_operators;
-    out.allowed += (out.allowed.empty() ? "" : ", ") + std::string{r.method};
-    if (r.method != method)
+    pattern = row.pattern;
+    out.for_operators = row.for_operators;
+    out.allowed += (out.allowed.empty() ? "" : ", ") + std::string{row.method};
+    if (row.method != method)
       continue;
-    out.found = &r;
-    out.parameters = *std::move(values);
-    if (scoped) {
+    out.found = &row;
+    out.parameters = values_of(r, rest);
+    if (r.scoped) {
       out.kind = scope->kind;
       out.id = scope->id;
     }

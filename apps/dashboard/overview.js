@@ -35,7 +35,7 @@ export function rowOf(a, b) {
     batch: commits && changes !== null ? changes / commits : null,
     p50: quantile(times, 0.5),
     p99: quantile(times, 0.99),
-    memory: level("process_resident_memory_bytes"),
+    memory: level("troupe_anonymous_memory_bytes"),
     tail: level("troupe_journal_tail_bytes"),
     store: level("troupe_store_bytes"),
     cache: level("troupe_cache_bytes"),
@@ -54,7 +54,7 @@ const plots = [
   { name: "Changes in one commit", kind: "step", series: [["mean", "batch", 3]], text: number },
   { name: "Live and hibernated", kind: "area", series: [["live", "live"], ["hibernated", "hibernated", 4]], text: number },
   { name: "Woken and put to sleep", kind: "line", series: [["woken", "woken", 3], ["put to sleep", "slept", 4]], text: (y) => `${number(y)}/s` },
-  { name: "Memory of the process", kind: "line", series: [["resident", "memory", 4], ["cache", "cache", 5]], text: bytes, scale: "bytes" },
+  { name: "Memory of the process", kind: "line", series: [["its own", "memory", 4], ["cache", "cache", 5]], text: bytes, scale: "bytes" },
   { name: "Disk", kind: "line", series: [["data file", "store"], ["journal to replay", "tail", 2]], text: bytes, scale: "bytes" },
   { name: "Result cache", kind: "line", series: [["hits", "hits", 3], ["misses", "misses", 2]], text: (y) => `${number(y)}/s` },
 ];

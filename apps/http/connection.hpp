@@ -6,6 +6,7 @@
 #include "http/problem.hpp"
 #include "http/server.hpp"
 #include "http/transport.hpp"
+#include "http/unknown_peers.hpp"
 #include "http/wire.hpp"
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -45,10 +46,19 @@ struct common {
   std::atomic<bool> draining = false;
   std::atomic<bool> stopping = false;
 
-  std::atomic<std::size_t> open = 0;  ///< connections, from accept to close
+  std::atomic<std::size_t> open = 0;    ///< connections, from accept to close
+  std::atomic<std::size_t> bodies = 0;  ///< bytes of those beyond `limits::small_body`
+  unknown_peers unknown;
   std::mutex mutex;
   std::condition_variable changed;
   bool accepting = true;  ///< under mutex
+
+  /// Nobody's place where nobody has to prove anything.
+  unknown_peers::place enter_unknown(const std::string& address) {
+    if (options.bounds.unknown_connections == 0 || !options.knows || options.knows({}))
+      return {};
+    return unknown.enter(address);
+  }
 
   void closed_one() {
     if (open.fetch_sub(1) == 1) {
@@ -114,10 +124,14 @@ struct worker {
 
   void run() noexcept;
 
+  /// After each handler.
+  void look_behind_handlers();
+
   /// IMF-fixdate of the current second.
   std::string_view date();
 
 private:
+  bool posted_ = false;  ///< what handlers left is on its way
   std::time_t date_second_ = -1;
   std::array<char, 32> date_{};
 };
@@ -130,16 +144,18 @@ private:
 /// is at most one responder out.
 class connection : public std::enable_shared_from_this<connection> {
 public:
-  connection(worker& w, tcp::socket socket, asio::ssl::context* tls, std::string remote_address)
+  connection(worker& w, tcp::socket socket, asio::ssl::context* tls, std::string remote_address,
+             unknown_peers::place unknown)
       : worker_{w},
         limits_{w.shared.options.bounds},
         peer_{std::move(socket), tls},
         timer_{w.io},
         remote_address_{std::move(remote_address)},
+        unknown_{std::move(unknown)},
         parser_{limits_, w.shared.options.longest_body} {}
 
-  /// Begins to serve, or (beyond the limit of connections) to say so.
-  void start(bool refused);
+  /// Begins to serve, or (beyond a limit of connections) to say so.
+  void start(const std::optional<protocol_error>& refused);
 
   /// The handler's answer, or more of it; ignored when the connection has gone meanwhile.
   void take(delivery what);
@@ -171,10 +187,14 @@ private:
   void read();
   void on_read(error_code ec, std::size_t n);
   void process();
+  void meet(const request& head);
+  bool admit_body();
+  void leave_body() noexcept;
   void begin_body();
   void send_continue();
   void handle();
   void refuse(const protocol_error& why);
+  void turn_away(response answered);
   void answer(response answered);
   void begin(begun_stream what);
   void watch_peer();
@@ -210,6 +230,7 @@ private:
   asio::steady_timer timer_;
   const std::string remote_address_;
   std::list<std::shared_ptr<connection>>::iterator place_{};  ///< in the worker's list
+  unknown_peers::place unknown_;  ///< until a request proves who sent it
 
   phase phase_ = phase::idle;
   clock::time_point deadline_{};
@@ -217,7 +238,9 @@ private:
   std::vector<char> buffer_;
   std::size_t begin_ = 0;  ///< of what was read behind the end of a request
   std::size_t end_ = 0;
-  std::size_t window_bytes_ = 0;  ///< of body since the window began
+  std::size_t window_bytes_ = 0;     ///< of body since the window began
+  std::size_t body_bytes_ = 0;       ///< that the server counts, and what its owner keeps for them,
+  std::shared_ptr<void> body_room_;  ///< until the request is answered
 
   std::string head_out_;
   std::string body_out_;
@@ -230,7 +253,7 @@ private:
 
 // -------------------------------------------------------------------------------------------
 
-inline void connection::start(bool refused) {
+inline void connection::start(const std::optional<protocol_error>& refused) {
   place_ = worker_.connections.insert(worker_.connections.end(), shared_from_this());
   error_code ec;
   socket_.set_option(tcp::no_delay{true}, ec);
@@ -242,7 +265,7 @@ inline void connection::start(bool refused) {
   } else if (refused && peer_.is_secure()) {
     close();  // a handshake costs more than the word is worth
   } else if (refused) {
-    refuse({503, "busy", "too many connections"});
+    refuse(*refused);
   } else if (peer_.is_secure()) {
     phase_ = phase::handshake;
     peer_.async_handshake(then([](connection& self, error_code failed) {
@@ -280,6 +303,8 @@ inline void connection::close() {
   const auto self = shared_from_this();
   phase_ = phase::closed;
   stream_.reset();
+  unknown_.leave();
+  leave_body();
   timer_.cancel();
   error_code ec;
   socket_.close(ec);
@@ -379,6 +404,8 @@ inline void connection::process() {
     handle();
   } else {
     if (phase_ == phase::head && parser_.head_done()) {
+      if (!admit_body())
+        return;
       begin_body();
       if (parser_.expects_continue()) {
         send_continue();
@@ -434,6 +461,7 @@ inline void connection::handle() {
   close_after_ = !parser_.keep_alive();
   request next = parser_.take();
   next.remote_address = remote_address_;
+  meet(next);
   const auto& longest = worker_.shared.options.longest_wait;
   enter(phase::handling, longest ? longest(next.method, next.target) : limits_.answer_timeout);
   responder owed{std::make_unique<connection_sink>(worker_.gate, weak_from_this())};
@@ -442,6 +470,7 @@ inline void connection::handle() {
   } catch (...) {
     // The responder was dropped on the way out, which is an answer.
   }
+  worker_.look_behind_handlers();
 }
 
 inline void connection::take(delivery what) {
@@ -463,15 +492,19 @@ inline void connection::answer(response answered) {
     write(problem(500, "internal", "the answer could not be written as HTTP"));
 }
 
-/// What stands behind a refused request cannot be trusted, so nothing of it is read any more.
 inline void connection::refuse(const protocol_error& why) {
   response answered = problem(why.status, why.code, why.detail);
   if (why.status == 405)
     answered.headers.push_back({"Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"});
   else if (why.status == 415)
     answered.headers.push_back({"Accept-Encoding", "identity"});
-  else if (why.status == 503)
+  else if (why.status == 429 || why.status == 503)
     answered.headers.push_back({"Retry-After", "1"});
+  turn_away(std::move(answered));
+}
+
+/// What stands behind a refused request cannot be trusted, so nothing of it is read any more.
+inline void connection::turn_away(response answered) {
   error_code ec;
   socket_.cancel(ec);  // a read may be waiting
   refused_ = close_after_ = true;
@@ -480,6 +513,7 @@ inline void connection::refuse(const protocol_error& why) {
 }
 
 inline void connection::write(response answered) {
+  leave_body();
   head_out_.clear();
   append_response_head(head_out_, answered,
                        {.keep_alive = !close_after_, .http10 = http10_, .date = worker_.date()});
@@ -523,4 +557,5 @@ inline void connection::next_request() {
 
 }  // namespace troupe::http::detail
 
+#include "http/admitting.hpp"
 #include "http/streaming.hpp"

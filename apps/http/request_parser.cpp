@@ -93,6 +93,13 @@ private:
     return longest_body_ ? longest_body_(request_.method, request_.target) : limits_.body;
   }
 
+  std::size_t body_bytes() const {
+    if (chunked())
+      return longest_body();
+    const auto declared = content_length();
+    return declared ? static_cast<std::size_t>(*declared) : 0;
+  }
+
   std::size_t take_data(std::string_view input) {
     error_code ec;
     const auto used = put({input.data(), input.size()}, ec);
@@ -365,6 +372,14 @@ bool request_parser::http10() const noexcept {
 
 bool request_parser::is_head() const noexcept {
   return exchange_->request_.method == "HEAD";
+}
+
+const request& request_parser::head() const noexcept {
+  return exchange_->request_;
+}
+
+std::size_t request_parser::body_bytes() const {
+  return exchange_->body_bytes();
 }
 
 request request_parser::take() {

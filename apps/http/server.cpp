@@ -45,6 +45,18 @@ void worker::run() noexcept {
   io.run();
 }
 
+/// All that is ready now stands in front of what is posted.
+void worker::look_behind_handlers() {
+  const auto& left = shared.options.behind_handlers;
+  if (posted_ || !left.waits || !left.waits())
+    return;
+  posted_ = true;
+  asio::post(io, [this, &left] {
+    posted_ = false;
+    left.run();
+  });
+}
+
 std::string_view worker::date() {
   static constexpr std::array days{"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
   static constexpr std::array months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
@@ -177,11 +189,20 @@ void server::impl::on_accept(worker& target, error_code ec, tcp::socket socket) 
   const std::size_t open = shared.open.load();
   if (open < bounds.connections + bounds.refusals) {
     const auto peer = socket.remote_endpoint(ec);
-    shared.open.fetch_add(1);
-    const auto context = tls();
-    auto c = std::make_shared<connection>(target, std::move(socket), context.get(),
-                                          ec ? std::string{} : peer.address().to_string());
-    asio::dispatch(target.io, [c, refused = open >= bounds.connections] { c->start(refused); });
+    auto address = ec ? std::string{} : peer.address().to_string();
+    auto unknown = shared.enter_unknown(address);
+    if (!unknown || unknown.before() < bounds.unknown_connections + bounds.refusals) {
+      std::optional<protocol_error> refused;
+      if (open >= bounds.connections)
+        refused = {503, "busy", "too many connections"};
+      else if (unknown && unknown.before() >= bounds.unknown_connections)
+        refused = {429, "busy", "too many connections of this address that showed no access token"};
+      shared.open.fetch_add(1);
+      const auto context = tls();
+      auto c = std::make_shared<connection>(target, std::move(socket), context.get(),
+                                            std::move(address), std::move(unknown));
+      asio::dispatch(target.io, [c, refused] { c->start(refused); });
+    }
   }
   accept();
 }

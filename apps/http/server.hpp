@@ -9,11 +9,29 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 namespace troupe::http {
+
+/// What handlers leave to be done once, behind all that an IO thread calls in one go. Both are
+/// called on that thread: `waits` behind each handler, `run` soon after it answered true.
+struct left_work {
+  std::function<bool()> waits{};  ///< empty: nothing is left
+  std::function<void()> run{};
+};
+
+/// Whether a request, of which the body may be to come still, proves who sent it. Called on an IO
+/// thread for every request of a connection until one does, and with an empty one for every
+/// connection: where that is enough, nobody has to prove anything.
+using peer_check = std::function<bool(const request& head)>;
+
+/// Decides by the head of a request whether the `bytes` of its body are read: what is kept until it
+/// is answered, or the answer that refuses it. Called on an IO thread.
+using body_check = std::function<tl::expected<std::shared_ptr<void>, response>(const request& head,
+                                                                               std::size_t bytes)>;
 
 struct server_options {
   std::string host = "127.0.0.1";  ///< an address or a name of this machine
@@ -25,7 +43,10 @@ struct server_options {
   limits bounds{};
   std::optional<tls_files> tls{};  ///< then: TLS only
   answer_limit longest_wait{};     ///< likewise; empty: `bounds.answer_timeout` for every request
+  left_work behind_handlers{};
   body_limit longest_body{};  ///< called on an IO thread; empty: `bounds.body` for every request
+  peer_check knows{};         ///< empty: nobody has to prove anything
+  body_check admit{};         ///< of bodies beyond `bounds.small_body`; empty: all are read
 };
 
 /// An HTTP/1.1 server: answers of one connection leave in the order of its requests, one request of

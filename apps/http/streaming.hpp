@@ -14,6 +14,7 @@ inline void connection::begin(begun_stream what) {
   what.head.body.clear();
   if (head_only_ || !is_writable(what.head))
     return answer(std::move(what.head));
+  leave_body();
   close_after_ = true;
   stream_ = std::move(what.body);
   head_out_.clear();

@@ -43,6 +43,10 @@ public:
   [[nodiscard]] bool keep_alive() const noexcept;
   [[nodiscard]] bool http10() const noexcept;
   [[nodiscard]] bool is_head() const noexcept;
+  /// Its body may not be whole.
+  [[nodiscard]] const request& head() const noexcept;
+  /// What was declared; of chunks, the most there may be.
+  [[nodiscard]] std::size_t body_bytes() const;
 
   /// The request, and makes ready for the next one. REQUIRES: done().
   [[nodiscard]] request take();

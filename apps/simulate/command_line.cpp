@@ -45,7 +45,7 @@ constexpr const char* run_examples =
     "  troupe simulate --profile chat --duration 30s\n"
     "  troupe simulate --profile coding-agent --find-knee --p99 10\n"
     "  troupe simulate --profile chat --target node --fault kill=50 --duration 5m\n"
-    "  troupe simulate --profile million-idle --duration 3600s --speed 60\n"
+    "  troupe simulate --profile million-idle --duration 1h --speed 60 --idle 10s\n"
     "  troupe simulate learn calls.jsonl > mine.toml && troupe simulate --profile mine.toml\n"
     "  troupe simulate compare --peers redis,sqlite,postgres\n";
 
@@ -59,7 +59,7 @@ void command_line::add_run(CLI::App* sub) {
   sub->add_option("--target", run_.target,
                   "embedded: a runtime in this process; node: a node that is started for it, over "
                   "HTTP; http://HOST:PORT: a node that runs;\nor a peer: maps, sqlite, redis, "
-                  "postgres, nothing")
+                  "postgres, erlang, nothing")
       ->type_name("TARGET")
       ->capture_default_str();
   sub->add_option("--data", run_.data,
@@ -100,9 +100,11 @@ void command_line::add_run(CLI::App* sub) {
       ->type_name("TIME")
       ->check(check_seconds)
       ->capture_default_str();
-  sub->add_option("--fault", run_.faults,
-                  "KIND=COUNT, spread over the run by the seed, or KIND@TIME. kill, pause, "
-                  "full-disk (of a node); clock, slow-subscribers (embedded)")
+  sub->add_option(
+         "--fault", run_.faults,
+         "KIND=COUNT, spread over the run by the seed, or KIND@TIME. kill, pause, "
+         "full-disk (of a node); clock, crash, fail-commit, slow-commits, slow-subscribers "
+         "(embedded)")
       ->type_name("FAULT")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
@@ -160,9 +162,9 @@ void command_line::add_to(const add_function& add,
       "compare",
       "The same workload on this runtime and on peers, in one go: rates, latencies, "
       "memory and disk, as medians of\nrounds. Writes README.md and results.json");
-  compare->add_option("--peers", peers_, "redis, sqlite, postgres, maps; by commas")
+  compare->add_option("--peers", peers_, "redis, sqlite, postgres, erlang, maps; by commas")
       ->type_name("NAMES")
-      ->default_str("redis,sqlite,postgres");
+      ->default_str("redis,sqlite,postgres,erlang");
   compare->add_option("--profile", compare_.profile, "As above")
       ->type_name("NAME|FILE")
       ->capture_default_str();
@@ -179,7 +181,14 @@ void command_line::add_to(const add_function& add,
       ->type_name("N")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
+  compare
+      ->add_option("--within", within_,
+                   "Begin no further round that would end later; the first is made in any case")
+      ->type_name("TIME")
+      ->check(check_seconds)
+      ->capture_default_str();
   compare->parse_complete_callback([this] {
+    compare_.within_s = *parse_seconds(within_);
     if (!peers_.empty())
       compare_.peers = split(peers_);
     if (!out_.empty())

@@ -29,7 +29,8 @@ private:
   compare_options compare_;
   profiles_options profiles_;
   report_options report_;
-  std::string file_, out_, peers_, duration_ = "30s", warm_up_ = "2s", idle_ = "600s";
+  std::string file_, out_, peers_, duration_ = "30s", warm_up_ = "2s", idle_ = "600s",
+                                   within_ = "14m";
   std::uint64_t sessions_ = 0;
   bool no_check_ = false;
 };

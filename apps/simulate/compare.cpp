@@ -39,6 +39,8 @@ std::vector<candidate> candidates(const std::vector<std::string>& peers) {
       out.push_back({name, durability::relaxed});
   out.push_back({"embedded", durability::memory});
   out.push_back({"maps", durability::memory});
+  if (wanted("erlang"))
+    out.push_back({"erlang", durability::memory});
   out.push_back({"nothing", durability::memory});
   return out;
 }
@@ -84,7 +86,8 @@ public:
       return fail(errc::internal, std::to_string(failed) + " intents failed: "
                                       + (busy.errors.empty() ? "" : busy.errors.front()));
     const auto now = to.state();
-    if (run_.target == "node" || run_.target == "redis" || run_.target == "postgres")
+    if (run_.target == "node" || run_.target == "redis" || run_.target == "postgres"
+        || run_.target == "erlang")
       out.rss_bytes = now.rss_bytes;  // a process of its own: else it is the generator's, too
     out.store_bytes = now.store_bytes;
     if (run_.target != "nothing") {
@@ -137,12 +140,24 @@ int complain(const std::string& what, int status) {
   return status;
 }
 
-/// All rounds, in turns, so that what changes on the machine meanwhile meets everybody.
+/// All rounds that there is time for, in turns, so that what changes on the machine meanwhile meets
+/// everybody.
 expected<std::vector<compared>> measure_all(const workload& what, const compare_options& options) {
   std::vector<compared> out;
   for (const auto& who : candidates(options.peers))
     out.push_back({.target = who.target, .level = who.level});
-  for (std::size_t round = 0; round < options.rounds; ++round)
+  const auto begun = clock::now();
+  double longest_s = 0;
+  for (std::size_t round = 0; round < options.rounds; ++round) {
+    const auto since_begun = [&] {
+      return std::chrono::duration<double>(clock::now() - begun).count();
+    };
+    const auto at_s = since_begun();
+    if (at_s + longest_s > options.within_s) {
+      std::fprintf(stderr, "another round would not end within %.0f s: %zu of %zu were made\n",
+                   options.within_s, round, options.rounds);
+      break;
+    }
     for (auto& one : out) {
       if (cli::interrupt_scope::requested())
         return fail(errc::busy, "interrupted; nothing was written");
@@ -164,6 +179,8 @@ expected<std::vector<compared>> measure_all(const workload& what, const compare_
         one.not_run = made.error().message;
       std::filesystem::remove_all(data);
     }
+    longest_s = std::max(longest_s, since_begun() - at_s);
+  }
   return out;
 }
 
@@ -174,17 +191,21 @@ int compare(const compare_options& options) {
   if (!what)
     return complain(what.error().message, cli::exit_status::usage);
   for (const auto& name : options.peers)
-    if (name != "redis" && name != "sqlite" && name != "postgres" && name != "maps")
-      return complain("there is no peer '" + name + "': redis, sqlite, postgres",
+    if (name != "redis" && name != "sqlite" && name != "postgres" && name != "erlang"
+        && name != "maps")
+      return complain("there is no peer '" + name + "': redis, sqlite, postgres, erlang",
                       cli::exit_status::usage);
   const cli::interrupt_scope ctrl_c;
   const auto all = measure_all(*what, options);
   if (!all)
     return complain(all.error().message, cli::exit_status::interrupted);
+  std::size_t rounds = 0;
+  for (const auto& one : *all)
+    rounds = std::max(rounds, one.rounds.size());
   const comparison_page page{.profile = what->name,
                              .sessions = what->sessions,
                              .seconds = options.seconds,
-                             .rounds = options.rounds,
+                             .rounds = rounds,
                              .in_flight = many,
                              .steady_per_s = steady_per_s,
                              .machine = machine_facts(),

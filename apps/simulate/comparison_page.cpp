@@ -73,6 +73,8 @@ std::string title_of(const compared& who) {
     return "SQLite";
   if (who.target == "postgres")
     return "PostgreSQL";
+  if (who.target == "erlang")
+    return "Erlang/OTP";
   return who.target == "maps" ? "C++ maps" : "the harness alone";
 }
 
@@ -109,6 +111,9 @@ const char* reason(const std::string& peer, figure of) {
   if (peer == "maps")
     return "it keeps no journal, no versions and no events, answers on the calling thread, and "
            "loses everything with the process";
+  if (peer == "erlang")
+    return "a process for each session that holds its state as a term, without journal, versions "
+           "and events, and loses everything with the node";
   if (of == memory_of)
     return "it keeps no live objects and no earlier revisions, where an entity that is awake in "
            "Troupe holds its actor and the revisions that are kept for it";
@@ -195,12 +200,6 @@ std::string worse_than_peers(const comparison_page& page) {
 }
 
 }  // namespace
-
-const char* level_name(durability level) {
-  return level == durability::durable   ? "durable"
-         : level == durability::relaxed ? "relaxed"
-                                        : "memory";
-}
 
 std::string render_table(const comparison_page& page) {
   cli::table out{{cli::align::left, cli::align::left, cli::align::right, cli::align::right,

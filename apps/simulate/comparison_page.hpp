@@ -39,8 +39,6 @@ struct comparison_page {
   std::vector<compared> all;
 };
 
-[[nodiscard]] const char* level_name(durability level);
-
 /// For a terminal.
 [[nodiscard]] std::string render_table(const comparison_page& page);
 /// Markdown with hardware, versions, settings, medians and spread, and what is worse than a peer.

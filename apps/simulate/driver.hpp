@@ -53,6 +53,14 @@ public:
   /// One subject as it is now. Not while intents are on their way. Errors: what the target refuses.
   virtual expected<contents> read_back(const subject& whom) = 0;
 
+  /// Of several, in their order; at once where the target can.
+  virtual std::vector<expected<contents>> read_back_all(const std::vector<subject>& all) {
+    std::vector<expected<contents>> out;
+    for (const auto& whom : all)
+      out.push_back(read_back(whom));
+    return out;
+  }
+
   /// Any thread, one at a time; may take its time.
   [[nodiscard]] virtual target_state state() = 0;
 

@@ -4,12 +4,15 @@
 #include <troupe/actors/subscription.hpp>
 #include <troupe/runtime/runtime.hpp>
 
+#include "simulate/faulty_store.hpp"
 #include "simulate/metrics_text.hpp"
 #include "simulate/troupe_commands.hpp"
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <latch>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -17,11 +20,12 @@ namespace troupe::simulate {
 
 namespace {
 
-answer refusal(const error& why) {
-  const bool later = why.code == errc::busy;
+/// `patient`: what was asked may be asked again whatever became of it.
+answer refusal(const error& why, bool patient) {
   const bool unknown = why.code == errc::outcome_unknown;
+  const bool passing = unknown || why.code == errc::store_failed || why.code == errc::in_flight;
   return {.what = unknown ? outcome::unknown : outcome::refused,
-          .again = later,
+          .again = why.code == errc::busy || (patient && passing),
           .why = std::string{to_string(why.code)} + ": " + why.message};
 }
 
@@ -49,11 +53,17 @@ public:
   }
 
   expected<void> start() {
-    auto opened = runtime::open({.data = options_.data,
-                                 .now = [this] { return now(); },
-                                 .quota_bytes = options_.quota_bytes,
-                                 .max_live = options_.max_live,
-                                 .idle = std::chrono::milliseconds{options_.idle_ms}});
+    auto opened =
+        internal::open_around({.data = options_.data,
+                               .now = [this] { return now(); },
+                               .quota_bytes = options_.quota_bytes,
+                               .max_live = options_.max_live,
+                               .idle = std::chrono::milliseconds{options_.idle_ms}},
+                              [this](std::unique_ptr<store> below) -> std::unique_ptr<store> {
+                                if (options_.around)
+                                  below = options_.around(std::move(below));
+                                return std::make_unique<faulty_store>(std::move(below), commits_);
+                              });
     if (!opened)
       return unexpected{opened.error()};
     runtime_ = *std::move(opened);
@@ -74,7 +84,7 @@ public:
         return runtime_->read(
             entity_of(what.whom), [=, this](const expected<runtime::snapshot>& x) {
               if (!x)
-                return done(refusal(x.error()));
+                return done(refuse(x.error()));
               looked_at_.fetch_add(look_at(**x, newest), std::memory_order_relaxed);
               done({});
             });
@@ -83,26 +93,34 @@ public:
         return runtime_->read(entity_of(what.whom),
                               [=, this](const expected<runtime::snapshot>& x) {
                                 if (!x)
-                                  return done(refusal(x.error()));
+                                  return done(refuse(x.error()));
                                 const auto all = section_as_map(**x, section::state, timestamp{});
                                 looked_at_.fetch_add(all.bytes().size(), std::memory_order_relaxed);
                                 done({});
                               });
       case action::cache_lookup: return look_up(what, std::move(done));
-      default:
-        return runtime_->execute(command_of(what, what_),
-                                 [done = std::move(done)](const expected<command_result>& x) {
-                                   done(x ? answer{} : refusal(x.error()));
-                                 });
+      default: return change(what, std::move(done));
     }
   }
 
   expected<contents> read_back(const subject& whom) override {
-    auto found = runtime_->read_latest(entity_of(whom));
-    if (!found)
-      return found.error().code == errc::not_found ? expected<contents>{contents{}}
-                                                   : unexpected{found.error()};
-    return contents_of(**found);
+    return read_back_all({whom}).front();
+  }
+
+  std::vector<expected<contents>> read_back_all(const std::vector<subject>& all) override {
+    std::vector<expected<contents>> out(all.size());
+    const auto left = std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(all.size()));
+    for (std::size_t i = 0; i < all.size(); ++i)
+      runtime_->read_latest(entity_of(all[i]),
+                            [&, i, left](const expected<runtime::snapshot>& found) {
+                              if (found)
+                                out[i] = contents_of(**found);
+                              else if (found.error().code != errc::not_found)
+                                out[i] = unexpected{found.error()};
+                              left->count_down();
+                            });
+    left->wait();
+    return out;
   }
 
   target_state state() override {
@@ -117,7 +135,8 @@ public:
     return {{"target", "troupe, embedded in this process"},
             {"durability", levels.at(static_cast<std::size_t>(what_.level))},
             {"max_live", std::to_string(options_.max_live)},
-            {"idle_ms", std::to_string(options_.idle_ms)}};
+            {"idle_ms", std::to_string(options_.idle_ms)},
+            {"idempotency keys", options_.keyed ? "on every change" : "none"}};
   }
 
   /// What is only in memory is told when it is written, and nobody knows when that is.
@@ -144,9 +163,73 @@ public:
     return {};
   }
 
-  void jump_clock(std::int64_t ms) override { ahead_ms_ = ms; }
+  fault_hooks hooks() override {
+    return {{"clock", [this] { return jump_clock(); }},
+            {"crash", [this] { return crash_one(); }},
+            {"fail-commit", [this] { return fail_commit(); }},
+            {"slow-commits", [this] { return slow_commits(); }},
+            {"slow-subscribers", []() -> expected<std::string> {
+               return std::string{"subscribers that take nothing, since the beginning"};
+             }}};
+  }
 
 private:
+  [[nodiscard]] answer refuse(const error& why) const { return refusal(why, options_.keyed); }
+
+  void change(const intent& what, callback done) {
+    auto asked = command_of(what, what_);
+    if (options_.keyed)
+      asked.once = idempotency{.principal = "simulation", .key = std::to_string(what.number)};
+    last_changed_ = what.whom.number * subject_kinds + static_cast<std::uint64_t>(what.whom.kind);
+    runtime_->execute(std::move(asked),
+                      [this, done = std::move(done)](const expected<command_result>& x) {
+                        done(x ? answer{} : refuse(x.error()));
+                      });
+  }
+
+  // Faults ----------------------------------------------------------------------------------------
+
+  /// An hour ahead, then an hour behind, then right.
+  expected<std::string> jump_clock() {
+    constexpr std::array<std::int64_t, 3> ahead_s{3'600, -3'600, 0};
+    const auto now = ahead_s.at(jumps_++ % ahead_s.size());
+    ahead_ms_ = now * 1'000;
+    return "the runtime's clock is off by " + std::to_string(now) + " s";
+  }
+
+  /// One that was asked for a change just now. Each only once: what crashes again and again is left
+  /// alone for a minute.
+  expected<std::string> crash_one() {
+    for (int i = 0; i < 1'000; ++i) {
+      const auto last = last_changed_.load();
+      const subject whom{static_cast<subject_kind>(last % subject_kinds), last / subject_kinds};
+      if (!crashed_.contains(whom) && internal::crash(*runtime_, entity_of(whom))) {
+        crashed_.insert(whom);
+        return "the actor of " + name_of(whom) + " ended";
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    }
+    return fail(errc::busy, "nobody was asked for a change who had not crashed before");
+  }
+
+  expected<std::string> fail_commit() {
+    const auto before = commits_->refused.load();
+    ++commits_->to_refuse;
+    for (int i = 0; i < 2'000 && commits_->refused == before; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds{1});
+    if (commits_->refused == before)
+      return fail(errc::busy, "there was no transaction to refuse for two seconds");
+    return std::string{"a transaction was refused"};
+  }
+
+  expected<std::string> slow_commits() {
+    const auto before = commits_->delayed.load();
+    commits_->delay_ms = 50;
+    std::this_thread::sleep_for(std::chrono::seconds{1});
+    commits_->delay_ms = 0;
+    return std::to_string(commits_->delayed - before) + " transactions took 50 ms longer";
+  }
+
   [[nodiscard]] timestamp now() const {
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(
         std::chrono::system_clock::now().time_since_epoch());
@@ -175,8 +258,8 @@ private:
                            .content = {.output = value{text_of(what.whom, 1, what.bytes)},
                                        .request = request,
                                        .agent = "simulation"}},
-                          [done = std::move(done)](const expected<void>& x) {
-                            done(x ? answer{} : refusal(x.error()));
+                          [this, done = std::move(done)](const expected<void>& x) {
+                            done(x ? answer{} : refuse(x.error()));
                           });
   }
 
@@ -213,7 +296,12 @@ private:
 
   const workload what_;
   const embedded_options options_;
+  static constexpr std::uint64_t subject_kinds = 5;
+  std::atomic<std::uint64_t> last_changed_{0};  // whom; number and kind in one
   std::atomic<std::int64_t> ahead_ms_{0};
+  std::shared_ptr<commit_faults> commits_ = std::make_shared<commit_faults>();
+  std::size_t jumps_ = 0;        // the injector's
+  std::set<subject> crashed_{};  // the injector's
   std::atomic<std::size_t> looked_at_{0};
   event_check* check_ = nullptr;
   std::atomic<bool> watching_{false};

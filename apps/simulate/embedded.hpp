@@ -1,6 +1,9 @@
 #pragma once
 
+#include <troupe/runtime/internal/faults.hpp>
+
 #include "simulate/driver.hpp"
+#include "simulate/faults.hpp"
 
 #include <filesystem>
 #include <memory>
@@ -13,6 +16,10 @@ struct embedded_options {
   std::uint64_t idle_ms = 600'000;
   std::uint64_t quota_bytes = 0;  ///< 0: the disk's
   std::size_t slow_subscribers = 0;
+  /// Changes carry idempotency keys, and what a fault refuses is asked again.
+  bool keyed = false;
+  /// Around the store on disk and below its faults; empty: nothing. Tests plant lies with it.
+  internal::store_wrapper around{};
 };
 
 /// The runtime in this process.
@@ -21,8 +28,8 @@ public:
   /// Errors: as `runtime::open`.
   static expected<std::unique_ptr<embedded_driver>> open(const workload& what,
                                                          embedded_options options);
-  /// From here on the runtime's clock is so much ahead of the system's, or behind.
-  virtual void jump_clock(std::int64_t ms) = 0;
+  /// clock, crash, fail-commit, slow-commits, slow-subscribers.
+  [[nodiscard]] virtual fault_hooks hooks() = 0;
 };
 
 }  // namespace troupe::simulate

@@ -43,6 +43,11 @@ std::uint64_t number(value_view map, std::string_view name) {
   return found ? found->as_uint64().value_or(0) : 0;
 }
 
+std::string text_at(value_view map, std::string_view name) {
+  const auto found = map.find(name);
+  return std::string{found ? found->as_string().value_or("") : ""};
+}
+
 }  // namespace
 
 http_connection::http_connection(const workload& what, node_address& address,
@@ -294,6 +299,15 @@ expected<contents> http_connection::read_back(const subject& whom) {
       return unexpected{list.error()};
     if (const auto all = list->view().find("items"))
       out.checkpoints = all->size();
+  }
+  if (whom.kind == subject_kind::workflow) {
+    const auto graph = parsed("/nodes");
+    if (!graph)
+      return unexpected{graph.error()};
+    if (const auto all = graph->view().find("nodes"))
+      for (auto one = all->children(); one.next();)
+        out.nodes.push_back({text_at(one.item(), "id"), text_at(one.item(), "status"),
+                             text_at(one.item(), "result")});
   }
   return out;
 }

@@ -59,6 +59,11 @@ bool is_write(action what) noexcept {
          && what != action::cache_lookup;
 }
 
+std::string node_of_step(std::uint32_t step) {
+  const auto at = (step - 1) % steps_in_round;
+  return "r" + std::to_string((step - 1) / steps_in_round) + '-' + std::to_string((at + 1) / 2);
+}
+
 std::string log_line(const intent& what) {
   auto out = std::to_string(what.number) + ' ' + std::to_string(what.at_us) + ' '
              + std::string{to_string(what.what)} + ' ' + name_of(what.whom);

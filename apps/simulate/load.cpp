@@ -32,6 +32,7 @@ struct slot {
   intent what;
   clock::time_point due, sent;
   int attempt = 1;
+  bool in_doubt = false;  ///< an earlier attempt may have done it
 };
 
 struct answered {
@@ -259,11 +260,14 @@ private:
 
   void finish(answered& one) {
     auto& of = slots_[one.at];
+    of.in_doubt = of.in_doubt || one.what.what == outcome::unknown;
     if (one.what.again && of.attempt < options_.attempts && !out_.interrupted) {
       ++of.attempt;
       again_.emplace(one.when + options_.pause, one.at);
       return;
     }
+    if (of.in_doubt && one.what.what == outcome::refused)
+      one.what.what = outcome::unknown;
     count(of, one);
     books_.settle(of.what, one.what.what);
     const auto what = of.what;

@@ -42,11 +42,12 @@ struct learn_options {
 
 struct compare_options {
   std::string profile = "chat";
-  std::vector<std::string> peers{"redis", "sqlite", "postgres"};
+  std::vector<std::string> peers{"redis", "sqlite", "postgres", "erlang"};
   std::filesystem::path out = "docs/benchmarks";
   std::string data;
   double seconds = 4;
   std::size_t rounds = 3;
+  double within_s = 14 * 60;  ///< then: no further round is begun that would end later
   std::uint64_t seed = 1;
 };
 

@@ -64,6 +64,7 @@ void record::settle(const intent& asked, outcome answered) {
     case action::team_message: return note(part::item, mine.items, 1);
     case action::note: return note(part::note, mine.notes, 1);
     case action::checkpoint: return note(part::checkpoint, mine.checkpoints, 1);
+    case action::workflow_step: return note(part::step, mine.steps, 1);
     default: return;
   }
 }
@@ -109,10 +110,12 @@ std::vector<std::string> record::check(const subject& whom, const contents& foun
   }
   if (!found.exists) {
     // What is no session is made with its first note, message or step.
-    const bool made = mine->creation == outcome::acknowledged
-                      || (mine->items > 0 && answered(whom, part::item, 1) == outcome::acknowledged)
-                      || (mine->notes > 0 && answered(whom, part::note, 1) == outcome::acknowledged
-                          && whom.kind != subject_kind::session);
+    const bool made =
+        mine->creation == outcome::acknowledged
+        || (mine->items > 0 && answered(whom, part::item, 1) == outcome::acknowledged)
+        || (mine->notes > 0 && answered(whom, part::note, 1) == outcome::acknowledged
+            && whom.kind != subject_kind::session)
+        || (mine->steps > 0 && answered(whom, part::step, 1) == outcome::acknowledged);
     if (made)
       out.push_back(told("lost", whom, "was acknowledged and is not there"));
     return out;
@@ -122,6 +125,7 @@ std::vector<std::string> record::check(const subject& whom, const contents& foun
   check_items(whom, found, out);
   check_notes(whom, found, out);
   check_checkpoints(whom, found, out);
+  check_nodes(whom, found, out);
   return out;
 }
 
@@ -216,6 +220,47 @@ void record::check_checkpoints(const subject& whom, const contents& found,
     out.push_back(told(there < certain ? "lost" : "doubled", whom,
                        std::to_string(certain) + " checkpoints were acknowledged and "
                            + std::to_string(there) + " are there"));
+}
+
+/// The nodes are those of one round: the last that was made, or one behind it of which nobody
+/// knows. In it each node stands where the steps lead that were answered.
+void record::check_nodes(const subject& whom, const contents& found,
+                         std::vector<std::string>& out) const {
+  const auto& mine = *find(whom);
+  const auto said = [&](std::uint32_t step) {
+    return step > mine.steps ? outcome::refused : answered(whom, part::step, step);
+  };
+  std::uint32_t round = 0;  // its first step; 0: there may be none
+  for (std::uint32_t first = 1; first <= mine.steps; first += steps_in_round) {
+    const bool is_there = !found.nodes.empty() && found.nodes.front().id == node_of_step(first + 1);
+    if (said(first) == outcome::acknowledged || (is_there && said(first) == outcome::unknown))
+      round = first;
+  }
+  if (found.nodes.size() != (round == 0 ? 0 : workflow_nodes)) {
+    out.push_back(told(found.nodes.empty() ? "lost" : "isolation", whom,
+                       "has " + std::to_string(found.nodes.size()) + " nodes"));
+    return;
+  }
+  for (std::uint32_t k = 0; k < found.nodes.size(); ++k) {
+    const auto& node = found.nodes[k];
+    const auto start = round + 1 + 2 * k;
+    if (node.id != node_of_step(start)) {
+      out.push_back(told(
+          "lost", whom,
+          "has node " + node.id + " where " + node_of_step(start) + " was acknowledged later"));
+      return;
+    }
+    const int stands = node.status == "done" ? 2 : node.status == "running" ? 1 : 0;
+    const auto ended = said(start + 1), began = said(start);
+    const int least = ended == outcome::acknowledged ? 2 : began == outcome::acknowledged ? 1 : 0;
+    const int most = ended != outcome::refused ? 2 : began != outcome::refused ? 1 : 0;
+    if (stands < least || stands > most)
+      out.push_back(told(stands < least ? "lost" : "refused", whom,
+                         "node " + node.id + " is " + node.status));
+    if (stands < 2 ? !node.result.empty()
+                   : node.result != text_of(whom, start + 1, node.result.size()))
+      out.push_back(told("damaged", whom, "node " + node.id + " has not the result of its step"));
+  }
 }
 
 void event_check::violation(std::string what) {

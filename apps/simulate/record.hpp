@@ -18,6 +18,13 @@ enum class outcome : std::uint8_t {
   unknown,       ///< no valid answer: it was done or not, as a whole
 };
 
+/// One node of a workflow, as a target says.
+struct node_found {
+  std::string id;
+  std::string status;  ///< "pending", "running", "done"
+  std::string result;  ///< the text; empty: none
+};
+
 /// What a subject of the run is like now, as a target says.
 struct contents {
   bool exists = false;
@@ -26,6 +33,7 @@ struct contents {
   std::optional<std::uint64_t> last{};         ///< of the notes
   std::optional<std::uint64_t> count{};        ///< of the notes
   std::optional<std::uint64_t> checkpoints{};  ///< how many; absent: not told
+  std::vector<node_found> nodes{};             ///< of a workflow
 };
 
 /// The books of a run: what was asked of every subject and what was answered. One thread.
@@ -49,17 +57,17 @@ public:
   [[nodiscard]] std::uint64_t unknown() const noexcept { return unknown_; }
 
 private:
-  enum class part : std::uint8_t { item, note, checkpoint };
+  enum class part : std::uint8_t { item, note, checkpoint, step };
   struct doubt {
     part of;
     std::uint32_t from, count;
     outcome answered;
   };
   struct book {
-    std::uint32_t items = 0, notes = 0, checkpoints = 0;  ///< highest number that was asked for
-    std::optional<outcome> creation;                      ///< absent: nobody asked
-    std::optional<std::uint64_t> parent;                  ///< of a fork
-    std::uint32_t inherited = 0;                          ///< items that are the parent's
+    std::uint32_t items = 0, notes = 0, checkpoints = 0, steps = 0;  ///< highest that was asked for
+    std::optional<outcome> creation;                                 ///< absent: nobody asked
+    std::optional<std::uint64_t> parent;                             ///< of a fork
+    std::uint32_t inherited = 0;  ///< items that are the parent's
   };
 
   [[nodiscard]] const book* find(const subject& whom) const;
@@ -70,6 +78,7 @@ private:
   void check_notes(const subject& whom, const contents& found, std::vector<std::string>& out) const;
   void check_checkpoints(const subject& whom, const contents& found,
                          std::vector<std::string>& out) const;
+  void check_nodes(const subject& whom, const contents& found, std::vector<std::string>& out) const;
 
   std::vector<book> sessions_;
   std::map<subject, book> others_;

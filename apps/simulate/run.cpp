@@ -15,6 +15,8 @@ namespace troupe::simulate {
 
 namespace {
 
+constexpr std::size_t read_at_once = 64;  // when everything is checked
+
 std::chrono::nanoseconds real(double seconds) {
   return std::chrono::nanoseconds{static_cast<std::int64_t>(seconds * 1e9)};
 }
@@ -22,6 +24,13 @@ std::chrono::nanoseconds real(double seconds) {
 /// How long a run of the population takes on the wall's clock.
 double real_seconds(const run_options& options) {
   return options.speed > 0 ? options.duration_s / options.speed : options.duration_s;
+}
+
+/// What is answered at a lower level may be lost by it.
+durability least_level(const std::string& fault) {
+  return fault == "kill" || fault == "fail-commit" ? durability::durable
+         : fault == "crash"                        ? durability::relaxed
+                                                   : durability::memory;
 }
 
 expected<void> check_faults(const std::vector<planned_fault>& plan, const fault_hooks& hooks,
@@ -36,10 +45,11 @@ expected<void> check_faults(const std::vector<planned_fault>& plan, const fault_
                       + (names.empty() ? "" : "; there are " + names)
                       + (fault.kind == "kill" ? ". A kill needs --target node" : ""));
     }
-    if (fault.kind == "kill" && what.level != durability::durable)
-      return fail(errc::malformed, "a kill may lose what was acknowledged at durability "
-                                       + std::string{"relaxed"}
-                                       + " or memory: use --durability durable");
+    const auto least = least_level(fault.kind);
+    if (what.level < least)
+      return fail(errc::malformed, "a " + fault.kind + " may lose what was acknowledged below "
+                                       + level_name(least) + ": use --durability "
+                                       + level_name(least));
   }
   return {};
 }
@@ -89,12 +99,7 @@ check_result check_all(driver& to, const record& books, event_check* events) {
   const auto begun = clock::now();
   const auto all = books.subjects();
   cli::progress_display shown{"checking", all.size()};
-  for (const auto& whom : all) {
-    if (cli::interrupt_scope::requested()) {
-      out.complete = false;
-      break;
-    }
-    const auto found = to.read_back(whom);
+  const auto look_at = [&](const subject& whom, const expected<contents>& found) {
     auto told = found ? books.check(whom, *found)
                       : std::vector{"unreadable: " + name_of(whom) + ' ' + found.error().message};
     ++out.subjects;
@@ -105,6 +110,18 @@ check_result check_all(driver& to, const record& books, event_check* events) {
         out.first.push_back(std::move(text));
     if (events != nullptr && found && found->exists)
       events->on_end(name_of(whom), found->revision);
+  };
+  for (std::size_t from = 0; from < all.size(); from += read_at_once) {
+    if (cli::interrupt_scope::requested()) {
+      out.complete = false;
+      break;
+    }
+    const auto to_read = std::min(read_at_once, all.size() - from);
+    const auto begin = all.begin() + static_cast<std::ptrdiff_t>(from);
+    const std::vector<subject> some{begin, begin + static_cast<std::ptrdiff_t>(to_read)};
+    const auto found = to.read_back_all(some);
+    for (std::size_t i = 0; i < some.size(); ++i)
+      look_at(some[i], found[i]);
     shown.update(out.subjects);
   }
   if (events != nullptr) {

@@ -17,23 +17,10 @@ public:
   explicit embedded_target(std::unique_ptr<embedded_driver> to) : to_{std::move(to)} {}
   driver& to() override { return *to_; }
 
-  /// A clock that is an hour ahead, then an hour behind, then right.
-  fault_hooks hooks() override {
-    return {{"clock",
-             [this]() -> expected<std::string> {
-               constexpr std::int64_t hour = 3'600'000;
-               const auto ahead = jumps_++ % 3 == 0 ? hour : jumps_ % 3 == 2 ? -hour : 0;
-               to_->jump_clock(ahead);
-               return "the runtime's clock is off by " + std::to_string(ahead / 1'000) + " s";
-             }},
-            {"slow-subscribers", []() -> expected<std::string> {
-               return std::string{"subscribers that take nothing, since the beginning"};
-             }}};
-  }
+  fault_hooks hooks() override { return to_->hooks(); }
 
 private:
   std::unique_ptr<embedded_driver> to_;
-  int jumps_ = 0;
 };
 
 class node_target final : public target {
@@ -119,7 +106,8 @@ expected<std::unique_ptr<target>> open_target(const workload& what, const run_op
         embedded_driver::open(what, {.data = data,
                                      .max_live = options.max_live,
                                      .idle_ms = static_cast<std::uint64_t>(options.idle_s * 1e3),
-                                     .slow_subscribers = count_of(options, "slow-subscribers")});
+                                     .slow_subscribers = count_of(options, "slow-subscribers"),
+                                     .keyed = !options.faults.empty()});
     if (!to)
       return unexpected{to.error()};
     return std::make_unique<embedded_target>(*std::move(to));

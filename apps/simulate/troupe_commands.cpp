@@ -1,6 +1,7 @@
 #include "simulate/troupe_commands.hpp"
 
 #include <troupe/state/versions.hpp>
+#include <troupe/state/workflow.hpp>
 
 #include <array>
 #include <string>
@@ -51,11 +52,6 @@ void add_workflow_step(const intent& what, std::vector<operation>& to) {
 
 entity_ref entity_of(const subject& whom) {
   return {"default", kinds.at(static_cast<std::size_t>(whom.kind)), name_of(whom)};
-}
-
-std::string node_of_step(std::uint32_t step) {
-  const auto at = (step - 1) % steps_in_round;
-  return "r" + std::to_string((step - 1) / steps_in_round) + '-' + std::to_string((at + 1) / 2);
 }
 
 value item_of(const intent& what, std::uint32_t index, const workload& of) {
@@ -138,6 +134,11 @@ contents contents_of(const entity_state& state) {
   out.count = number("count");
   if (state.kind == entity_kind::session)
     out.checkpoints = checkpoints_of(state).size();
+  for (const auto& one : nodes_of(state)) {
+    const auto result = one.result ? one.result->view().as_string() : std::nullopt;
+    out.nodes.push_back(
+        {one.id, std::string{to_string(one.status)}, std::string{result.value_or("")}});
+  }
   return out;
 }
 

@@ -27,10 +27,4 @@ namespace troupe::simulate {
 /// What a read state holds, for the books.
 [[nodiscard]] contents contents_of(const entity_state& state);
 
-/// Of a workflow: how its steps go round. Step 1 makes the graph, 2 starts the first node, 3 ends
-/// it ... and after the last node's end the graph is made anew.
-inline constexpr std::uint32_t workflow_nodes = 8;
-inline constexpr std::uint32_t steps_in_round = 1 + 2 * workflow_nodes;
-[[nodiscard]] std::string node_of_step(std::uint32_t step);
-
 }  // namespace troupe::simulate

@@ -123,16 +123,15 @@ field spread(const char* table, const char* key, quantiles workload::*where, dou
 }
 
 field durability_field() {
-  return {
-      "", "durability",
-      [](workload& to, const toml::node& from, const std::string& path) -> expected<void> {
-        const auto at = std::ranges::find(levels, from.value_or(std::string{}));
-        if (at == levels.end())
-          return wrong(errc::invalid_value, path, "memory, relaxed or durable is wanted");
-        to.level = static_cast<durability>(at - levels.begin());
-        return {};
-      },
-      [](const workload& from) { return quoted(levels.at(static_cast<std::size_t>(from.level))); }};
+  return {"", "durability",
+          [](workload& to, const toml::node& from, const std::string& path) -> expected<void> {
+            const auto at = std::ranges::find(levels, from.value_or(std::string{}));
+            if (at == levels.end())
+              return wrong(errc::invalid_value, path, "memory, relaxed or durable is wanted");
+            to.level = static_cast<durability>(at - levels.begin());
+            return {};
+          },
+          [](const workload& from) { return quoted(level_name(from.level)); }};
 }
 
 field tools_field() {
@@ -220,6 +219,10 @@ expected<void> read_key(workload& to, std::string_view table, std::string_view k
 }
 
 }  // namespace
+
+const char* level_name(durability level) {
+  return levels.at(static_cast<std::size_t>(level));
+}
 
 expected<workload> parse_workload(std::string_view text) {
   const auto parsed = toml::parse(text);

@@ -75,6 +75,9 @@ struct workload {
   friend bool operator==(const workload&, const workload&) = default;
 };
 
+/// As a file says it.
+[[nodiscard]] const char* level_name(durability level);
+
 /// Reads a file. Errors: `malformed` with line and column where it is no TOML; `unknown_field`,
 /// `wrong_type`, `invalid_value` with the table and key as a path ("/turn/forks").
 [[nodiscard]] expected<workload> parse_workload(std::string_view toml);

@@ -1,5 +1,6 @@
 #include "troupe/serve.hpp"
 
+#include <troupe/actors/gateway.hpp>
 #include <troupe/runtime/runtime.hpp>
 
 #include "api/api.hpp"
@@ -108,22 +109,27 @@ public:
     using listener = api::service::listener;
     http::limits bounds;
     bounds.connections = std::min(bounds.connections, raise_descriptor_limit());
+    bounds.unknown_connections = options.unknown_connections;
     listeners out;
     const auto open = [&](const std::string& host, std::uint16_t port,
                           listener by) -> expected<void> {
-      auto server =
-          http::server::start({.host = host,
-                               .port = port,
-                               .bounds = bounds,
-                               .tls = options.tls,
-                               .longest_wait = longest_wait(options, bounds),
-                               .longest_body =
-                                   [bounds](auto method, auto target) {
-                                     return api::longest_body(method, target, bounds);
-                                   }},
-                              [&service, by](http::request request, http::responder respond) {
-                                service(std::move(request), std::move(respond), by);
-                              });
+      auto server = http::server::start(
+          {.host = host,
+           .port = port,
+           .bounds = bounds,
+           .tls = options.tls,
+           .longest_wait = longest_wait(options, bounds),
+           .behind_handlers = {gathering::waits, gathering::hand_over},
+           .longest_body = [bounds](
+                               auto method,
+                               auto target) { return api::longest_body(method, target, bounds); },
+           .knows = [&service](const auto& head) { return service.knows(head); },
+           .admit = [&service, by](const auto& head,
+                                   std::size_t bytes) { return service.admit(head, bytes, by); }},
+          [&service, by](http::request request, http::responder respond) {
+            const gathering woken;
+            service(std::move(request), std::move(respond), by);
+          });
       if (!server)
         return tl::unexpected(std::move(server.error()));
       out.all_.push_back(*std::move(server));

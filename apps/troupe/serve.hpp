@@ -4,6 +4,7 @@
 
 #include "api/admission.hpp"
 #include "api/quotas.hpp"
+#include "http/limits.hpp"
 #include "http/tls.hpp"
 #include "troupe/agent_flags.hpp"
 
@@ -40,6 +41,7 @@ struct serve_options {
   std::optional<address> admin{};        ///< for operators; none: they come by the other
   std::filesystem::path backups{};       ///< where they go; empty: none are made over HTTP
   std::optional<http::tls_files> tls{};  ///< on both addresses; none: in the clear
+  std::size_t unknown_connections = http::limits{}.unknown_connections;  ///< of one address
   api::admission_limits limits{};
   api::quota_limits quota{};
 };

@@ -51,6 +51,8 @@ void serve_flags::add_limits(CLI::App* sub) {
   add("--namespace-rate", limits_.name_space_rate,
       "Requests a second of one namespace; beyond: 429. 0: any number");
   add("--user-rate", limits_.user_rate, "Likewise, of one user's tokens");
+  add("--address-connections", unknown_connections_,
+      "Connections of one address that showed no access token yet; beyond: 429. 0: any number");
   add("--user-sessions", quota_.user_sessions,
       "Sessions of one user; beyond: 429 to what makes another. 0: any number");
   add("--namespace-bytes", quota_.name_space_bytes,
@@ -65,6 +67,7 @@ void serve_flags::apply(serve_options& to) const {
   to.backups = backups_;
   if (!certificate_.empty())
     to.tls = http::tls_files{certificate_, key_};
+  to.unknown_connections = unknown_connections_;
   to.limits = limits_;
   to.quota = quota_;
 }

@@ -2,6 +2,7 @@
 
 #include "troupe/serve.hpp"
 
+#include <cstddef>
 #include <string>
 
 namespace CLI {
@@ -24,6 +25,7 @@ private:
   std::string backups_;
   std::string certificate_;
   std::string key_;
+  std::size_t unknown_connections_ = serve_options{}.unknown_connections;
   api::admission_limits limits_{};
   api::quota_limits quota_{};
 };

@@ -554,6 +554,7 @@ TEST_CASE("a session refuses more than its limit of commands in flight and nothi
   n.world.run();
   CHECK(n.now(answers.back()).error().code == errc::busy);
   CHECK(n.now(answers.back()).error().limit == max_commands_in_flight);
+  CHECK(n.now(answers.back()).error().retry_after_ms == 100);
   n.release_all();
   n.world.run();
   for (std::size_t i = 0; i < max_commands_in_flight; ++i)

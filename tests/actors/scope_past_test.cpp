@@ -117,6 +117,25 @@ TEST_CASE("a fork begins with its parent now or at an earlier revision and is me
   CHECK(texts(n.read("p")) == "a b c d ");
 }
 
+TEST_CASE("a fork has what its parent has on disk and says so of a parent that is only in memory") {
+  memory_node n;
+  REQUIRE(n.execute(at_level(create{}, durability::memory)));
+  const auto none = n.execute("f", fork_from{.parent = session_ref("s")});
+  REQUIRE_FALSE(none);
+  CHECK(none.error().code == errc::not_found);
+  CHECK(none.error().message.find("'memory'") != std::string::npos);
+  CHECK(none.error().message
+        == n.execute("f", fork_from{.parent = session_ref("nobody")}).error().message);
+
+  REQUIRE(n.execute(at_level(item("a"), durability::durable)));
+  REQUIRE(n.execute(at_level(item("b"), durability::memory)));
+  REQUIRE(n.execute("early", fork_from{.parent = session_ref("s")}));
+  CHECK(texts(n.read("early")) == "a ");
+  REQUIRE(n.execute(at_level(item("c"), durability::durable)));
+  REQUIRE(n.execute("late", fork_from{.parent = session_ref("s")}));
+  CHECK(texts(n.read("late")) == "a b c ");
+}
+
 TEST_CASE("a principal forks no session that it may not read now whatever it could read before") {
   memory_node n;
   entity_info info;

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
@@ -181,11 +182,22 @@ constexpr held_by elsewhere[] = {
     {1, "apps/http_framing_test.cpp",
      "malformed framing is answered once with 400 and nothing behind it is parsed"},
     {4, "apps/http_framing_test.cpp", "bytes that trickle do not move the deadline of a head"},
+    {4, "apps/http_admitting_test.cpp",
+     "an address has so many connections that are unknown and is told of more"},
     {4, "system/http/attack_campaign.cpp", "slow heads"},
     {5, "apps/http_framing_test.cpp", "a body below the minimum rate is answered 408"},
     {5, "apps/http_framing_test.cpp", "a peer that does not read its answer is cut off"},
     {5, "apps/api_events_test.cpp",
      "a client that never reads is cut off and told so while writers go on"},
+    {7, "apps/api_transfer_test.cpp",
+     "an import may be longer than other bodies and is refused beyond 16 MiB"},
+    {7, "apps/body_rooms_test.cpp",
+     "large bodies of a namespace have room together until they are answered"},
+    {7, "apps/http_admitting_test.cpp",
+     "large bodies beyond what all connections have room for are told 503"},
+    {13, "apps/api_quotas_test.cpp",
+     "a namespace that is full takes what removes and nothing that adds and others go on"},
+    {14, "apps/serve_process_test.cpp", "what is stored stands in no log and in no core dump"},
     {14, "apps/api_tokens_test.cpp", "every row lets in whom it is for and nobody else"},
     {14, "apps/api_tokens_test.cpp",
      "two tokens and other schemes and tokens in the target are refused"},
@@ -194,14 +206,20 @@ constexpr held_by elsewhere[] = {
     {16, "apps/api_tokens_test.cpp",
      "what is another user's answers on every row exactly as what is not there"},
     {17, "apps/api_tokens_test.cpp", "a share opens what is another's for reading or for writing"},
+    {17, "apps/api_tokens_test.cpp", "a stream ends when its token is revoked"},
     {17, "apps/api_tokens_test.cpp", "a stream ends when the share that opened it is taken back"},
+    {15, "apps/tokens_test.cpp", "a table finds whose a token is until it expires or is gone"},
     {19, "apps/api_test.cpp", "an id is data whatever it looks like"},
     {20, "apps/logging_test.cpp", "a JSON log is one object a line whatever is logged"},
     {22, "apps/api_admin_test.cpp",
      "where operators have a listener of their own the other knows no route of theirs"},
+    {23, "apps/api_quotas_test.cpp",
+     "a user has no more sessions than may be however they are made"},
     {23, "apps/api_tokens_test.cpp",
      "a user and a namespace beyond their rate are refused before any effect"},
     {23, "system/http/attack_campaign.cpp", "a noisy namespace"},
+    {24, "apps/api_quotas_test.cpp",
+     "a namespace that is full takes what removes and nothing that adds and others go on"},
     {24, "apps/api_test.cpp", "a session is refused more than 8 MiB and takes deletions and reads"},
     {26, "state/cache_key_test.cpp", "every part of a cache key makes another key"},
     {26, "state/cache_key_test.cpp",
@@ -251,6 +269,87 @@ TEST_CASE("every attack of the threat model is answered as it says and the node 
     CHECK(n.send("GET", "/healthz").status == 200);
   }
   CHECK(*n.send("GET", "/v1/sessions/s").find_header("ETag") == "\"1\"");
+}
+
+TEST_CASE("a large body is read only of whom the whole request would be taken") {
+  api_node n;
+  const auto bearer = [](const std::string& token) {
+    return "Authorization: Bearer " + token + "\r\n";
+  };
+  const auto writer = bearer(n.add_token({.user = "ann", .held = api::role::writer}));
+  const auto reader = bearer(n.add_token({.user = "bob", .held = api::role::reader}));
+  const std::string large = "Expect: 100-continue\r\nContent-Length: 700000\r\n";
+  const struct {
+    const char* name;
+    std::string line, headers;
+    int status;
+    const char* code;
+  } cases[] = {
+      {"no token", "POST /v1/sessions/s/items", "", 401, "unauthenticated"},
+      {"a wrong token", "POST /v1/sessions/s/items", bearer("troupe_x"), 401, "unauthenticated"},
+      {"two tokens", "POST /v1/sessions/s/items", writer + writer, 400, "malformed"},
+      {"a reader", "POST /v1/sessions/s/items", reader, 403, "forbidden"},
+      {"no such route", "POST /v1/nothing", writer, 404, "not_found"},
+      {"no such method", "PUT /v1/sessions/s/items", writer, 405, "method_not_allowed"},
+      {"no such parameter", "POST /v1/sessions/s/items?x=1", writer, 422, "unknown_field"},
+      {"a route for everybody", "GET /healthz", "", 413, "too_large"},
+  };
+  for (const auto& one : cases) {
+    CAPTURE(one.name);
+    raw_peer peer{n.port()};
+    const auto answer = peer.send(request(one.line, one.headers + large, "")).answer();
+    CHECK(status_of(answer) == one.status);
+    CHECK(has(answer, "\"code\":\"" + std::string{one.code} + '"'));
+    CHECK(has(answer, "\r\nX-Request-Id: "));
+    CHECK(has(answer, "\r\nConnection: close\r\n"));
+    CHECK(peer.closed());
+  }
+  const auto import = request("POST /v1/import",
+                              writer + "Expect: 100-continue\r\nContent-Length: 16777216\r\n", "");
+  raw_peer first{n.port()}, second{n.port()};
+  CHECK(status_of(first.send(import).answer()) == 100);
+  CHECK(status_of(second.send(import).answer()) == 100);
+  const auto append = request("POST /v1/sessions/s/items", writer + large, "");
+  const auto refused = raw_peer{n.port()}.send(append).answer();
+  CHECK(status_of(refused) == 429);
+  CHECK(has(refused, R"("code":"busy","limit":33554432,"retry_after_ms":100)"));
+  CHECK(status_of(first.send(std::string(16 << 20, ' ')).answer()) == 415);  // it names no type
+  CHECK(status_of(first.send(append).answer()) == 100);
+}
+
+TEST_CASE("where operators have a listener the other reads no large body for them") {
+  api_node n;
+  const auto clients = n.listen(api::service::listener::clients);
+  raw_peer peer{clients->port()};
+  CHECK(status_of(
+            peer.send(request("POST /v1/admin/backup", "Content-Length: 700000\r\n", "")).answer())
+        == 404);
+}
+
+TEST_CASE("a token makes a connection one that the limit of its address does not count") {
+  api_node n;
+  const auto token = n.add_token({.user = "ann", .held = api::role::reader});
+  const auto ask = request("GET /v1/stats", "Authorization: Bearer " + token + "\r\n", "");
+  std::vector<std::unique_ptr<raw_peer>> known, unknown;
+  for (int i = 0; i < 101; ++i) {
+    known.push_back(std::make_unique<raw_peer>(n.port()));
+    CHECK(status_of(known.back()->send(ask).answer()) == 200);
+  }
+  for (int i = 0; i < 100; ++i) {
+    unknown.push_back(std::make_unique<raw_peer>(n.port()));
+    CHECK(status_of(unknown.back()->send(asked("/healthz")).answer()) == 200);
+  }
+  CHECK(status_of(raw_peer{n.port()}.answer()) == 429);
+  n.revoke_tokens();
+  CHECK(status_of(known[0]->send(ask).answer()) == 401);
+}
+
+TEST_CASE("a node without tokens counts no connections of an address") {
+  api_node n;
+  std::vector<std::unique_ptr<raw_peer>> idle;
+  for (int i = 0; i < 200; ++i)
+    idle.push_back(std::make_unique<raw_peer>(n.port()));
+  CHECK(n.send("GET", "/v1/stats").status == 200);
 }
 
 TEST_CASE("every row of the threat model has a test that is there") {

@@ -75,6 +75,30 @@ TEST_CASE("a thread of its own answers and the connection goes on") {
     CHECK(body_of(peer.send(plain_get).answer()) == "/a");
 }
 
+TEST_CASE("what handlers leave is done once behind those that are called in one go") {
+  std::vector<responder> left;  // the IO thread's
+  int times = 0;
+  const auto started =
+      server::start({.behind_handlers = {.waits = [&] { return !left.empty(); },
+                                         .run =
+                                             [&] {
+                                               ++times;
+                                               for (auto& one : std::exchange(left, {}))
+                                                 one({.body = std::to_string(times)});
+                                             }}},
+                    [&](request asked, responder answer) {
+                      if (asked.method == "POST")
+                        answer({.body = "at once"});
+                      else
+                        left.push_back(std::move(answer));
+                    });
+  REQUIRE(started);
+  raw_peer peer{(*started)->port()};
+  CHECK(body_of(peer.send(plain_get).answer()) == "1");
+  CHECK(body_of(peer.send(post("Content-Length: 0\r\n")).answer()) == "at once");
+  CHECK(body_of(peer.send(plain_get).answer()) == "2");
+}
+
 TEST_CASE("a dropped responder and a throwing handler answer 500 and keep the connection") {
   const auto s = serve([](request asked, responder) {
     if (asked.method == "POST")

@@ -103,6 +103,39 @@ TEST_CASE("a node without tokens has no address for operators beyond its own mac
   CHECK(node.wait() == 2);
 }
 
+TEST_CASE("a node with tokens takes so many connections of an address that show none") {
+  const temp_directory directory;
+  served_node n{TROUPE_BINARY, directory.store().string(), {"--address-connections", "2"}};
+  std::vector<plain_socket> free, idle;
+  for (int i = 0; i < 5; ++i)  // without tokens there is no limit
+    free.emplace_back(n.port());
+  CHECK(status(n.port(), "/healthz") == 200);
+  const auto token = run({"token", "create", "--data", n.store(), "--user", "ann"});
+  n.signal(SIGHUP);
+  CHECK(soon([&] { return status(n.port(), "/v1/stats") == 401; }));
+  const auto ask = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+  const auto large =
+      "POST /v1/sessions/s/items HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n";
+  plain_socket early{n.port()};
+  early.send(large);
+  CHECK(early.until("\r\n") == "HTTP/1.1 401 Unauthorized\r\n");
+  early.rest();
+  CHECK(soon([&] {  // those of before have gone
+    idle.clear();
+    for (int i = 0; i < 2; ++i) {
+      idle.emplace_back(n.port());
+      idle.back().send(ask);
+      if (idle.back().until("\r\n") != "HTTP/1.1 200 OK\r\n")
+        return false;
+    }
+    return true;
+  }));
+  CHECK(plain_socket{n.port()}.until("\r\n") == "HTTP/1.1 429 Too Many Requests\r\n");
+  free.front().send(ask);
+  CHECK(free.front().until("\r\n") == "HTTP/1.1 200 OK\r\n");
+  CHECK(n.stop() == 0);
+}
+
 TEST_CASE("a node listens where it says and nowhere else") {
   const temp_directory directory;
   served_node n{TROUPE_BINARY, directory.store().string(), {"--admin-listen", "127.0.0.1:0"}};

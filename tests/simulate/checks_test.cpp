@@ -225,6 +225,40 @@ TEST_CASE("a session that is gone is lost and one that nobody made is told") {
   CHECK(books.check({subject_kind::session, 1'000}, {.exists = true}).size() == 1);
 }
 
+TEST_CASE("nodes of a workflow that do not stand where its steps led are told") {
+  // The first workflow with a node in each state.
+  const auto planted = [](const std::function<void(std::vector<node_found>&)>& lie) {
+    return [lie, done = false](const subject& whom, contents& found) mutable {
+      const auto has = [&](std::string_view status) {
+        return std::ranges::count(found.nodes, status, &node_found::status) > 0;
+      };
+      if (whom.kind != subject_kind::workflow || done || !has("done") || !has("pending"))
+        return;
+      done = true;
+      lie(found.nodes);
+    };
+  };
+  const auto first = [](std::vector<node_found>& nodes, std::string_view status) -> node_found& {
+    return *std::ranges::find(nodes, status, &node_found::status);
+  };
+  CHECK(verdict({}, planted([](auto&) {})) == "");
+  CHECK(verdict({}, planted([&](auto& nodes) {
+                  first(nodes, "done") = {first(nodes, "done").id, "running", {}};
+                }))
+        == "lost");
+  CHECK(verdict({}, planted([&](auto& nodes) { first(nodes, "done").result.back() ^= 1; }))
+        == "damaged");
+  CHECK(verdict({}, planted([&](auto& nodes) {
+                  for (auto& node : nodes)
+                    if (node.status == "pending")
+                      node.status = "running";
+                }))
+        == "refused");
+  CHECK(verdict({}, planted([](auto& nodes) { nodes.clear(); })) == "lost");
+  CHECK(verdict({}, planted([](auto& nodes) { nodes.pop_back(); })) == "isolation");
+  CHECK(verdict({}, planted([](auto& nodes) { nodes.front().id = "r900-1"; })) == "lost");
+}
+
 TEST_CASE("events with a gap or a repeat or another's item are told") {
   const auto item = [](std::uint64_t n) { return text_of({subject_kind::session, 1}, n, 40); };
   const auto told = [&](const std::function<void(event_check&)>& then) {

@@ -201,3 +201,26 @@ TEST_CASE("what is never answered ends the load and is unknown") {
   CHECK(books.unknown() == 1);
   kept.front()({});  // too late, and harmless
 }
+
+TEST_CASE("what is refused behind an attempt of unknown outcome stays unknown") {
+  for (const bool doubt : {false, true}) {
+    scripted target;
+    int attempt = 0;
+    target.on_send = [&](const intent&, driver::callback done) {
+      if (++attempt == 1)
+        return done({.what = doubt ? outcome::unknown : outcome::refused, .again = true});
+      done({.what = outcome::refused});
+    };
+    record books{workload{}};
+    std::size_t asked = 0;
+    const auto out = run_load(
+        target, books,
+        [&]() -> std::optional<intent> {
+          return asked++ == 0 ? std::optional{one_append(0, 1, 0)} : std::nullopt;
+        },
+        {.warm_up = {}, .speed = 1'000, .pause = 1ms}, [](const sample&) { return true; });
+    CHECK(attempt == 2);
+    CHECK(out.failed == 1);
+    CHECK(books.unknown() == (doubt ? 1 : 0));
+  }
+}

@@ -62,7 +62,10 @@ public:
   std::unique_ptr<http::server> listen(api::service::listener by) {
     auto started = http::server::start(
         {.longest_body = [](auto method,
-                            auto target) { return api::longest_body(method, target, {}); }},
+                            auto target) { return api::longest_body(method, target, {}); },
+         .knows = [this](const auto& head) { return service_->knows(head); },
+         .admit = [this, by](const auto& head,
+                             std::size_t bytes) { return service_->admit(head, bytes, by); }},
         [this, by](http::request request, http::responder respond) {
           (*service_)(std::move(request), std::move(respond), by);
         });

@@ -83,24 +83,21 @@ private:
 };
 
 /// Bytes to and from a port of this machine. Waits end after `limit`, as if the peer had closed.
+/// `from` is its own address, of the last byte of 127.0.0.0/24.
 class plain_socket {
 public:
   explicit plain_socket(std::uint16_t port,
                         std::chrono::milliseconds limit = std::chrono::seconds{20},
-                        int receive_buffer = 0) {
+                        int receive_buffer = 0, std::uint8_t from = 1) {
     socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const timeval time{.tv_sec = limit.count() / 1000, .tv_usec = limit.count() % 1000 * 1000};
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
     ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
     if (receive_buffer > 0)
       ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    sockaddr generic{};
-    std::memcpy(&generic, &to, sizeof to);
-    connected_ = ::connect(socket_, &generic, sizeof generic) == 0;
+    const auto own = loopback(from, 0), to = loopback(1, port);
+    connected_ = (from == 1 || ::bind(socket_, &own, sizeof own) == 0)
+                 && ::connect(socket_, &to, sizeof to) == 0;
   }
   plain_socket(plain_socket&& other) noexcept
       : socket_{std::exchange(other.socket_, -1)},
@@ -144,6 +141,16 @@ public:
   }
 
 private:
+  static sockaddr loopback(std::uint8_t last, std::uint16_t port) {
+    sockaddr_in of{};
+    of.sin_family = AF_INET;
+    of.sin_port = htons(port);
+    of.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + last);
+    sockaddr generic{};
+    std::memcpy(&generic, &of, sizeof of);
+    return generic;
+  }
+
   bool more() {
     std::array<char, 16'384> part{};
     const auto n = ::recv(socket_, part.data(), part.size(), 0);

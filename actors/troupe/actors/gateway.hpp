@@ -32,4 +32,23 @@ private:
   std::shared_ptr<directory> live_;
 };
 
+/// For a thread that takes many requests in one go, such as the loop of a server: while it lives,
+/// the actors that this thread's requests wake do not begin before `hand_over`, or before they are
+/// sixteen. That is a lock and a wake-up for all of them in place of one for each. Whoever lets one
+/// live calls `hand_over` on the same thread soon, and before the runtime ends.
+class gathering {
+public:
+  gathering() noexcept;
+  gathering(const gathering&) = delete;
+  gathering& operator=(const gathering&) = delete;
+  ~gathering();
+
+  /// Whether an actor that this thread woke waits for `hand_over`.
+  [[nodiscard]] static bool waits() noexcept;
+  static void hand_over();
+
+private:
+  bool before_;
+};
+
 }  // namespace troupe

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <troupe/actors/short_mutex.hpp>
+#include <troupe/messages/burst.hpp>
 #include <troupe/messages/messages.hpp>
 
 #include <atomic>
@@ -40,6 +41,11 @@ public:
   /// Null until its actor has loaded, and when it has ended.
   [[nodiscard]] std::shared_ptr<const entity_state> read() const;
 
+  /// The same to its actor, which alone publishes: no lock, and no use.
+  [[nodiscard]] const std::shared_ptr<const entity_state>& published() const noexcept {
+    return state_;
+  }
+
   /// Brings what a thread has seen up to date: a look at one number while nothing was published.
   void refresh(seen_state& seen) const;
 
@@ -50,14 +56,17 @@ public:
   void begin(scope_actor actor) { actor_ = std::move(actor); }
   [[nodiscard]] const scope_actor& actor() const noexcept { return actor_; }
 
-  /// Puts a request into the actor's mailbox. False: the actor retires, `what` is as it was. An
-  /// actor that crashed lets it go unread.
+  /// Puts a request into the actor's mailbox, and wakes it with others where there is a `burst`.
+  /// False: the actor retires, `what` is as it was. An actor that crashed lets it go unread.
   template <class Message>
-  [[nodiscard]] bool try_send(Message& what) const {
+  [[nodiscard]] bool try_send(Message& what, compat::burst* with) const {
     if (!enter())
       return false;
     note_use();
-    compat::anon_send(actor_, std::move(what));
+    if (with != nullptr)
+      with->anon_send(actor_, std::move(what));
+    else
+      compat::anon_send(actor_, std::move(what));
     leave();
     return true;
   }

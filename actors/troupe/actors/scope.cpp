@@ -2,11 +2,14 @@
 #include <troupe/actors/internal/kept_answers.hpp>
 #include <troupe/actors/internal/loading.hpp>
 #include <troupe/actors/internal/past.hpp>
+#include <troupe/actors/internal/shared_behavior.hpp>
 #include <troupe/actors/scope.hpp>
 #include <troupe/state/versions.hpp>
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <limits>
 #include <list>
 #include <utility>
 
@@ -25,45 +28,67 @@ error still_running() {
 /// Decide, journal, become, publish, answer: in this order.
 ///
 /// This is the first half: a command is decided against the newest state, and goes down the commit
-/// line, `line_`, which does the rest.
+/// line, `line()`, which does the rest.
 ///
 /// A command that needs what is not at hand (an earlier revision, another entity's state) is held
 /// in `held_` while the store is asked, and all that come behind it wait in `waiting_`. So do those
 /// behind a change set's reservation (`member_`), until the set is settled.
-class scope_behavior : private internal::commit_line::listener {
+///
+/// There may be a million of these: an entity at rest holds nothing that it does without.
+class scope_behavior : private internal::commit_line {
 public:
   static inline const char* name = "troupe.scope";
 
-  scope_behavior(scope_actor::pointer self, std::shared_ptr<live_entity> entity,
-                 std::shared_ptr<scope_surroundings> around)
-      : line_{self, std::move(entity), std::move(around), *this} {}
+  using commit_line::commit_line;
 
   scope_actor::behavior_type make_behavior() {
     load();
-    return {[this](host_command& x) {
-              on_command({std::move(x.envelope), asker{std::move(x.done)}});
-            },
-            [this](host_read& x) {
-              on_get_state({x.query.latest, asker{std::move(x.done)}});
-            },
-            [this](command& x) {
-              return asked<command_result>([&](auto to) { on_command({std::move(x), to}); });
-            },
-            [this](const get_state& x) {
-              return asked<state_snapshot>([&](auto to) { on_get_state({x.latest, to}); });
-            },
-            [this](reserve_member& x) {
-              return asked<reservation>([&](auto to) { on_reserve_member({std::move(x), to}); });
-            },
-            [this](decide_member& x) {
-              return asked<member_decision>([&](auto to) { on_decide_member(x, to); });
-            },
-            [this](settle_member& x) { on_settle_member(x); },
-            [this](const read_again&) { on_read_again(); },
-            [this](retire) { on_retire(); }};
+    static const auto shared = handlers();
+    return shared;
+  }
+
+  /// The actor's end, however it comes: the supervisor hears of it once nothing is left here.
+  [[nodiscard]] auto last_word() const {
+    return [entity = shared_entity(), supervisor = around().supervisor](const caf::error& why) {
+      compat::anon_send(supervisor, entity_ended{entity, why});
+    };
   }
 
 private:
+  static scope_behavior& here() { return internal::handled_by<scope_behavior>(); }
+
+  /// One table for all entities, whose handlers find the one that the message is for.
+  static scope_actor::behavior_type handlers() {
+    return {
+        [](host_command& x) {
+          here().on_command({std::move(x.envelope), asker{std::move(x.done)}});
+        },
+        [](host_read& x) {
+          here().on_get_state({x.query.latest, asker{std::move(x.done)}});
+        },
+        [](command& x) {
+          return here().asked<command_result>([&](auto to) {
+            here().on_command({std::move(x), to});
+          });
+        },
+        [](const get_state& x) {
+          return here().asked<state_snapshot>([&](auto to) {
+            here().on_get_state({x.latest, to});
+          });
+        },
+        [](reserve_member& x) {
+          return here().asked<reservation>([&](auto to) {
+            here().on_reserve_member({std::move(x), to});
+          });
+        },
+        [](decide_member& x) {
+          return here().asked<member_decision>([&](auto to) { here().on_decide_member(x, to); });
+        },
+        [](settle_member& x) { here().on_settle_member(x); },
+        [](const read_again&) { here().on_read_again(); },
+        [](retire) { here().on_retire(); }};
+  }
+
   struct waiting_command {
     command request;
     asker<command_result> to;
@@ -100,13 +125,19 @@ private:
     auto state = internal::take_in(stored, answers_);
     if (!state)
       return on_load_failed(state.error());
-    unfolded_ = static_cast<std::uint32_t>(stored.parts.changes.size());
-    line_.become(*std::move(state));
+    count_unfolded(stored.parts.changes.size());
+    line().become(*std::move(state));
     // Whoever woke it is still on the way when nobody waits: then it comes to rest after that.
-    const bool asked = !waiting_.empty();
+    const bool asked = waiting_ != nullptr;
     take_waiting();
     if (asked || retiring_)
       come_to_rest();
+  }
+
+  void count_unfolded(std::size_t changes) {
+    static_assert(max_unfolded_changes < std::numeric_limits<decltype(unfolded_)>::max());
+    unfolded_ = static_cast<std::uint8_t>(
+        std::min<std::size_t>(unfolded_ + changes, max_unfolded_changes + 1));
   }
 
   void on_load_failed(const error& why) {
@@ -115,7 +146,7 @@ private:
     self()->quit();
   }
 
-  [[nodiscard]] bool loaded() const { return line_.durable() != nullptr; }
+  [[nodiscard]] bool loaded() const { return line().durable() != nullptr; }
 
   // Requests ----------------------------------------------------------------------------------
 
@@ -123,19 +154,21 @@ private:
     if (is_full())
       what.to.refuse(full());
     else if (stopped())
-      waiting_.emplace_back(std::move(what));
+      wait(std::move(what));
     else
       execute(std::move(what));
   }
 
   [[nodiscard]] bool is_full() const {
-    return waiting_.size() + line_.answers() >= max_commands_in_flight;
+    return (waiting_ ? waiting_->size() : 0) + line().answers() >= max_commands_in_flight;
   }
   [[nodiscard]] error full() const {
-    return {.code = errc::busy,
-            .message = "this " + std::string{to_string(entity().kind)}
-                       + " has 64 commands in flight; wait for an answer",
-            .limit = max_commands_in_flight};
+    return {
+        .code = errc::busy,
+        .message = "this " + std::string{to_string(entity().kind)}
+                   + " has 64 commands in flight; wait for an answer, or try again in some 100 ms",
+        .limit = max_commands_in_flight,
+        .retry_after_ms = 100};
   }
 
   /// Nothing is begun until it is loaded, what is held was decided, and the set that reserved was
@@ -144,7 +177,7 @@ private:
 
   void on_get_state(waiting_read what) {
     if (stopped())
-      waiting_.emplace_back(std::move(what));
+      wait(std::move(what));
     else
       answer_read(std::move(what));
   }
@@ -152,15 +185,23 @@ private:
   void on_retire() {
     retiring_ = true;
     if (!stopped())
-      line_.send_unwritten();
+      line().send_unwritten();
     come_to_rest();
+  }
+
+  void wait(waiting_request what) {
+    if (!waiting_)
+      waiting_ = std::make_unique<std::list<waiting_request>>();
+    waiting_->push_back(std::move(what));
   }
 
   /// What waited, until something is held again.
   void take_waiting() {
-    while (!waiting_.empty() && !stopped()) {
-      auto request = std::move(waiting_.front());
-      waiting_.pop_front();
+    while (waiting_ && !stopped()) {
+      auto request = std::move(waiting_->front());
+      waiting_->pop_front();
+      if (waiting_->empty())
+        waiting_.reset();
       if (auto* command = std::get_if<waiting_command>(&request))
         execute(std::move(*command));
       else if (auto* set = std::get_if<waiting_reservation>(&request))
@@ -169,21 +210,22 @@ private:
         answer_read(std::move(std::get<waiting_read>(request)));
     }
     if (retiring_ && !stopped())
-      line_.send_unwritten();
+      line().send_unwritten();
   }
 
   void refuse_waiting(const error& why) {
-    for (auto& request : std::exchange(waiting_, {}))
-      std::visit([&](auto& x) { x.to.refuse(why); }, request);
+    if (const auto waiting = std::exchange(waiting_, nullptr))
+      for (auto& request : *waiting)
+        std::visit([&](auto& x) { x.to.refuse(why); }, request);
   }
 
   void answer_read(waiting_read what) {
     reply out;
-    out.needs = what.latest ? 0 : line_.all_sent();
+    out.needs = what.latest ? 0 : line().all_sent();
     if (what.latest)
-      out.state = line_.latest();
+      out.state = line().latest();
     out.to = std::move(what.to);
-    line_.leave_in_turn(std::move(out));
+    line().leave_in_turn(std::move(out));
     come_to_rest();
   }
 
@@ -203,18 +245,18 @@ private:
       const auto found = answers_.find(*request.once, around().now());
       if (!found)
         return refuse(found.error());
-      if (*found != nullptr && line_.holds_answer((**found).revision))
+      if (*found != nullptr && line().holds_answer((**found).revision))
         return refuse(still_running());
       if (*found != nullptr)
         return repeat(**found);
     }
-    if (internal::begins_fork(request, *line_.latest()) && !all_is_written()) {
+    if (internal::begins_fork(request, *line().latest()) && !all_is_written()) {
       waits = true;
       return;
     }
-    if (const auto lack = internal::first_lack(request, *line_.latest()))
+    if (const auto lack = internal::first_lack(request, *line().latest()))
       return ask(*lack);
-    const auto& latest = line_.latest();
+    const auto& latest = line().latest();
     auto decided = member_ ? decide_one(*latest, request, {.now = now, .versions = &past})
                            : decide(*latest, request, {.now = now, .versions = &past});
     if (!decided && decided.error().code == errc::revision_gone && past.missed())
@@ -237,15 +279,15 @@ private:
 
   void write(decision decided) {
     const auto& request = held_->request;
-    ++unfolded_;
+    count_unfolded(1);
     if (request.once)
       answers_.remember({*request.once, decided.what.at, decided.answer});
-    answer(line_.write(std::move(decided), request));
+    answer(line().write(std::move(decided), request));
   }
 
   void ask(const internal::lack& what) {
     if (what.what == internal::lack::of::own_past)
-      line_.send_unwritten();  // it may be among these
+      line().send_unwritten();  // it may be among these
     compat::request(self(), around().store, load_request{what.entity, what.revision})
         .then(
             [this, what](const stored_entity& stored) {
@@ -275,12 +317,12 @@ private:
   /// The store cannot see that a fork, whose revision is any later one, follows a change that was
   /// lost: it is decided when nothing is on its way.
   [[nodiscard]] bool all_is_written() {
-    line_.send_unwritten();
-    return line_.none_sent();
+    line().send_unwritten();
+    return line().none_sent();
   }
 
   void take_up_fork() {
-    if (held_ && line_.none_sent() && std::exchange(held_->waits, false))
+    if (held_ && line().none_sent() && std::exchange(held_->waits, false))
       take_up();
   }
 
@@ -288,8 +330,8 @@ private:
   /// unless the caller asked for less.
   [[nodiscard]] std::uint64_t all_before() {
     if (held_->request.level != durability::memory)
-      line_.send_unwritten();
-    return line_.all_sent();
+      line().send_unwritten();
+    return line().all_sent();
   }
 
   void refuse(error why) {
@@ -303,9 +345,9 @@ private:
     reply out;
     out.needs = all_before();
     out.answer = earlier;
-    out.durable = line_.all_durable_up_to(earlier.revision);
+    out.durable = line().all_durable_up_to(earlier.revision);
     out.repeated = true;
-    out.state = line_.latest();
+    out.state = line().latest();
     answer(std::move(out));
   }
 
@@ -313,7 +355,7 @@ private:
   void answer(reply out) {
     out.to = std::move(held_->to);
     held_.reset();
-    line_.leave_in_turn(std::move(out));
+    line().leave_in_turn(std::move(out));
     come_to_rest();
     forget_dead_set();
   }
@@ -326,7 +368,7 @@ private:
   }
 
   void on_lost() override {
-    answers_.forget_after(line_.durable()->revision);
+    answers_.forget_after(line().durable()->revision);
     if (held_)  // it is decided anew, upon what is left
       held_->past = known_states();
     take_up_fork();
@@ -336,7 +378,7 @@ private:
   /// No read may trust what was published, and the next activation reads the truth.
   void on_doubt(const error& why) override {
     spdlog::error("{} ends after a commit: {}", to_string(entity()), why.message);
-    line_.give_up(why);
+    line().give_up(why);
     if (held_)
       internal::refuse(held_->to, why);
     refuse_waiting(why);
@@ -349,24 +391,24 @@ private:
     if (is_full())
       what.to.refuse(full());
     else if (stopped())
-      waiting_.emplace_back(std::move(what));
+      wait(std::move(what));
     else
       reserve(std::move(what));
   }
 
   /// From here on nothing else is done until the set settles it, or ends.
   void reserve(waiting_reservation what) {
-    reservation out{member_actor{scope_actor{self()}}, line_.durable()};
+    reservation out{member_actor{scope_actor{self()}}, line().durable()};
     if (what.request.once) {
       const auto found = answers_.find(*what.request.once, around().now());
       if (!found)
         return what.to.refuse(found.error());
-      if (*found != nullptr && (**found).revision > line_.durable()->revision)
+      if (*found != nullptr && (**found).revision > line().durable()->revision)
         return what.to.refuse(still_running());
       if (*found != nullptr)
         out.made = **found;
     }
-    line_.send_unwritten();
+    line().send_unwritten();
     member_ = std::make_unique<membership>(membership{what.request.set.address()});
     if (!monitors_)
       monitors_ = std::make_unique<compat::monitors>();
@@ -385,7 +427,7 @@ private:
   /// The set commits it, or not: until then it is nobody's state.
   void propose(decision decided) {
     auto& request = held_->request;
-    auto change = line_.to_be_stored(decided, request);
+    auto change = line().to_be_stored(decided, request);
     proposal what{std::make_shared<const entity_state>(std::move(decided.next)), {}};
     change.after = what.state;
     if (request.once)
@@ -405,12 +447,12 @@ private:
       return on_doubt(how.why);
     if (how.is == settle_member::what::made && proposed) {
       // It followed all that was sent before, which was answered before.
-      if (!line_.none_sent())
+      if (!line().none_sent())
         return on_doubt({errc::outcome_unknown, "a set was made before what it follows"});
-      ++unfolded_;
+      count_unfolded(1);
       if (proposed->answer)
         answers_.remember(*proposed->answer);
-      line_.become(proposed->state);
+      line().become(proposed->state);
     }
     go_on_after_set();
   }
@@ -447,7 +489,7 @@ private:
 
   // The end -----------------------------------------------------------------------------------
 
-  [[nodiscard]] bool idle() const { return !stopped() && waiting_.empty() && line_.at_rest(); }
+  [[nodiscard]] bool idle() const { return !stopped() && !waiting_ && line().at_rest(); }
 
   /// With nothing in hand: an id that was only asked for, or deleted, is not worth an actor; one
   /// that was told to retires, and has a long tail folded first, so that the next activation is
@@ -455,8 +497,9 @@ private:
   void come_to_rest() {
     if (!idle())
       return;
-    line_.rest();
-    if (!line_.durable()->live() && !std::exchange(offered_, true))
+    line().rest();
+    internal::forget_room<scope_behavior>(*self());
+    if (!line().durable()->live() && !std::exchange(offered_, true))
       compat::send(self(), around().supervisor, ready_to_retire{entity()});
     if (!retiring_)
       return;
@@ -465,10 +508,9 @@ private:
     self()->quit();
   }
 
-  [[nodiscard]] scope_actor::pointer self() const { return line_.self(); }
-  [[nodiscard]] const entity_ref& entity() const { return line_.entity(); }
-  [[nodiscard]] scope_surroundings& around() const { return line_.around(); }
-  [[nodiscard]] internal::past known_states() const { return {line_.durable(), line_.latest()}; }
+  [[nodiscard]] commit_line& line() { return *this; }
+  [[nodiscard]] const commit_line& line() const { return *this; }
+  [[nodiscard]] internal::past known_states() const { return {line().durable(), line().latest()}; }
 
   struct held_command {
     command request;
@@ -490,24 +532,24 @@ private:
     bool ended = false;
   };
 
-  internal::commit_line line_;
-  internal::kept_answers answers_;
-  std::list<waiting_request> waiting_;
-  std::unique_ptr<held_command> held_;
-  std::unique_ptr<membership> member_;  // reserved by a set
-  std::unique_ptr<compat::monitors> monitors_;
-  std::uint32_t unfolded_ = 0;
+  // First, where the commit line leaves four bytes.
+  std::uint8_t unfolded_ = 0;  // changes, counted to one beyond the limit
   bool retiring_ = false;
   bool offered_ = false;
   bool stale_ = false;  // the load that is on its way may be too old
+  internal::kept_answers answers_;
+  std::unique_ptr<std::list<waiting_request>> waiting_;  // null: nobody waits
+  std::unique_ptr<held_command> held_;
+  std::unique_ptr<membership> member_;  // reserved by a set
+  std::unique_ptr<compat::monitors> monitors_;
 };
 
 }  // namespace
 
 scope_actor spawn_scope(caf::actor_system& system, std::shared_ptr<live_entity> entity,
                         std::shared_ptr<scope_surroundings> around) {
-  return system.spawn<caf::stateful_actor<scope_behavior, scope_actor::base>>(std::move(entity),
-                                                                              std::move(around));
+  return system.spawn<internal::shared_behavior_actor<scope_behavior, scope_actor::base>>(
+      std::move(entity), std::move(around));
 }
 
 }  // namespace troupe

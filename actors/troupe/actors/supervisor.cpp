@@ -165,8 +165,7 @@ private:
 
   live_entity& activate(const entity_ref& ref) {
     auto entity = std::make_shared<live_entity>(ref);
-    auto actor = spawn_scope(self_->home_system(), entity, around_);
-    entity->begin(actor);
+    entity->begin(spawn_scope(self_->home_system(), entity, around_));
     entity->used_ms = looked_ms_;
     by_use_.push_back(*entity);
     ++awake_;
@@ -174,11 +173,6 @@ private:
     if (!crashes_.empty() && crashes_.contains(ref))
       measured_.restarts->inc();
     measured_.live->inc();
-    // From its own thread, at its end.
-    caf::actor_cast<caf::actor>(actor)->attach_functor(
-        [entity, supervisor = supervisor_actor{self_}](const caf::error& why) {
-          compat::anon_send(supervisor, entity_ended{entity, why});
-        });
     auto& out = *entity;
     options_.live->insert(std::move(entity));
     return out;

@@ -74,7 +74,7 @@ using one_asked = std::unique_ptr<std::atomic<std::size_t>, end_asking>;
 }  // namespace
 
 struct runtime::impl {
-  explicit impl(runtime_options given, journal_store opened)
+  explicit impl(runtime_options given, std::unique_ptr<troupe::store> opened)
       : options{std::move(given)},
         door{{options.max_in_flight, options.max_in_flight_bytes}},
         own{options.system ? nullptr : std::make_unique<own_system>()},
@@ -290,6 +290,11 @@ struct runtime::impl {
 };
 
 expected<std::unique_ptr<runtime>> runtime::open(runtime_options options) {
+  return internal::actor_access::open(std::move(options), {});
+}
+
+expected<std::unique_ptr<runtime>> internal::actor_access::open(runtime_options options,
+                                                                const store_wrapper& around) {
   auto cache = options.cache ? *options.cache : result_cache_options{};
   cache.now = options.now;  // or a cheaper one of its own
   options.cache = std::make_shared<const result_cache_options>(std::move(cache));
@@ -308,11 +313,14 @@ expected<std::unique_ptr<runtime>> runtime::open(runtime_options options) {
   journal.reserve_bytes = options.reserve_bytes;
   journal.slice_time = std::chrono::milliseconds{4};
   journal.allow_remote_fs = options.allow_remote_fs;
-  auto store = journal_store::open(options.data, journal, fold_entities());
-  if (!store)
-    return tl::unexpected(std::move(store.error()));
+  auto opened = journal_store::open(options.data, journal, fold_entities());
+  if (!opened)
+    return tl::unexpected(std::move(opened.error()));
+  std::unique_ptr<store> owned = std::make_unique<journal_store>(*std::move(opened));
+  if (around)
+    owned = around(std::move(owned));
   return std::unique_ptr<runtime>{
-      new runtime{std::make_unique<impl>(std::move(options), *std::move(store))}};
+      new runtime{std::make_unique<runtime::impl>(std::move(options), std::move(owned))}};
 }
 
 runtime::runtime(std::unique_ptr<impl> self) : impl_{std::move(self)} {}
@@ -528,8 +536,8 @@ expected<internal::node_parts> internal::actor_access::parts_of(runtime& which) 
   auto asking = inside.begin_asking();
   if (inside.draining)
     return fail(errc::draining, "the runtime is closing");
-  return node_parts{inside.system, inside.store, inside.supervisor, std::move(asking),
-                    [self = &inside] { return !self->draining; }};
+  return node_parts{inside.system, inside.store,      inside.supervisor,
+                    inside.live,   std::move(asking), [self = &inside] { return !self->draining; }};
 }
 
 }  // namespace troupe

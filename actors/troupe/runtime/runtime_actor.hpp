@@ -4,6 +4,9 @@
 #include <troupe/messages/messages.hpp>
 #include <troupe/runtime/runtime.hpp>
 
+#include <functional>
+#include <memory>
+
 /// The embedding API for hosts that are actors themselves: the third form beside blocking and
 /// calling back. A host that brings its own `caf::actor_system` names it in
 /// `runtime_options::system`; scheduler and threads are the host's to set then.
@@ -24,11 +27,17 @@ inline constexpr caf::type_id_t first_host_type_id = caf::first_custom_type_id +
 static_assert(caf::id_block::troupe::end <= first_host_type_id
               && caf::id_block::troupe_cache::end <= first_host_type_id);
 
+class store;
+
 namespace internal {
 struct node_parts;
+using store_wrapper = std::function<std::unique_ptr<store>(std::unique_ptr<store>)>;
 struct actor_access {
   static runtime_actor of(const runtime& which);
   static expected<node_parts> parts_of(runtime& which);
+  /// As `runtime::open`; see faults.hpp.
+  static expected<std::unique_ptr<runtime>> open(runtime_options options,
+                                                 const store_wrapper& around);
 };
 }  // namespace internal
 

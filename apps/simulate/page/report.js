@@ -33,7 +33,10 @@ function element(name, text, className) {
 
 /** What tells runs apart in legends: their target, and the profile where that differs. */
 function nameOf(run) {
-  const target = run.target.target.replace(" in this process", "").replace(/ at .*/, "").replace(/,.*/, "");
+  const target = run.target.target
+    .replace(/^troupe, embedded.*/, "Troupe, embedded")
+    .replace(/^troupe serve over HTTP.*/, "Troupe over HTTP")
+    .replace(/ on a Unix socket$|, (in this|a gen_server).*/, "");
   const same = runs.every((other) => other.profile === run.profile);
   const label = same ? target : `${run.profile}, ${target}`;
   const twins = runs.filter((other) => other.target.target === run.target.target && other.profile === run.profile);
@@ -123,33 +126,42 @@ function plot(spec) {
   document.getElementById("plots").append(box);
 }
 
-/** All moments at which some run has a sample, at most 600 of them. */
+/** When values stand: at the samples of one run, or at equal steps through the longest of several; at most 600. */
 function moments() {
-  const all = [...new Set(runs.flatMap((run) => (run.load?.samples ?? []).map((s) => s.at_s)))].sort((a, b) => a - b);
-  const every = Math.ceil(all.length / 600);
-  return all.filter((_, i) => i % every === 0);
+  const all = runs.map((run) => (run.load?.samples ?? []).map((s) => s.at_s)).filter((x) => x.length > 0);
+  if (all.length === 0) return [];
+  if (!several && all[0].length <= 600) return all[0];
+  const end = Math.max(...all.map((x) => x.at(-1)));
+  const step = Math.max(end / 600, ...all.map((x) => x.at(-1) / x.length));
+  return Array.from({ length: Math.floor(end / step + 1e-9) + 1 }, (_, i) => i * step);
 }
 
-/** A run's values at these moments: of the sample that covers each. */
-function along(run, x, value) {
+/** A run's values at these moments: `of` all samples that ended since the one before, or the one that covers it. */
+function along(run, x, value, of) {
   const samples = run.load?.samples ?? [];
   let at = 0;
-  return x.map((moment) => {
-    while (at < samples.length && samples[at].at_s < moment) ++at;
-    const found = at < samples.length ? value(samples[at]) : null;
-    return found === undefined ? null : found;
+  return x.map((moment, i) => {
+    const from = at;
+    while (at < samples.length && samples[at].at_s <= moment) ++at;
+    const step = i > 0 ? moment - x[i - 1] : 0;
+    const here = at > from ? samples.slice(from, at) : at < samples.length ? [samples[at]] : samples.slice(-1).filter((s) => s.at_s > moment - step);
+    const known = here.map(value).filter((y) => y !== null && y !== undefined);
+    return known.length ? of(known) : null;
   });
 }
+const highest = (all) => Math.max(...all);
+const mean = (all) => all.reduce((a, b) => a + b, 0) / all.length;
 
+/** Of several runs, each has its colour in every chart. */
+const colourOf = (run) => (several ? (runs.indexOf(run) % 6) + 1 : undefined);
+
+/** `parts` that are `alone` are left out where several runs stand side by side. */
 function overTime(title, parts, options) {
   const x = moments();
   const series = runs.flatMap((run) =>
     parts
       .filter((part) => !several || !part.alone)
-      .map((part) => ({
-        name: several ? (parts.filter((p) => !p.alone).length > 1 ? `${nameOf(run)}: ${part.name}` : nameOf(run)) : part.name,
-        y: along(run, x, part.value),
-      })),
+      .map((part) => ({ name: several ? nameOf(run) : part.name, colour: colourOf(run), y: along(run, x, part.value, options.log ? highest : mean) })),
   );
   plot({ kind: options.kind && !several ? options.kind : "line", title, x, series, xText: seconds, xName: "time", yScale: options.log ? "log" : "number", yText: options.text });
 }
@@ -182,7 +194,7 @@ function latencyHistogram() {
     kind: several ? "line" : "bars",
     title: several ? "Latencies: share of all, by length" : "Latencies",
     x: several ? middle : edges,
-    series: runs.map((run) => ({ name: several ? nameOf(run) : "share of all", y: shares(run) })),
+    series: runs.map((run) => ({ name: several ? nameOf(run) : "share of all", colour: colourOf(run), y: shares(run) })),
     xScale: "log",
     xText: duration,
     xName: "latency",
@@ -212,7 +224,7 @@ function knees() {
 }
 
 function showPlots() {
-  overTime("Latency over time", [
+  overTime(several ? "99th percentile over time" : "Latency over time", [
     { name: "p50", value: (s) => s.p50_us, alone: true },
     { name: "p99", value: (s) => s.p99_us },
     { name: "longest", value: (s) => s.max_us, alone: true },
@@ -222,16 +234,17 @@ function showPlots() {
     { name: "answered", value: (s) => s.per_s },
     { name: "failed", value: (s) => s.failed_per_s, alone: true },
   ], { text: rate });
-  overTime("Memory and store", [
+  overTime(several ? "Memory" : "Memory and store", [
     { name: "memory", value: (s) => s.rss_bytes },
     { name: "store", value: (s) => s.store_bytes, alone: true },
   ], { text: bytes });
-  overTime("Entities, live and hibernated", [
+  if (several) overTime("Store on disk", [{ name: "store", value: (s) => s.store_bytes }], { text: bytes });
+  overTime(several ? "Live entities" : "Entities, live and hibernated", [
     { name: "live", value: (s) => s.live },
-    { name: "hibernated", value: (s) => s.hibernated },
+    { name: "hibernated", value: (s) => s.hibernated, alone: true },
   ], { kind: "area", text: whole });
   overTime("Changes in a commit", [{ name: "changes", value: (s) => s.changes_in_commit }], { text: (y) => digits(y, 1) });
-  overTime("Waiting", [
+  overTime(several ? "Due and not sent" : "Waiting", [
     { name: "on their way", value: (s) => s.on_the_way, alone: true },
     { name: "due and not sent", value: (s) => s.late },
   ], { text: whole });

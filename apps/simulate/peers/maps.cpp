@@ -20,6 +20,7 @@ struct entity {
   std::vector<std::string> items;
   std::uint64_t last = 0, count = 0, tokens = 0;
   std::vector<std::vector<std::string>> checkpoints;
+  std::vector<node_found> nodes;
 };
 
 class maps final : public driver {
@@ -44,6 +45,7 @@ public:
     contents out{.exists = true, .items = found->second.items, .last = found->second.last};
     out.count = found->second.count;
     out.checkpoints = found->second.checkpoints.size();
+    out.nodes = found->second.nodes;
     return out;
   }
 
@@ -80,11 +82,22 @@ private:
         break;
       case action::create: one.exists = true; break;
       case action::team_message:
-      case action::workflow_step:
         one.exists = true;
-        if (what.what == action::team_message)
-          one.items.push_back(text_of(what.whom, what.first, what.bytes));
+        one.items.push_back(text_of(what.whom, what.first, what.bytes));
         break;
+      case action::workflow_step: {
+        one.exists = true;
+        const auto at = (what.first - 1) % steps_in_round;
+        if (at == 0)
+          one.nodes.clear();
+        for (std::uint32_t i = 0; at == 0 && i < workflow_nodes; ++i)
+          one.nodes.push_back({node_of_step(what.first + 1 + 2 * i), "pending", {}});
+        for (auto& node : one.nodes)
+          if (at > 0 && node.id == node_of_step(what.first))
+            node = {node.id, at % 2 == 1 ? "running" : "done",
+                    at % 2 == 1 ? "" : text_of(what.whom, what.first, what.bytes)};
+        break;
+      }
       case action::note:
         one.exists = one.exists || what.whom.kind != subject_kind::session;
         one.last = what.first;

@@ -3,7 +3,7 @@
 namespace troupe::simulate {
 
 std::vector<std::string> peer_names() {
-  return {"maps", "nothing", "sqlite", "redis", "postgres"};
+  return {"maps", "nothing", "sqlite", "redis", "postgres", "erlang"};
 }
 
 expected<std::unique_ptr<driver>> open_peer(std::string_view name, const workload& what,
@@ -18,10 +18,12 @@ expected<std::unique_ptr<driver>> open_peer(std::string_view name, const workloa
     return open_redis(what, options);
   if (name == "postgres")
     return open_postgres(what, options);
+  if (name == "erlang")
+    return open_erlang(what, options);
   return fail(errc::not_supported,
               "there is no target '" + std::string{name}
                   + "': embedded, node, http://HOST:PORT, maps, sqlite, redis, postgres, "
-                    "nothing");
+                    "erlang, nothing");
 }
 
 }  // namespace troupe::simulate

@@ -23,7 +23,7 @@ struct peer_options {
   std::size_t connections = 64;  ///< of those that have connections
 };
 
-/// Names that `open_peer` knows: maps, nothing, sqlite, redis, postgres.
+/// Names that `open_peer` knows: maps, nothing, sqlite, redis, postgres, erlang.
 [[nodiscard]] std::vector<std::string> peer_names();
 
 /// Errors: `not_supported` with the reason: unknown, built without it, its server is not installed,
@@ -41,5 +41,7 @@ struct peer_options {
                                                            const peer_options& options);
 [[nodiscard]] expected<std::unique_ptr<driver>> open_postgres(const workload& what,
                                                               const peer_options& options);
+[[nodiscard]] expected<std::unique_ptr<driver>> open_erlang(const workload& what,
+                                                            const peer_options& options);
 
 }  // namespace troupe::simulate

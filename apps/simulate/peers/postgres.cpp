@@ -97,6 +97,7 @@ constexpr std::array statements{
         "(DELETE FROM nodes WHERE workflow = $1) INSERT INTO nodes(workflow, node, status) SELECT "
         "$1, n, 'pending' FROM unnest($2::text[]) AS n"},
     prepared{"node", "UPDATE nodes SET status = $3, result = $4 WHERE workflow = $1 AND node = $2"},
+    prepared{"nodes", "SELECT node, status, result FROM nodes WHERE workflow = $1 ORDER BY node"},
     prepared{"cached", "SELECT output FROM cache WHERE key = $1"},
     prepared{"cache",
              "INSERT INTO cache VALUES($1, $2) ON CONFLICT (key) DO UPDATE SET output = $2"},
@@ -282,6 +283,10 @@ public:
     }
     const auto checkpoints = own_->run("count_checkpoints", {id});
     out.checkpoints = PQntuples(checkpoints.get()) == 1 ? number(checkpoints, 0) : 0;
+    const auto nodes = own_->run("nodes", {id});
+    for (int i = 0; i < PQntuples(nodes.get()); ++i)
+      out.nodes.push_back({PQgetvalue(nodes.get(), i, 0), PQgetvalue(nodes.get(), i, 1),
+                           PQgetvalue(nodes.get(), i, 2)});
     return out;
   }
 

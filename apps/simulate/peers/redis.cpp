@@ -9,13 +9,12 @@
 #include "simulate/peers/server_process.hpp"
 #include "simulate/troupe_commands.hpp"
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <condition_variable>
 #include <cstdlib>
-#include <cstring>
 #include <deque>
 #include <future>
 #include <mutex>
@@ -39,19 +38,6 @@ void append_command(std::string& to, const words& command) {
   to += '*' + std::to_string(command.size()) + "\r\n";
   for (const auto& word : command)
     to += '$' + std::to_string(word.size()) + "\r\n" + word + "\r\n";
-}
-
-int connect_to(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path)
-    return -1;
-  std::memcpy(address.sun_path, path.c_str(), path.size());
-  const int out = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (::connect(out, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
-    return out;
-  ::close(out);
-  return -1;
 }
 
 /// The shared connection. Any thread asks; answers come on its own.
@@ -276,12 +262,7 @@ public:
 
   expected<void> connect() {
     const auto path = (data_ / "redis.sock").string();
-    int socket = -1;
-    for (int i = 0; i < 500 && socket < 0 && server_.running(); ++i) {
-      socket = connect_to(path);
-      if (socket < 0)
-        std::this_thread::sleep_for(std::chrono::milliseconds{10});
-    }
+    const int socket = server_.connect_to(path);
     if (socket < 0)
       return fail(errc::not_supported, "Redis did not start; its words are in " + data_.string());
     client_ = std::make_unique<redis_client>(socket);
@@ -325,15 +306,20 @@ public:
       out.items.push_back(whom.kind == subject_kind::session ? text_of_json_item(item.text)
                                                              : item.text);
     for (std::size_t i = 0; i + 1 < told[0].parts.size(); i += 2) {
-      const auto number = static_cast<std::uint64_t>(std::atoll(told[0].parts[i + 1].text.c_str()));
+      const auto& held = told[0].parts[i + 1].text;
+      const auto number = static_cast<std::uint64_t>(std::atoll(held.c_str()));
       const auto& key = told[0].parts[i].text;
-      if (key == "last")
+      if (whom.kind == subject_kind::workflow && key.starts_with('r'))
+        out.nodes.push_back(held == "pending" || held == "running" ? node_found{key, held, {}}
+                                                                   : node_found{key, "done", held});
+      else if (key == "last")
         out.last = number;
       else if (key == "count")
         out.count = number;
       else if (key == "checkpoints")
         out.checkpoints = number;
     }
+    std::ranges::sort(out.nodes, {}, &node_found::id);
     return out;
   }
 

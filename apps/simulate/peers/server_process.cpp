@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -65,6 +68,22 @@ bool server_process::running() {
   if (pid_ > 0 && ::waitpid(pid_, &status_, WNOHANG) == pid_)
     pid_ = -1;
   return pid_ > 0;
+}
+
+int server_process::connect_to(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path)
+    return -1;
+  std::memcpy(address.sun_path, path.c_str(), path.size());
+  for (int i = 0; i < 500 && running(); ++i) {
+    const int out = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (::connect(out, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
+      return out;
+    ::close(out);
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  }
+  return -1;
 }
 
 void server_process::stop(int signal) {

@@ -26,6 +26,9 @@ public:
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
   /// False: it has ended.
   [[nodiscard]] bool running();
+  /// A socket that is connected to its Unix socket, once there is one; -1: there was none for five
+  /// seconds, or it ended.
+  [[nodiscard]] int connect_to(const std::string& path);
   /// SIGTERM (a server's own way to end) and, five seconds later, SIGKILL.
   void stop(int signal = 15);
   /// As waitpid told it. REQUIRES: not running.

@@ -319,6 +319,11 @@ public:
              });
     own_.run("SELECT count(*) FROM checkpoints WHERE session_id = ?1", {id},
              [&](sqlite3_stmt* row) { out.checkpoints = number(row, 0); });
+    own_.run("SELECT node, status, result FROM nodes WHERE workflow = ?1 ORDER BY node", {id},
+             [&](sqlite3_stmt* row) {
+               out.nodes.push_back({std::string{column(row, 0)}, std::string{column(row, 1)},
+                                    std::string{column(row, 2)}});
+             });
     return out;
   }
 

@@ -1,3 +1,4 @@
+#include <troupe/messages/burst.hpp>
 #include <troupe/messages/metrics.hpp>
 #include <troupe/persistence/internal/commits.hpp>
 #include <troupe/persistence/maintenance.hpp>
@@ -13,6 +14,7 @@
 #include <exception>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -301,6 +303,17 @@ private:
     note(results, std::chrono::steady_clock::now() - begun);
     check_fatal();
     note_position();
+    answer_waiting(results);
+    if (options_.feed && options_.feed->wanted)
+      internal::tell_commits(*options_.feed, before, store_->stats(), waiting_, results);
+    waiting_.clear();
+    waiting_bytes_ = 0;
+  }
+
+  void answer_waiting(std::vector<expected<commit_receipt>>& results) {
+    std::optional<compat::answering_in_burst> together;
+    if (options_.detached)
+      together.emplace(self_);
     auto result = results.begin();
     for (auto& [promise, requests] : promises_) {  // those of a set are answered alike
       if (*result)
@@ -310,10 +323,6 @@ private:
       result += static_cast<std::ptrdiff_t>(requests);
     }
     promises_.clear();
-    if (options_.feed && options_.feed->wanted)
-      internal::tell_commits(*options_.feed, before, store_->stats(), waiting_, results);
-    waiting_.clear();
-    waiting_bytes_ = 0;
   }
 
   void note_position() {

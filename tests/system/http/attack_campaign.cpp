@@ -165,10 +165,12 @@ void measure(target& all, const char* name, const attacker& attack) {
     violated(std::string{name} + ": memory stays above the baseline");
 }
 
+/// As many of each address as may be there without a token, and fewer than are refused.
 std::vector<plain_socket> connect(target& all, std::size_t count) {
+  constexpr std::size_t of_an_address = 90;
   std::vector<plain_socket> out;
   for (std::size_t i = 0; i < count; ++i)
-    out.emplace_back(all.node().port(), 15s);
+    out.emplace_back(all.node().port(), 15s, 0, static_cast<std::uint8_t>(2 + i / of_an_address));
   return out;
 }
 
@@ -203,6 +205,25 @@ void expect_cut(target& all, const char* name, std::size_t connections, const st
   if (told != connections || took > 16)
     violated(std::string{name} + ": " + std::to_string(connections - told)
              + " were not told 408 and cut off");
+}
+
+/// Of what one address opens without a word a hundred connections stay.
+void expect_refused(target& all, std::size_t connections) {
+  std::vector<plain_socket> idle;
+  for (std::size_t i = 0; i < connections; ++i)
+    idle.emplace_back(all.node().port(), 100ms, 0, std::uint8_t{200});
+  std::size_t refused = 0;
+  std::this_thread::sleep_for(500ms);
+  for (const auto& one : idle) {
+    pollfd ends{.fd = one.descriptor(), .events = POLLIN, .revents = 0};
+    refused += static_cast<std::size_t>(::poll(&ends, 1, 0) == 1);
+  }
+  std::printf("{\"attack\":\"connections of one address\",\"connections\":%zu,\"refused\":%zu}\n",
+              connections, refused);
+  std::fflush(stdout);
+  if (connections - refused != std::min<std::size_t>(connections, 100))
+    violated("of " + std::to_string(connections) + " connections of one address "
+             + std::to_string(refused) + " were refused");
 }
 
 /// Requests as fast as they are answered, on so many connections of the noisy namespace.
@@ -252,7 +273,7 @@ int main(int argc, char** argv) {
   all.p99(1s);  // what is asked for the first time costs more
   const auto patch = all.head(0, "PATCH /v1/sessions/s/state");
   const std::string slow_body =
-      all.head(0, "POST /v1/sessions/s/items") + "Content-Length: 100000\r\n\r\n";
+      all.head(0, "POST /v1/sessions/s/items") + "Content-Length: 60000\r\n\r\n";
   const auto slowly = [&](const std::string& begin) -> attacker {
     return [&, begin](target& to, const std::stop_token& over) {
       const auto slow = connect(to, connections);
@@ -293,6 +314,8 @@ int main(int argc, char** argv) {
   for (const auto& [name, attack] : attacks)
     if (only.empty() || only == name)
       measure(all, name.c_str(), attack);
+  if (only.empty() || only == "connections")
+    expect_refused(all, connections);
   if (only.empty() || only == "slow heads")
     expect_cut(all, "slow heads", connections, "GET /v1/stats HTTP/1.1\r\nX: ");
   if (only.empty() || only == "slow bodies")

@@ -22,12 +22,7 @@ bool only_removes(const change& what) {
 void commit_line::become(state_ptr state) {
   if (flow_)
     flow_->latest = state;
-  become_durable(std::move(state));
-}
-
-void commit_line::become_durable(state_ptr state) {
-  durable_ = std::move(state);
-  entity_->publish(durable_);
+  entity_->publish(std::move(state));
 }
 
 void commit_line::leave_in_turn(reply what) {
@@ -36,7 +31,7 @@ void commit_line::leave_in_turn(reply what) {
 }
 
 void commit_line::deliver_ready() {
-  flow_->replies.open(flow_->pending.durable(), durable_);
+  flow_->replies.open(flow_->pending.durable(), durable());
 }
 
 void commit_line::give_up(const error& why) {
@@ -100,24 +95,24 @@ void commit_line::send(commit_request change, state_ptr after, bool relaxed) {
             });
 }
 
-void commit_line::on_committed(std::uint64_t generation) {
+void commit_line::on_committed(std::uint32_t generation) {
   if (generation != generation_)
     return;
-  become_durable(flow_->pending.pop());
+  entity_->publish(flow_->pending.pop());
   deliver_ready();
-  told_.on_durable();
+  on_durable();
 }
 
-void commit_line::on_commit_failed(std::uint64_t generation, const error& why) {
+void commit_line::on_commit_failed(std::uint32_t generation, const error& why) {
   if (generation != generation_)
     return;
   ++generation_;
   flow_->pending.forget();
   if (why.code != errc::store_failed && why.code != errc::store_full)
-    return told_.on_doubt(why);
-  flow_->replies.refuse_all(why, durable_);
-  flow_->latest = durable_;
-  told_.on_lost();
+    return on_doubt(why);
+  flow_->replies.refuse_all(why, durable());
+  flow_->latest = durable();
+  on_lost();
 }
 
 }  // namespace troupe::internal

@@ -17,40 +17,29 @@ namespace troupe::internal {
 ///
 /// Commits are pipelined. A failed one takes back all that was decided upon it: the store refuses
 /// what is on its way already, since it does not follow, and answers to it are of an older
-/// generation.
+/// generation. The actor's behaviour is one, and hears from itself what came of them.
 class commit_line {
 public:
-  /// The actor, when something came back from the store.
-  class listener {
-  public:
-    virtual void on_durable() = 0;  ///< one commit more; the answers that waited for it have left
-    virtual void on_lost() = 0;     ///< the newest state is the durable one again
-    virtual void on_doubt(const error& why) = 0;  ///< nobody knows what is on disk
-
-  protected:
-    ~listener() = default;
-  };
-
   commit_line(scope_actor::pointer self, std::shared_ptr<live_entity> entity,
-              std::shared_ptr<scope_surroundings> around, listener& told)
+              std::shared_ptr<scope_surroundings> around)
       : self_{self},
         entity_{std::move(entity)},
-        around_{std::move(around)},
-        told_{told} {}
+        around_{std::move(around)} {}
   commit_line(const commit_line&) = delete;
   commit_line& operator=(const commit_line&) = delete;
-  /// However it ends, reads go to its successor from here on.
-  ~commit_line() { entity_->end(); }
 
   [[nodiscard]] scope_actor::pointer self() const noexcept { return self_; }
   [[nodiscard]] const entity_ref& entity() const noexcept { return entity_->name(); }
+  [[nodiscard]] const std::shared_ptr<live_entity>& shared_entity() const noexcept {
+    return entity_;
+  }
   [[nodiscard]] scope_surroundings& around() const noexcept { return *around_; }
 
-  /// Null until the entity is loaded.
-  [[nodiscard]] const state_ptr& durable() const noexcept { return durable_; }
+  /// What is published. Null until the entity is loaded, and when nothing is trusted any more.
+  [[nodiscard]] const state_ptr& durable() const noexcept { return entity_->published(); }
   /// With changes that are on their way.
   [[nodiscard]] const state_ptr& latest() const noexcept {
-    return flow_ ? flow_->latest : durable_;
+    return flow_ ? flow_->latest : durable();
   }
 
   /// What was loaded, or what a set made. REQUIRES: nothing is on its way.
@@ -81,7 +70,7 @@ public:
   void send_unwritten();
   [[nodiscard]] bool none_sent() const { return !flow_ || flow_->pending.none_sent(); }
   [[nodiscard]] bool all_durable_up_to(std::uint64_t revision) const {
-    return !flow_ || flow_->pending.none_unwritten() || revision <= durable_->revision;
+    return !flow_ || flow_->pending.none_unwritten() || revision <= durable()->revision;
   }
 
   [[nodiscard]] bool at_rest() const {
@@ -89,6 +78,17 @@ public:
   }
   /// Lets go of what an entity at rest does without. REQUIRES: it is at rest.
   void rest() { flow_.reset(); }
+
+protected:
+  /// However it ends, reads go to its successor from here on.
+  ~commit_line() { entity_->end(); }
+
+  // The actor, when something came back from the store
+  // ----------------------------------------------------------------------------------------------
+
+  virtual void on_durable() = 0;  ///< one commit more; the answers that waited for it have left
+  virtual void on_lost() = 0;     ///< the newest state is the durable one again
+  virtual void on_doubt(const error& why) = 0;  ///< nobody knows what is on disk
 
 private:
   struct flow {
@@ -101,23 +101,20 @@ private:
   };
   flow& in_flow() {
     if (!flow_)
-      flow_ = std::make_unique<flow>(around_->relaxed_bytes, durable_);
+      flow_ = std::make_unique<flow>(around_->relaxed_bytes, durable());
     return *flow_;
   }
 
   void send(commit_request change, state_ptr after, bool relaxed);
-  void on_committed(std::uint64_t generation);
-  void on_commit_failed(std::uint64_t generation, const error& why);
-  void become_durable(state_ptr state);
+  void on_committed(std::uint32_t generation);
+  void on_commit_failed(std::uint32_t generation, const error& why);
   void deliver_ready();
 
   scope_actor::pointer self_;
   std::shared_ptr<live_entity> entity_;
   std::shared_ptr<scope_surroundings> around_;
-  listener& told_;
-  state_ptr durable_;
   std::unique_ptr<flow> flow_;    // null at rest
-  std::uint64_t generation_ = 0;  // grows with every reset
+  std::uint32_t generation_ = 0;  // grows with every reset
 };
 
 }  // namespace troupe::internal

@@ -61,7 +61,10 @@ expected<void> supply(command& request, past& earlier, const lack& what,
       // Who may not read the parent now may not read what it was.
       if (what.what == lack::of::parent
           && !((**state).live() && may(**state, fork->parent, request.by, access::read)))
-        return fail(errc::not_found, "the entity to fork is not there", "/parent");
+        return fail(errc::not_found,
+                    "the entity to fork is not on disk: there is none, or all its changes have "
+                    "the durability 'memory' so far and a durable one is needed first",
+                    "/parent");
       fork->base = *state;
     }
     if (auto* merge = std::get_if<merge_fork>(&op); merge && merge->fork == what.entity)
