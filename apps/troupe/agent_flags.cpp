@@ -3,9 +3,12 @@
 #include <troupe/runtime/runtime.hpp>
 
 #include "responders/openai.hpp"
+#include "troupe/number_range.hpp"
 #include <CLI/CLI.hpp>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <utility>
 
@@ -13,12 +16,19 @@ namespace troupe {
 
 namespace {
 
+unexpected cannot_read(const std::filesystem::path& file) {
+  return fail(errc::invalid_value, "cannot read " + file.string() + ": " + std::strerror(errno));
+}
+
+/// Errors: `invalid_value`, in words.
 expected<std::string> key_of(const agent_settings& how) {
   if (how.key_file.empty()) {
     const char* key = std::getenv("OPENAI_API_KEY");
     return key != nullptr ? key : "";
   }
   std::ifstream in{how.key_file};
+  if (!in)
+    return cannot_read(how.key_file);
   std::string key;
   if (!std::getline(in, key) || key.empty())
     return fail(errc::invalid_value, how.key_file.string() + " has no key on its first line");
@@ -26,6 +36,14 @@ expected<std::string> key_of(const agent_settings& how) {
 }
 
 }  // namespace
+
+expected<void> check_files(const agent_settings& how) {
+  if (const auto key = key_of(how); !key)
+    return tl::unexpected(key.error());
+  if (!how.ca_file.empty() && !std::ifstream{how.ca_file})
+    return cannot_read(how.ca_file);
+  return {};
+}
 
 expected<api::agent_options> make_agents(const runtime& of, const agent_settings& how) {
   api::agent_options out{.answers = {},
@@ -77,18 +95,34 @@ void add_agent_flags(CLI::App* sub, agent_settings& to) {
   sub->add_option("--responder-timeout", to.timeout_s,
                   "Seconds for one answer, repeats and all; beyond: 504 and the message is kept")
       ->type_name("SECONDS")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{3'600}))
+      ->check(number_range{1, 3'600, "seconds"})
       ->capture_default_str();
   sub->add_option("--session-max-age-hours", to.max_age_hours,
                   "Sessions of the agent API are deleted when nobody used them so long. 0: never")
       ->type_name("HOURS")
-      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{876'000}))
+      ->check(number_range{0, 876'000, "hours"})
       ->capture_default_str();
   sub->add_option("--session-history-limit", to.history_limit,
                   "Messages that a session of the agent API keeps; beyond: the oldest go. 0: all")
       ->type_name("N")
-      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{100'000}))
+      ->check(number_range{0, 100'000, "messages"})
       ->capture_default_str();
+}
+
+void require_responder(const agent_settings& how) {
+  if (how.responder == "openai") {
+    if (how.model.empty())
+      throw CLI::RequiresError("--responder openai", "--openai-model");
+    return;
+  }
+  const agent_settings untold;
+  const std::pair<const char*, bool> told[] = {{"--openai-url", how.url != untold.url},
+                                               {"--openai-model", !how.model.empty()},
+                                               {"--openai-key-file", !how.key_file.empty()},
+                                               {"--openai-ca-file", !how.ca_file.empty()}};
+  for (const auto& [name, given] : told)
+    if (given)
+      throw CLI::RequiresError(name, "--responder openai");
 }
 
 }  // namespace cli

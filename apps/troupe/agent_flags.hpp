@@ -27,14 +27,19 @@ struct agent_settings {
   std::uint64_t history_limit = 100;  ///< messages; 0: as many as there is room for
 };
 
-/// Starts the responder. Errors: `invalid_value`, in words: openai without a model, a key that
-/// cannot be read.
+/// Reads the files that the settings name. Errors: `invalid_value`, in words: one cannot be read, a
+/// key file has no key.
+expected<void> check_files(const agent_settings& how);
+
+/// Starts the responder. Errors: as `check_files`, and openai without a model.
 expected<api::agent_options> make_agents(const runtime& of, const agent_settings& how);
 
 namespace cli {
 
 /// Adds the options to a command.
 void add_agent_flags(CLI::App* sub, agent_settings& to);
+/// Throws CLI::RequiresError: openai has a model, and what is said of openai is used.
+void require_responder(const agent_settings& how);
 
 }  // namespace cli
 

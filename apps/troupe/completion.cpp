@@ -1,7 +1,8 @@
+#include "troupe/help.hpp"
 #include "troupe/meta_options.hpp"
-#include <CLI/CLI.hpp>
 
-#include <functional>
+#include <algorithm>
+#include <iterator>
 #include <vector>
 
 namespace troupe::cli {
@@ -9,11 +10,17 @@ namespace troupe::cli {
 namespace {
 
 /// One command with its path, "serve" or "token create"; "" is the program itself.
+struct option_words {
+  std::string name;  // "--data"
+  std::string what;
+  std::vector<std::string> choices{};  // the texts it takes, where these are known
+};
 struct command_words {
   std::string path;
   std::string what;
-  std::vector<std::string> inner{};                            // names of commands below it
-  std::vector<std::pair<std::string, std::string>> options{};  // "--data", and what it is
+  std::vector<std::string> inner{};     // names of commands below it, or of what stands without one
+  std::vector<option_words> options{};  // its own
+  std::vector<option_words> inherited{};  // of the commands above it
 };
 
 std::string first_line(const std::string& text) {
@@ -24,12 +31,24 @@ bool is_shown(const CLI::App& app) {
   return !app.get_group().empty();
 }
 
-void collect(const CLI::App& app, const std::string& path, std::vector<command_words>& out) {
-  command_words own{.path = path, .what = first_line(app.get_description())};
-  for (const auto* option : app.get_options()) {
+std::vector<option_words> options_of(const CLI::App& app) {
+  std::vector<option_words> out;
+  for (const auto* option : app.get_options())
     for (const auto& name : option->get_lnames())
-      own.options.emplace_back("--" + name, first_line(option->get_description()));
-  }
+      out.push_back({"--" + name, first_line(option->get_description()), choices_of(*option)});
+  return out;
+}
+
+void collect(const CLI::App& app, const std::string& path, std::vector<command_words>& out) {
+  command_words own{
+      .path = path, .what = first_line(app.get_description()), .options = options_of(app)};
+  for (const auto* option : app.get_options())
+    if (!option->nonpositional())
+      std::ranges::copy(choices_of(*option), std::back_inserter(own.inner));
+  for (const auto* above = app.get_parent(); above != nullptr; above = above->get_parent())
+    for (auto& one : options_of(*above))
+      if (one.name != "--help" && one.name != "--version")
+        own.inherited.push_back(std::move(one));
   const auto inner = app.get_subcommands([](const CLI::App* x) { return is_shown(*x); });
   for (const auto* one : inner)
     own.inner.push_back(one->get_name());
@@ -54,15 +73,36 @@ std::string words_of(const command_words& x) {
   std::string out;
   for (const auto& name : x.inner)
     out += name + ' ';
-  for (const auto& [name, what] : x.options)
-    out += name + ' ';
+  for (const auto* some : {&x.options, &x.inherited})
+    for (const auto& one : *some)
+      out += one.name + ' ';
+  return out;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string out;
+  for (const auto& one : words)
+    out += (out.empty() ? "" : " ") + one;
+  return out;
+}
+
+/// A line of `case "$path $before"` for each option whose values are known.
+std::string values_of(const command_words& x) {
+  std::string out;
+  for (const auto* some : {&x.options, &x.inherited})
+    for (const auto& one : *some)
+      if (!one.choices.empty())
+        out += "    " + in_quotes((x.path.empty() ? "" : ' ' + x.path) + ' ' + one.name)
+               + ") words=" + in_quotes(joined(one.choices)) + " ;;\n";
   return out;
 }
 
 std::string bash(const std::vector<command_words>& all) {
   std::string out = R"(# bash completion of troupe
 _troupe() {
-  local current=${COMP_WORDS[COMP_CWORD]} path='' word words=''
+  local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} path='' word words=''
+  if [ "$before" = = ]; then before=${COMP_WORDS[COMP_CWORD-2]}; fi
+  if [ "$current" = = ]; then current=''; fi
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case "$path $word" in
 )";
@@ -74,6 +114,9 @@ _troupe() {
   for (const auto& one : all)
     out += "    " + in_quotes(one.path.empty() ? "" : ' ' + one.path)
            + ") words=" + in_quotes(words_of(one)) + " ;;\n";
+  out += "  esac\n  case \"$path $before\" in\n";
+  for (const auto& one : all)
+    out += values_of(one);
   return out + R"(  esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
   [ ${#COMPREPLY[@]} -gt 0 ] || mapfile -t COMPREPLY < <(compgen -f -- "$current")
@@ -105,9 +148,10 @@ std::string fish(const std::vector<command_words>& all) {
       out += "complete -c troupe -f -n " + in_quotes(here) + " -a " + name + " -d "
              + in_quotes(what) + '\n';
     }
-    for (const auto& [name, what] : one.options)
+    for (const auto& [name, what, choices] : one.options)
       out += "complete -c troupe -n " + in_quotes(seen.empty() ? "true" : seen) + " -l "
-             + name.substr(2) + " -d " + in_quotes(what) + '\n';
+             + name.substr(2) + (choices.empty() ? "" : " -x -a " + in_quotes(joined(choices)))
+             + " -d " + in_quotes(what) + '\n';
   }
   return out;
 }

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 /// `troupe serve` with what a file and the environment add.
@@ -31,7 +32,8 @@ std::optional<std::string> config_of(const std::vector<std::string>& words,
     if (words[i].starts_with(std::string{name} + '='))
       return words[i].substr(name.size() + 1);
   }
-  return from("TROUPE_CONFIG");
+  const auto variable = from.find("TROUPE_CONFIG");
+  return variable != from.end() ? std::optional{variable->second} : std::nullopt;
 }
 
 }  // namespace
@@ -41,26 +43,39 @@ std::string at_line(const std::string& file, const mistake& what) {
          + escape_controls(what.what);
 }
 
+told_settings told_beyond(const std::vector<std::string>& words, const environment& from) {
+  const auto options = serve_settings();
+  told_settings out;
+  settings_file file;
+  if (const auto name = config_of(words, from)) {
+    out.file = *name;
+    file = read_settings(*name);
+    for (const auto& one : mistakes_in(file, options, refusal_of))
+      out.mistakes.push_back(at_line(escape_controls(*name), one));
+  }
+  for (const auto& [name, meant] : unknown_variables(from, options))
+    if (!meant.empty())
+      out.mistakes.push_back(name + ": there is no such variable: is it `" + meant + "`?");
+  out.words = further_words(words, options, file, from);
+  for (const auto& [word, variable, line] : out.words)
+    if (const auto why = variable.empty() ? std::string{} : refusal_of(word); !why.empty())
+      out.mistakes.push_back(variable + ": " + escape_controls(why));
+  return out;
+}
+
 std::variant<std::vector<std::string>, no_command> with_settings(std::vector<std::string> words,
                                                                  const environment& from) {
   const auto asks_help = [](const std::string& x) { return x == "--help" || x == "-h"; };
   if (!is_serve(words) || std::ranges::any_of(words, asks_help))
     return words;
-  const auto options = serve_settings();
-  settings_file file;
+  const auto told = told_beyond(words, from);
   std::string faults;
-  if (const auto name = config_of(words, from)) {
-    file = read_settings(*name);
-    for (const auto& one : mistakes_in(file, options, refusal_of))
-      faults += "error: " + at_line(escape_controls(*name), one) + '\n';
-  }
-  for (const auto& [word, variable] : further_words(words, options, file, from)) {
-    if (const auto why = variable.empty() ? std::string{} : refusal_of(word); !why.empty())
-      faults += "error: " + variable + ": " + escape_controls(why) + '\n';
-    words.push_back(word);
-  }
+  for (const auto& one : told.mistakes)
+    faults += "error: " + one + '\n';
   if (!faults.empty())
     return no_command{2, faults + "Try: troupe serve --help\n"};
+  for (const auto& one : told.words)
+    words.push_back(one.word);
   return words;
 }
 
@@ -77,38 +92,48 @@ std::optional<no_command> refused(std::vector<std::string> options) {
   return none != nullptr ? std::optional{*none} : std::nullopt;
 }
 
-/// The first line of a fault.
-std::string reason(const no_command& none) {
-  constexpr std::string_view head = "error: ";
-  const auto line = none.text.substr(0, none.text.find('\n'));
-  return line.starts_with(head) ? line.substr(head.size()) : line;
+std::string name_of(const std::string& word) {
+  return word.substr(2, word.find('=') - 2);
 }
 
-/// Errors: `malformed`, in the first line of words.
-expected<std::string> log_level_of(const std::vector<std::string>& words, const environment& from) {
+/// What SIGHUP finds where a node was started with `before`. Errors: `malformed`, in the first line
+/// of words.
+expected<settings_now> read_again(const std::vector<std::string>& words, const environment& from,
+                                  const std::vector<std::string>& before) {
   const auto all = with_settings(words, from);
   auto read = std::holds_alternative<no_command>(all)
                   ? std::variant<command_line, no_command>{std::get<no_command>(all)}
                   : read_words(std::get<std::vector<std::string>>(all));
   if (const auto* fault = std::get_if<no_command>(&read))
-    return fail(errc::malformed, fault->text.substr(0, fault->text.find('\n')));
-  return std::get<command_line>(read).log_level;
+    return fail(errc::malformed, reason_of(*fault));
+  settings_now out{.log_level = std::get<command_line>(read).log_level};
+  const auto& now = std::get<std::vector<std::string>>(all);
+  std::set<std::string> changed;
+  for (const auto& [these, those] : {std::pair{&before, &now}, {&now, &before}})
+    for (const auto& word : *these)
+      if (std::ranges::find(*those, word) == those->end())
+        changed.insert(name_of(word));
+  changed.erase("log-level");
+  out.changed.assign(changed.begin(), changed.end());
+  return out;
 }
 
 }  // namespace
 
 std::variant<command_line, no_command> read_command_line(int argc, const char* const* argv,
-                                                         const environment& given) {
-  const environment from =
-      given ? given : [](const std::string&) { return std::optional<std::string>{}; };
+                                                         const environment& from) {
   const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
   const auto all = with_settings(words, from);
   if (const auto* none = std::get_if<no_command>(&all))
     return *none;
-  auto out = read_words(std::get<std::vector<std::string>>(all));
+  const auto& told = std::get<std::vector<std::string>>(all);
+  auto out = read_words(told);
   if (auto* line = std::get_if<command_line>(&out)) {
-    if (auto* options = std::get_if<serve_options>(&line->what))
-      options->log_level_now = [words, from] { return log_level_of(words, from); };
+    if (auto* options = std::get_if<serve_options>(&line->what)) {
+      options->settings_again = [words, from, told] { return read_again(words, from, told); };
+      for (const auto& [name, meant] : unknown_variables(from, serve_settings()))
+        line->warnings.push_back("the variable " + name + " is no setting");
+    }
   }
   return out;
 }
@@ -128,14 +153,15 @@ std::vector<std::string> serve_settings() {
   return out;
 }
 
-std::string refusal_of(const std::string& word) {
-  const auto none = refused({word});
-  return none && !none->of_several ? reason(*none) : std::string{};
+std::string reason_of(const no_command& none) {
+  constexpr std::string_view head = "error: ";
+  const auto line = none.text.substr(0, none.text.find('\n'));
+  return line.starts_with(head) ? line.substr(head.size()) : line;
 }
 
-std::string refusal_of_all(std::vector<std::string> words) {
-  const auto none = refused(std::move(words));
-  return none ? reason(*none) : std::string{};
+std::string refusal_of(const std::string& word) {
+  const auto none = refused({word});
+  return none && !none->of_several ? reason_of(*none) : std::string{};
 }
 
 }  // namespace troupe::cli

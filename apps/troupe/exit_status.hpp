@@ -11,7 +11,7 @@ inline constexpr int usage = 2;   ///< the command line, or a file named on it t
 inline constexpr int damaged_store = 65;  ///< damaged, newer than this build, or no store of Troupe
 inline constexpr int in_use = 73;         ///< another process has the data directory
 inline constexpr int io_failure = 75;     ///< disk full, I/O error, no connection, or not now
-inline constexpr int configuration = 78;  ///< a data directory on a file system that is refused
+inline constexpr int configuration = 78;  ///< a data directory, or its file system, is refused
 inline constexpr int interrupted = 130;   ///< Ctrl-C; what was acknowledged is kept
 
 /// For a store that does not open.
@@ -20,7 +20,7 @@ inline constexpr int interrupted = 130;   ///< Ctrl-C; what was acknowledged is 
     return damaged_store;
   if (code == errc::busy)
     return in_use;
-  if (code == errc::remote_file_system)
+  if (code == errc::remote_file_system || code == errc::forbidden)
     return configuration;
   return code == errc::store_full || code == errc::store_failed ? io_failure : failed;
 }

@@ -24,6 +24,11 @@ struct close_file {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
 
+/// Else it is the name's: there is such a file, there is no such directory, it is another's.
+bool is_disks_fault(int code) {
+  return code == ENOSPC || code == EDQUOT || code == EIO || code == EROFS;
+}
+
 /// Standard output, or a file that must not be there yet and goes again unless it was finished.
 class output {
 public:
@@ -43,7 +48,7 @@ public:
     if (fd >= 0)
       out.owned_.reset(::fdopen(fd, "wb"));
     if (!out.owned_)
-      return fail(errno == EEXIST ? errc::already_exists : errc::store_failed,
+      return fail(is_disks_fault(errno) ? errc::store_failed : errc::invalid_value,
                   "cannot create " + path.string() + ": " + std::strerror(errno));
     out.path_ = path;
     return out;
@@ -124,7 +129,7 @@ int export_entities(const export_command& options) {
     return report_opening(store.error());
   auto to = output::open(options.output);
   if (!to)
-    return report(to.error().message, to.error().code == errc::already_exists
+    return report(to.error().message, to.error().code == errc::invalid_value
                                           ? exit_status::usage
                                           : exit_status::io_failure);
   exporter exports{*store, options, *to};

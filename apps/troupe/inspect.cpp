@@ -3,6 +3,7 @@
 #include <troupe/messages/messages.hpp>
 #include <troupe/persistence/journal_store.hpp>
 #include <troupe/state/codec.hpp>
+#include <troupe/state/header.hpp>
 #include <troupe/state/json.hpp>
 
 #include "troupe/exit_status.hpp"
@@ -16,6 +17,7 @@
 #include <cstdio>
 #include <limits>
 #include <map>
+#include <optional>
 #include <utility>
 
 namespace troupe::cli {
@@ -45,6 +47,41 @@ std::string plain_name(const entity_ref& entity) {
   return escape_controls(to_string(entity));
 }
 
+/// Whether entities are deleted, read by pages: asked in the order of `for_each_entity`.
+class status_pages {
+public:
+  explicit status_pages(journal_store& store) : store_{store} {}
+
+  /// "live" or "deleted". Errors: as `list`.
+  expected<std::string_view> of(const entity_ref& entity) {
+    const bool goes_on = at_ < page_.rows.size() && page_.rows[at_].id == entity.id
+                         && of_.name_space == entity.name_space && of_.kind == entity.kind;
+    if (!goes_on) {
+      auto page = store_.list({.name_space = entity.name_space,
+                               .kind = entity.kind,
+                               .after = entity.id,
+                               .including = true,
+                               .limit = max_listed,
+                               .look_at = max_listed,
+                               .wanted = [](const entity_header&) { return true; }});
+      if (!page)
+        return unexpected{page.error()};
+      page_ = *std::move(page);
+      of_ = entity;
+      at_ = 0;
+    }
+    if (at_ == page_.rows.size())
+      return fail(errc::damaged, to_string(entity) + " is in no list");
+    return page_.rows[at_++].header.live() ? "live" : "deleted";
+  }
+
+private:
+  journal_store& store_;
+  listing page_;
+  entity_ref of_;  ///< the first of the page
+  std::size_t at_ = 0;
+};
+
 /// One command over an open store.
 struct inspection {
   journal_store& store;
@@ -52,25 +89,33 @@ struct inspection {
 
   int operator()(const inspect_list& what) {
     std::uint64_t count = 0;
+    std::optional<error> fault;
+    status_pages statuses{store};
     const auto done = store.for_each_entity([&](const entity_ref& entity, std::uint64_t revision) {
       if (what.kind && entity.kind != *what.kind)
         return true;
+      const auto status = statuses.of(entity);
+      if (!status) {
+        fault = status.error();
+        return false;
+      }
       ++count;
       if (options.json) {
         print(json_line({{"namespace", json_string(entity.name_space)},
                          {"kind", json_string(to_string(entity.kind))},
                          {"id", json_string(entity.id)},
-                         {"revision", std::to_string(revision)}}));
+                         {"revision", std::to_string(revision)},
+                         {"status", json_string(*status)}}));
         return true;
       }
       if (count == 1)
-        std::printf("%10s  entity\n", "revision");
-      std::printf("%10llu  %s\n", static_cast<unsigned long long>(revision),
-                  plain_name(entity).c_str());
+        std::printf("%10s  %-7s  entity\n", "revision", "status");
+      std::printf("%10llu  %-7s  %s\n", static_cast<unsigned long long>(revision),
+                  std::string{*status}.c_str(), plain_name(entity).c_str());
       return true;
     });
-    if (!done)
-      return report(done.error());
+    if (!done || fault)
+      return report(done ? *fault : done.error());
     if (count == 0 && !options.json)
       std::puts(what.kind ? "none" : "the store is empty");
     return exit_status::ok;

@@ -3,6 +3,7 @@
 #include "troupe/options.hpp"
 #include "troupe/text.hpp"
 #include "troupe/versions.hpp"
+#include <spdlog/spdlog.h>
 
 #include <cstdio>
 #include <exception>
@@ -28,8 +29,14 @@ struct runner {
   int operator()(const cli::demo_writer_options& options) const {
     return cli::demo_writer(options);
   }
+  int operator()(const cli::config_command& options) const {
+    return std::visit(*this, options.what);
+  }
   int operator()(const cli::config_check_command& options) const {
     return cli::check_config(options);
+  }
+  int operator()(const cli::config_show_command& options) const {
+    return cli::show_config(options);
   }
   int operator()(const cli::completion_command& options) const {
     cli::describe([&](const CLI::App& app) {
@@ -58,6 +65,8 @@ int run(int argc, char** argv) {
   }
   const auto& line = std::get<cli::command_line>(read);
   cli::set_up_logging(line.format, line.log_level);
+  for (const auto& one : line.warnings)
+    spdlog::warn("{}", one);
   return std::visit(runner{}, line.what);
 }
 

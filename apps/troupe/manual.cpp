@@ -26,14 +26,17 @@ std::string roff(const std::string& text) {
 }
 
 std::string named(const CLI::Option& option) {
-  if (option.get_positional())
+  if (!option.nonpositional())
     return option.get_name();
+  const auto place = option.get_positional() ? ' ' + option.get_name(true) : std::string{};
   std::string out;
   for (const auto& name : option.get_snames())
     out += '-' + name + ", ";
   for (const auto& name : option.get_lnames())
     out += "--" + name;
   const auto type = option.get_type_name();
+  if (!place.empty())
+    return out + place + " (or without its name)";
   return option.get_expected_max() == 0 || type.empty() ? out : out + ' ' + type;
 }
 
@@ -64,7 +67,9 @@ may also stand in the environment, and in the file that \-\-config names:
 is TROUPE_JOURNAL_TAIL there and journal\-tail here. The command line goes before the environment, that
 before the file, that before the default.
 .B troupe config check
-tells every mistake of a file. SIGHUP has a running node read access tokens, certificate and log level again.
+tells every mistake of a file,
+.B troupe config show
+where each value comes from. SIGHUP has a running node read access tokens, certificate and log level again.
 SESSION_MAX_CONCURRENT, SESSION_HISTORY_LIMIT and SESSION_MAX_AGE_HOURS name \-\-max\-live,
 \-\-session\-history\-limit and \-\-session\-max\-age\-hours, too.
 .SH FILES
@@ -77,7 +82,7 @@ Its store, with the access tokens in
 .IR tokens .
 .SH EXIT STATUS
 0 done, 1 failed or not equal, 2 command line or settings, 65 damaged or foreign store, 73 data
-directory in use, 75 disk, network or not now, 78 refused file system, 130 interrupted.
+directory in use, 75 disk, network or not now, 78 refused directory or file system, 130 interrupted.
 )";
 
 }  // namespace

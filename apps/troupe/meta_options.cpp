@@ -1,13 +1,8 @@
 #include "troupe/meta_options.hpp"
 
-#include "troupe/exit_status.hpp"
 #include "troupe/options.hpp"
-#include "troupe/settings.hpp"
-#include "troupe/text.hpp"
 #include "troupe/tool_options.hpp"
 #include <CLI/CLI.hpp>
-
-#include <cstdio>
 
 namespace troupe::cli {
 
@@ -15,10 +10,23 @@ void meta_options::add_config(CLI::App* sub) {
   sub->require_subcommand(1);
   auto* check = sub->add_subcommand(
       "check",
-      "Tell every mistake of a settings file, with its line. The file is TOML; a setting is an "
-      "option of `troupe serve` without its dashes");
+      "Tell every mistake of a settings file, with its line: also of settings that need each "
+      "other, "
+      "and of the\nfiles they name. The file is TOML; a setting is an option of `troupe serve` "
+      "without its dashes");
   check->add_option("FILE", file_, "The file")->required()->type_name(" ");
-  sub->footer(footer("  troupe config check /etc/troupe/troupe.toml\n"));
+  check->parse_complete_callback(
+      [this] { config_ = [this] { return config_check_command{file_}; }; });
+  auto* show = sub->add_subcommand(
+      "show",
+      "Every setting that `troupe serve` would have here, and who says it: the environment, "
+      "a line of the\nfile, or nobody: then it is the default");
+  show->add_option("FILE", file_, "The file; default: $TROUPE_CONFIG")->type_name(" ");
+  show->parse_complete_callback(
+      [this] { config_ = [this] { return config_show_command{file_}; }; });
+  sub->footer(
+      footer("  troupe config check /etc/troupe/troupe.toml\n"
+             "  troupe config show /etc/troupe/troupe.toml\n"));
 }
 
 void meta_options::add_completion(CLI::App* sub) {
@@ -27,24 +35,6 @@ void meta_options::add_completion(CLI::App* sub) {
       ->type_name(" ")
       ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   sub->footer(footer("  eval \"$(troupe completion bash)\"\n"));
-}
-
-int check_config(const config_check_command& what) {
-  const auto file = read_settings(what.file);
-  auto all = mistakes_in(file, serve_settings(), refusal_of);
-  if (all.empty()) {
-    std::vector<std::string> words;
-    for (const auto& one : file.settings)
-      words.push_back("--" + one.name + '=' + one.text);
-    if (auto why = refusal_of_all(std::move(words)); !why.empty())
-      all.push_back({0, std::move(why)});
-  }
-  const auto name = escape_controls(what.file.string());
-  for (const auto& one : all)
-    std::printf("%s\n", at_line(name, one).c_str());
-  if (all.empty())
-    std::printf("%s: %zu settings, no mistake\n", name.c_str(), file.settings.size());
-  return all.empty() ? exit_status::ok : exit_status::usage;
 }
 
 }  // namespace troupe::cli

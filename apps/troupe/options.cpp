@@ -2,6 +2,7 @@
 
 #include "simulate/command_line.hpp"
 #include "troupe/exit_status.hpp"
+#include "troupe/help.hpp"
 #include "troupe/serve_flags.hpp"
 #include "troupe/text.hpp"
 #include "troupe/tool_options.hpp"
@@ -23,14 +24,10 @@ constexpr const char* overview =
 
 Start with `troupe demo`. `troupe COMMAND --help` has the details of each command.)";
 
-std::string unknown_word(const std::string& word) {
-  return std::string{"there is no "} + (word.starts_with('-') ? "option" : "command") + " '" + word
-         + '\'';
-}
-
 constexpr const char* exit_codes =
     R"(Exit codes: 0 done, 1 failed or not equal, 2 command line, 65 damaged or foreign store,
-73 data directory in use, 75 disk, network or not now, 78 refused file system, 130 interrupted)";
+73 data directory in use, 75 disk, network or not now, 78 refused directory or file system,
+130 interrupted)";
 
 }  // namespace
 
@@ -44,6 +41,7 @@ namespace {
 class parser {
 public:
   parser() {
+    app_.formatter(std::make_shared<help_formatter>());
     app_.require_subcommand(1);
     app_.set_version_flag("--version", version_text());
     app_.set_help_flag("-h,--help", "Show this text");
@@ -51,10 +49,12 @@ public:
     app_.add_option("--log-level", log_level_,
                     "trace, debug, info, warn, err or off; logs go to standard error")
         ->check(CLI::IsMember({"trace", "debug", "info", "warn", "err", "off"}))
-        ->type_name("LEVEL");
+        ->type_name("LEVEL")
+        ->capture_default_str();
     app_.add_option("--log-format", log_format_, "text, or json: one object a line")
         ->check(CLI::IsMember({"text", "json"}))
-        ->type_name("FORMAT");
+        ->type_name("FORMAT")
+        ->capture_default_str();
     app_.fallthrough();
     app_.footer(exit_codes);
     add_demo();
@@ -97,40 +97,25 @@ public:
       return command_line{chosen_(), log_level_,
                           log_format_ == "json" ? log_format::json : log_format::text};
     } catch (const CLI::CallForHelp&) {
-      return no_command{exit_status::ok, asked()->help(asked() == &app_ ? "" : "troupe")};
+      return no_command{exit_status::ok, app_.help()};
     } catch (const CLI::CallForVersion&) {
       return no_command{exit_status::ok, version_text() + '\n'};
     } catch (const CLI::Error& fault) {
-      const auto unknown =
-          app_.get_subcommands().empty() ? app_.remaining() : std::vector<std::string>{};
-      const auto what = unknown.empty() ? fault.what() : unknown_word(unknown.front());
+      const auto extra = app_.remaining(true);
+      const bool unexpected = dynamic_cast<const CLI::ExtrasError*>(&fault) != nullptr
+                              || asked(app_).get_require_subcommand_min() > 0;
+      const auto what = unexpected && !extra.empty() ? unexpected_words(asked(app_), extra)
+                                                     : std::string{fault.what()};
       const bool of_several = dynamic_cast<const CLI::RequiresError*>(&fault) != nullptr
                               || dynamic_cast<const CLI::ExcludesError*>(&fault) != nullptr;
-      return no_command{exit_status::usage,
-                        "error: " + escape_controls(what) + "\nTry: " + help_call() + '\n',
-                        of_several};
+      return no_command{
+          exit_status::usage,
+          "error: " + escape_controls(what) + "\nTry: " + call_of(asked(app_)) + " --help\n",
+          of_several};
     }
   }
 
 private:
-  /// The innermost command that was named.
-  const CLI::App* asked() const {
-    const CLI::App* at = &app_;
-    for (auto inner = at->get_subcommands(); !inner.empty(); inner = at->get_subcommands())
-      at = inner.front();
-    return at;
-  }
-
-  std::string help_call() const {
-    std::string out = "troupe";
-    const CLI::App* at = &app_;
-    for (auto inner = at->get_subcommands(); !inner.empty(); inner = at->get_subcommands()) {
-      at = inner.front();
-      out += ' ' + at->get_name();
-    }
-    return out + " --help";
-  }
-
   CLI::App* add_command(const char* name, const char* what, std::function<command()> make) {
     auto* sub = app_.add_subcommand(name, what);
     sub->parse_complete_callback([this, make = std::move(make)] { chosen_ = make; });
@@ -147,12 +132,22 @@ private:
         });
   }
 
-  CLI::Option* add_data(CLI::App* sub, const char* what) {
-    return sub->add_option("--data", data_, what)
-        ->type_name("DIR")
-        ->check([](const std::string& text) {
-          return text.empty() ? std::string{"a directory has a name"} : std::string{};
-        });
+  CLI::Option* add_data(CLI::App* sub, const char* what, const char* name = "--data") {
+    return sub->add_option(name, data_, what)->type_name("DIR")->check([](const std::string& text) {
+      return text.empty() ? std::string{"a directory has a name"} : std::string{};
+    });
+  }
+
+  /// Of a tool, which takes it with the name or without. Not required as CLI11 has it: the name of
+  /// a command below would be taken for the directory then.
+  void add_store(CLI::App* sub, const char* what) {
+    add_data(sub, what, "DIR,--data")->option_text("REQUIRED");
+  }
+
+  [[nodiscard]] const std::string& needed_data() const {
+    if (data_.empty())
+      throw CLI::RequiredError("--data");
+    return data_;
   }
 
   void add_remote_fs(CLI::App* sub) {
@@ -183,19 +178,8 @@ private:
     auto* sub = add_command(
         "serve", "Run a node: the HTTP API over a store, until Ctrl-C or SIGTERM", [this] {
           const auto at = *parse_listen_address(listen_);
-          serve_options out{.data = data_,
-                            .host = at.host,
-                            .port = at.port,
-                            .journal_tail_bytes = journal_tail_,
-                            .journal_kept_bytes = journal_kept_,
-                            .quota_bytes = quota_,
-                            .reserve_bytes = reserve_,
-                            .max_live = max_live_,
-                            .idle = std::chrono::seconds{idle_},
-                            .allow_remote_fs = allow_remote_fs_,
-                            .drain_notice = std::chrono::seconds{drain_notice_},
-                            .drain_timeout = std::chrono::seconds{drain_timeout_},
-                            .agents = agents_};
+          serve_options out{
+              .data = data_, .host = at.host, .port = at.port, .allow_remote_fs = allow_remote_fs_};
           serve_flags_.apply(out);
           return out;
         });
@@ -206,55 +190,8 @@ private:
         ->type_name("FILE");
     add_data(sub, "Directory of the store; made when it is not there")->required();
     add_listen(sub);
-    sub->add_option(
-           "--journal-tail", journal_tail_,
-           "Bytes of journal that a start may have to replay; beyond: folded into snapshots")
-        ->type_name("BYTES")
-        ->check(CLI::Range(std::uint64_t{64} << 10, std::uint64_t{16} << 30))
-        ->default_str("67108864");
-    sub->add_option("--journal-kept", journal_kept_,
-                    "Bytes of journal kept behind the snapshots; beyond: the oldest is freed")
-        ->type_name("BYTES")
-        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 50))
-        ->default_str("268435456");
-    sub->add_option("--quota", quota_,
-                    "Bytes the store may take; beyond: 507 to what adds, while reads and deletions "
-                    "go on. 0: as many as the disk has")
-        ->type_name("BYTES")
-        ->check([](const std::string& text) {
-          return text == "0" ? std::string{}
-                             : CLI::Range(std::uint64_t{8} << 20, std::uint64_t{1} << 40)(text);
-        })
-        ->default_str("0");
-    sub->add_option("--reserve", reserve_,
-                    "Bytes of quota and disk that are kept for deletions, at most an eighth")
-        ->type_name("BYTES")
-        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 40))
-        ->default_str("16777216");
-    sub->add_option("--max-live", max_live_,
-                    "Sessions in memory; beyond: the least lately used hibernate")
-        ->type_name("N")
-        ->check(CLI::Range(std::size_t{1}, std::size_t{100'000'000}))
-        ->default_str("100000");
-    sub->add_option("--idle", idle_,
-                    "Seconds without use, then a session hibernates. 0: never for that")
-        ->type_name("SECONDS")
-        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1'000'000'000}))
-        ->default_str("600");
     add_remote_fs(sub);
     serve_flags_.add_to(sub);
-    sub->add_option("--drain-notice", drain_notice_,
-                    "Seconds that a stopping node goes on while /readyz says 503, so that load "
-                    "balancers look elsewhere")
-        ->type_name("SECONDS")
-        ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{3'600}))
-        ->default_str("0");
-    sub->add_option("--drain-timeout", drain_timeout_,
-                    "Seconds that it then waits for requests in flight; beyond: they are cut")
-        ->type_name("SECONDS")
-        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{3'600}))
-        ->default_str("10");
-    add_agent_flags(sub, agents_);
     sub->footer(
         footer("  troupe serve --data /var/lib/troupe\n"
                "  troupe serve --config /etc/troupe/troupe.toml\n"
@@ -311,12 +248,12 @@ private:
         "Look into a store that no process has open; no record is written. Without a further word: "
         "list",
         [this] {
-          return inspect_options{.data = data_,
+          return inspect_options{.data = needed_data(),
                                  .what = inspected_,
                                  .json = json_,
                                  .allow_remote_fs = allow_remote_fs_};
         });
-    add_data(sub, "Directory of the store")->required();
+    add_store(sub, "Directory of the store");
     add_remote_fs(sub);
     sub->add_flag("--json", json_, "For programs: one JSON object a line");
     sub->require_subcommand(0, 1);
@@ -330,7 +267,7 @@ private:
       inner->parse_complete_callback([this, make] { inspected_ = make(); });
       return inner;
     };
-    auto* list = add("list", "Every entity with its revision, deleted ones too",
+    auto* list = add("list", "Every entity with its revision and whether it is deleted",
                      [this] { return inspect_list{optional_kind(kind_)}; });
     add_kind(list, "Only entities of this kind");
     const auto add_one = [&](const char* name, const char* what, auto make) {
@@ -368,9 +305,10 @@ private:
         "Names what is damaged. Reads in a process of its own, which nothing in a file can take "
         "along;\nchanges nothing",
         [this] {
-          return verify_options{.data = data_, .json = json_, .allow_remote_fs = allow_remote_fs_};
+          return verify_options{
+              .data = needed_data(), .json = json_, .allow_remote_fs = allow_remote_fs_};
         });
-    add_data(sub, "Directory of the store")->required();
+    add_store(sub, "Directory of the store");
     sub->add_flag("--json", json_, "For programs: one JSON object");
     add_remote_fs(sub);
     sub->footer(footer("  troupe verify --data /var/lib/troupe\n"));
@@ -396,9 +334,9 @@ private:
         "Access tokens of a store. Once there is one, a node asks everybody for a token, on any "
         "address; a node that runs\nnotices what is changed here within a second",
         [this] {
-          return token_command{data_, token_};
+          return token_command{needed_data(), token_};
         });
-    add_data(sub, "Directory of the store; made when it is not there")->required();
+    add_store(sub, "Directory of the store; `create` makes it when it is not there");
     sub->require_subcommand(1);
     sub->fallthrough();
     sub->footer(
@@ -428,10 +366,13 @@ private:
         ->capture_default_str();
     create->add_option("--expires", expires_, "90d, 12h, 30m or a time of RFC 3339; default: never")
         ->type_name("WHEN");
-    add("list", "Id, role, expiry, namespace and user of each", [] { return token_list{}; });
+    add("list", "Id, role, expiry, namespace and user of each, and whether it has expired",
+        [] { return token_list{}; });
     auto* revoke = add("revoke", "End a token and the streams that were opened with it",
                        [this] { return token_revoke{shown_}; });
-    revoke->add_option("ID", shown_, "The token's id, its second part")->required()->type_name(" ");
+    revoke->add_option("ID", shown_, "The token's id, its second part; or the whole token")
+        ->required()
+        ->type_name(" ");
   }
 
   CLI::Option* add_kind(CLI::App* sub, const char* what) {
@@ -471,14 +412,6 @@ private:
   std::string log_level_ = "info";
   std::string log_format_ = "text";
   std::string data_;
-  std::uint64_t journal_tail_ = 64 << 20;
-  std::uint64_t journal_kept_ = 256 << 20;
-  std::uint64_t quota_ = 0;
-  std::uint64_t reserve_ = 16 << 20;
-  std::size_t max_live_ = 100'000;
-  std::uint64_t idle_ = 600;
-  std::uint64_t drain_notice_ = 0;
-  std::uint64_t drain_timeout_ = 10;
   bool allow_remote_fs_ = false;
   std::string listen_ = default_listen;
   std::string file_;
@@ -503,7 +436,6 @@ private:
   std::string role_ = "writer";
   std::string expires_;
   std::string config_;
-  agent_settings agents_;
   tool_options tools_;
   serve_flags serve_flags_;
   meta_options meta_;
@@ -513,7 +445,7 @@ private:
 }  // namespace
 
 std::variant<command_line, no_command> read_words(const std::vector<std::string>& words) {
-  return parser{}.run(words);
+  return parser{}.run(data_first(words));
 }
 
 void describe(const std::function<void(const CLI::App&)>& to) {

@@ -26,16 +26,17 @@ namespace troupe::cli {
 
 struct version_options {};
 
-using command = std::variant<serve_options, replay_options, demo_options, inspect_options,
-                             backup_command, restore_command, compact_command, migrate_command,
-                             export_command, import_command, verify_options, token_command,
-                             demo_writer_options, version_options, config_check_command,
-                             completion_command, manual_command, simulate::simulate_options>;
+using command =
+    std::variant<serve_options, replay_options, demo_options, inspect_options, backup_command,
+                 restore_command, compact_command, migrate_command, export_command, import_command,
+                 verify_options, token_command, demo_writer_options, version_options,
+                 config_command, completion_command, manual_command, simulate::simulate_options>;
 
 struct command_line {
   command what;
   std::string log_level;  ///< a level of spdlog
   log_format format = log_format::text;
+  std::vector<std::string> warnings{};  ///< to be logged: what is probably not as it was meant
 };
 
 /// The command line asks for nothing to be run: help, or it has a fault.
@@ -58,8 +59,16 @@ struct no_command {
 [[nodiscard]] std::vector<std::string> serve_settings();
 /// What is wrong with "--name=text" as one of them; nothing where it is right by itself.
 [[nodiscard]] std::string refusal_of(const std::string& word);
-/// What is wrong with all of them together.
-[[nodiscard]] std::string refusal_of_all(std::vector<std::string> words);
+/// The first line of a fault, without "error: ".
+[[nodiscard]] std::string reason_of(const no_command& none);
+/// What file and environment say beyond the words of a command line.
+struct told_settings {
+  std::string file{};  ///< its name; empty: there is none
+  std::vector<further_word> words{};
+  std::vector<std::string> mistakes{};  ///< harmless on a terminal
+};
+[[nodiscard]] told_settings told_beyond(const std::vector<std::string>& words,
+                                        const environment& from);
 /// The words of a command line (without the program's name) with those that file and environment
 /// add, or every mistake of these.
 [[nodiscard]] std::variant<std::vector<std::string>, no_command> with_settings(

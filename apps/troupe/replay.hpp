@@ -23,7 +23,7 @@ struct replay_options {
   std::string prefix{};                         ///< of every session's id
   std::size_t parallel = default_parallel;
   std::chrono::seconds reconnect{0};  ///< over HTTP: how long a node may be away
-  bool resume = false;  ///< over HTTP: an earlier replay may have written a part
+  bool resume = false;                ///< over HTTP: an earlier replay may have written a part
   bool verify_only = false;
   bool json = false;
 };

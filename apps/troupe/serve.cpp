@@ -6,6 +6,7 @@
 #include "api/api.hpp"
 #include "http/server.hpp"
 #include "troupe/exit_status.hpp"
+#include "troupe/stop_signals.hpp"
 #include "troupe/text.hpp"
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
@@ -15,10 +16,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -30,7 +33,8 @@ namespace troupe {
 
 namespace {
 
-constexpr std::chrono::minutes between_sweeps{10};  // of old sessions of the agent API
+constexpr std::chrono::minutes between_sweeps{10};       // of old sessions of the agent API
+constexpr std::chrono::milliseconds between_looks{500};  // at the tokens
 constexpr std::chrono::seconds answer_slack{5};  // between a responder's timeout and the server's
 constexpr std::chrono::milliseconds last_words{500};  // for answers to leave; then: they are cut
 
@@ -167,27 +171,35 @@ private:
   std::vector<std::unique_ptr<http::server>> all_;
 };
 
-/// The settings' log level, as they are now.
-void reload_log_level(const serve_options& options) {
-  const auto level = options.log_level_now ? options.log_level_now() : expected<std::string>{};
-  if (!level)
-    spdlog::error("the log level stays: {}", level.error().message);
-  else if (!level->empty())
-    spdlog::set_level(spdlog::level::from_str(*level));
+/// What of the settings may change while the node runs; says what may not.
+void reload_settings(const serve_options& options) {
+  if (!options.settings_again)
+    return;
+  const auto now = options.settings_again();
+  if (!now)
+    return spdlog::error("the settings stay: {}", now.error().message);
+  spdlog::set_level(spdlog::level::from_str(now->log_level));
+  std::string names;
+  for (const auto& name : now->changed)
+    names += (names.empty() ? "" : ", ") + name;
+  if (names.empty())
+    spdlog::info("read again: log level {}", now->log_level);
+  else
+    spdlog::warn("read again: log level {}; changed, and in use after a restart: {}",
+                 now->log_level, names);
 }
 
 /// Until SIGTERM or SIGINT; looks for other tokens meanwhile, and at once on SIGHUP.
-int wait_to_stop(const sigset_t& signals, api::service& service, const listeners& servers,
+int wait_to_stop(cli::stop_signals& signals, api::service& service, const listeners& servers,
                  const serve_options& options, const std::filesystem::path& tokens) {
-  constexpr timespec pause{.tv_sec = 0, .tv_nsec = 500'000'000};
   std::string told;
   auto next_sweep = std::chrono::steady_clock::now();
   while (true) {
-    const int signal = sigtimedwait(&signals, nullptr, &pause);
+    const int signal = signals.wait(between_looks);
     if (signal == SIGTERM || signal == SIGINT)
       return signal;
     if (signal == SIGHUP) {
-      reload_log_level(options);
+      reload_settings(options);
       servers.reload_tls();
     }
     if (const auto now = std::chrono::steady_clock::now(); now >= next_sweep) {
@@ -202,21 +214,29 @@ int wait_to_stop(const sigset_t& signals, api::service& service, const listeners
 }
 
 /// Load balancers see /readyz; a second signal ends the notice.
-void give_notice(const sigset_t& signals, std::chrono::milliseconds notice) {
+void give_notice(cli::stop_signals& signals, std::chrono::milliseconds notice) {
   const auto until = std::chrono::steady_clock::now() + notice;
-  while (true) {
-    const auto left = until - std::chrono::steady_clock::now();
-    if (left.count() <= 0)
+  const auto left = [&] {
+    return std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+  };
+  while (left().count() > 0)
+    if (const int signal = signals.wait(left()); signal == SIGTERM || signal == SIGINT)
       return;
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
-    const timespec pause{.tv_sec = seconds.count(), .tv_nsec = (left - seconds).count()};
-    const int signal = sigtimedwait(&signals, nullptr, &pause);
-    if (signal == SIGTERM || signal == SIGINT)
-      return;
-  }
 }
 
 }  // namespace
+
+expected<void> check_files(const serve_options& options) {
+  if (options.tls) {
+    for (const auto& file : {options.tls->certificate, options.tls->key})
+      if (!std::ifstream{file})
+        return fail(errc::invalid_value,
+                    "cannot read " + file.string() + ": " + std::generic_category().message(errno));
+    if (const auto loaded = http::load_tls(*options.tls); !loaded)
+      return tl::unexpected(loaded.error());
+  }
+  return check_files(options.agents);
+}
 
 int serve(const serve_options& options) {
   const auto tokens = api::tokens_path(options.data);
@@ -225,13 +245,10 @@ int serve(const serve_options& options) {
   if (!may_listen(options.host, with_tokens)
       || (options.admin && !may_listen(options.admin->host, with_tokens)))
     return cli::exit_status::usage;
+  if (const auto fine = check_files(options); !fine)
+    return report("cannot start", fine.error(), cli::exit_status::usage);
   keep_memory_private();
-  sigset_t stop_signals;
-  sigemptyset(&stop_signals);
-  sigaddset(&stop_signals, SIGTERM);
-  sigaddset(&stop_signals, SIGINT);
-  sigaddset(&stop_signals, SIGHUP);
-  pthread_sigmask(SIG_BLOCK, &stop_signals, nullptr);
+  cli::stop_signals stop_signals;
   std::signal(SIGXFSZ, SIG_IGN);  // a file beyond the process's limit is an error of its write
 
   responders::init_messages();
@@ -272,8 +289,7 @@ int serve(const serve_options& options) {
                signal == SIGTERM ? "SIGTERM" : "SIGINT");
   service.set_draining();
   give_notice(stop_signals, options.drain_notice);
-  std::signal(SIGHUP, SIG_IGN);
-  pthread_sigmask(SIG_UNBLOCK, &stop_signals, nullptr);  // one more ends at once
+  stop_signals.end_at_next();
   if (!servers->drain(options.drain_timeout))
     spdlog::warn("some connections did not finish within {} ms and are cut",
                  options.drain_timeout.count());

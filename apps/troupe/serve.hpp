@@ -15,8 +15,15 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace troupe {
+
+/// What a look at the settings of a running node finds.
+struct settings_now {
+  std::string log_level{};
+  std::vector<std::string> changed{};  ///< names of others: they ask for a restart
+};
 
 struct serve_options {
   std::filesystem::path data;
@@ -32,8 +39,8 @@ struct serve_options {
   std::chrono::milliseconds drain_notice{0};        ///< goes on, saying 503 at /readyz
   std::chrono::milliseconds drain_timeout{10'000};  ///< then: connections are cut
   agent_settings agents{};
-  /// Read anew on SIGHUP; empty: it stays.
-  std::function<expected<std::string>()> log_level_now{};
+  /// Asked on SIGHUP; empty: all stays.
+  std::function<expected<settings_now>()> settings_again{};
   struct address {
     std::string host;
     std::uint16_t port = 0;
@@ -46,11 +53,16 @@ struct serve_options {
   api::quota_limits quota{};
 };
 
+/// Reads the files that the options name. Errors: `invalid_value`, in words.
+expected<void> check_files(const serve_options& options);
+
 /// Runs a node until SIGTERM or SIGINT: prints `listening on http://HOST:PORT` on standard output,
 /// then answers. Access tokens are those in `tokens` beside the store; a change of them counts
 /// within a second, or at once on SIGHUP, which also has the log level and the certificate read
 /// anew. On the signal /readyz says 503 for the notice; then it stops accepting, finishes what is
-/// in flight, folds the journal and answers 0. Else the exit code of the error, which is printed.
+/// in flight, folds the journal and answers 0. One more signal, a second after the last or later,
+/// ends the notice, and the process when that is over. Else the exit code of the error, which is
+/// printed.
 ///
 /// REQUIRES: called on the main thread while no other runs, since it blocks both signals for all
 /// threads to come.

@@ -1,9 +1,9 @@
 #include "troupe/settings.hpp"
 
+#include "troupe/text.hpp"
+#include <unistd.h>
+
 #include <algorithm>
-#include <cstdlib>
-#include <map>
-#include <numeric>
 #include <set>
 #include <utility>
 
@@ -30,24 +30,9 @@ std::set<std::string> given(const std::vector<std::string>& words) {
   return out;
 }
 
-/// Levenshtein.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    auto diagonal = std::exchange(row[0], i + 1);
-    for (std::size_t j = 0; j < b.size(); ++j)
-      diagonal = std::exchange(
-          row[j + 1], std::min({row[j + 1] + 1, row[j] + 1, diagonal + (a[i] == b[j] ? 0u : 1u)}));
-  }
-  return row.back();
-}
-
 std::string unknown(const std::string& name, const std::vector<std::string>& options) {
-  const auto nearest = std::ranges::min_element(
-      options, {}, [&](const std::string& x) { return distance(name, x); });
-  const bool near = nearest != options.end() && distance(name, *nearest) <= 3;
-  return "there is no setting `" + name + '`' + (near ? ": is it `" + *nearest + "`?" : "");
+  const auto meant = nearest(name, options);
+  return "there is no setting `" + name + '`' + (meant ? ": is it `" + *meant + "`?" : "");
 }
 
 std::string word_of(const setting& x) {
@@ -57,10 +42,14 @@ std::string word_of(const setting& x) {
 }  // namespace
 
 environment process_environment() {
-  return [](const std::string& name) -> std::optional<std::string> {
-    const char* text = std::getenv(name.c_str());
-    return text != nullptr && *text != '\0' ? std::optional<std::string>{text} : std::nullopt;
-  };
+  environment out;
+  for (char** at = environ; at != nullptr && *at != nullptr; ++at) {
+    const std::string_view one{*at};
+    const auto name = one.substr(0, one.find('='));
+    if (name.size() + 1 < one.size())
+      out.emplace(name, one.substr(name.size() + 1));
+  }
+  return out;
 }
 
 std::vector<std::string> variables_of(std::string_view option) {
@@ -75,6 +64,25 @@ std::vector<std::string> variables_of(std::string_view option) {
   return out;
 }
 
+std::vector<unknown_variable> unknown_variables(const environment& from,
+                                                const std::vector<std::string>& options) {
+  constexpr std::string_view prefix = "TROUPE_";
+  std::vector<std::string> known{"CONFIG"};
+  for (const auto& option : options)
+    known.push_back(variables_of(option).front().substr(prefix.size()));
+  std::vector<unknown_variable> out;
+  for (const auto& [name, text] : from) {
+    if (!name.starts_with(prefix))
+      continue;
+    const auto rest = name.substr(prefix.size());
+    if (std::ranges::find(known, rest) != known.end())
+      continue;
+    const auto meant = nearest(rest, known);
+    out.push_back({name, meant ? std::string{prefix} + *meant : std::string{}});
+  }
+  return out;
+}
+
 std::vector<further_word> further_words(const std::vector<std::string>& words,
                                         const std::vector<std::string>& options,
                                         const settings_file& file, const environment& from) {
@@ -82,10 +90,10 @@ std::vector<further_word> further_words(const std::vector<std::string>& words,
   std::vector<further_word> out;
   const auto from_environment = [&](const std::string& name) {
     for (const auto& variable : variables_of(name)) {
-      const auto text = from(variable);
-      if (text)
-        out.push_back({"--" + name + '=' + *text, variable});
-      if (text)
+      const auto text = from.find(variable);
+      if (text != from.end())
+        out.push_back({"--" + name + '=' + text->second, variable});
+      if (text != from.end())
         return true;
     }
     return false;
@@ -95,7 +103,7 @@ std::vector<further_word> further_words(const std::vector<std::string>& words,
       continue;
     const auto found = std::ranges::find(file.settings, name, &setting::name);
     if (found != file.settings.end())
-      out.push_back({word_of(*found)});
+      out.push_back({word_of(*found), {}, found->line});
   }
   return out;
 }

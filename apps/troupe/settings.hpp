@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
-#include <optional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,18 +35,27 @@ struct settings_file {
 [[nodiscard]] settings_file parse_settings(std::string_view toml);
 [[nodiscard]] settings_file read_settings(const std::filesystem::path& file);
 
-/// An environment; empty text counts as nothing.
-using environment = std::function<std::optional<std::string>(const std::string& name)>;
+/// The variables that are not empty: an empty one counts as none.
+using environment = std::map<std::string, std::string>;
 [[nodiscard]] environment process_environment();
 
 /// The variables that name an option, the one that counts first: TROUPE_MAX_LIVE, then
 /// SESSION_MAX_CONCURRENT, as clients of the agent API know it.
 [[nodiscard]] std::vector<std::string> variables_of(std::string_view option);
 
-/// One more word of a command line, and who says it: a variable, or nobody (the file does).
+/// A variable that begins as a setting's and is none.
+struct unknown_variable {
+  std::string name;
+  std::string meant{};  ///< the one it probably is; empty: another program's
+};
+[[nodiscard]] std::vector<unknown_variable> unknown_variables(
+    const environment& from, const std::vector<std::string>& options);
+
+/// One more word of a command line, and who says it: a variable, or else the file.
 struct further_word {
-  std::string word;  ///< "--name=text"
-  std::string variable{};
+  std::string word;        ///< "--name=text"
+  std::string variable{};  ///< empty: the file
+  std::size_t line = 0;    ///< of the file
 };
 
 /// What environment and file say of those of `options` that `words` (a command line) does not give.

@@ -26,6 +26,19 @@ std::optional<std::string> text_of(const toml::node& x) {
   return std::nullopt;
 }
 
+/// A hint where a line's value is neither in quotes nor a number, true or false.
+std::string quotes_missing(std::string_view toml, std::size_t line) {
+  std::istringstream in{std::string{toml}};
+  std::string text;
+  for (std::size_t i = 0; i < line && std::getline(in, text); ++i) {
+  }
+  const auto equals = text.find('=');
+  const auto value = equals == text.npos ? text.npos : text.find_first_not_of(" \t", equals + 1);
+  if (value == text.npos || text[value] == '"' || text[value] == '\'')
+    return {};
+  return "; text stands in quotes: name = \"text\"";
+}
+
 }  // namespace
 
 settings_file parse_settings(std::string_view toml) {
@@ -44,7 +57,8 @@ settings_file parse_settings(std::string_view toml) {
     }
   } catch (const toml::parse_error& why) {
     out = {};
-    out.mistakes.push_back({why.source().begin.line, std::string{why.description()}});
+    const std::size_t line = why.source().begin.line;
+    out.mistakes.push_back({line, std::string{why.description()} + quotes_missing(toml, line)});
   }
   std::ranges::sort(out.settings, {}, &setting::line);
   return out;

@@ -10,6 +10,9 @@ namespace troupe::cli {
   return std::filesystem::exists(std::filesystem::symlink_status(data / "data.mdb", ec));
 }
 
+/// Whether a data file begins as LMDB's do; what cannot be read is not known to be another's.
+[[nodiscard]] bool begins_as_store(const std::filesystem::path& file);
+
 /// A directory that is removed with all its contents.
 class temporary_directory {
 public:

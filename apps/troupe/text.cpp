@@ -7,6 +7,8 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <numeric>
+#include <utility>
 
 namespace troupe::cli {
 
@@ -178,6 +180,31 @@ std::string human_rate(double per_second) {
 
 std::string plural(std::uint64_t n, std::string_view noun) {
   return group_digits(n) + ' ' + std::string{noun} + (n == 1 ? "" : "s");
+}
+
+namespace {
+
+/// Levenshtein's.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    auto diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j)
+      diagonal = std::exchange(
+          row[j + 1], std::min({row[j + 1] + 1, row[j] + 1, diagonal + (a[i] == b[j] ? 0u : 1u)}));
+  }
+  return row.back();
+}
+
+}  // namespace
+
+std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& names) {
+  const auto away = [&](const std::string& x) { return distance(word, x); };
+  const auto found = std::ranges::min_element(names, {}, away);
+  if (found == names.end() || away(*found) > 3 || 2 * away(*found) >= word.size())
+    return {};
+  return *found;
 }
 
 terminal terminal_of(std::FILE* stream) {

@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 /// Text for people: what others wrote made harmless, and numbers made readable. All but
 /// `terminal_of` is pure.
@@ -34,6 +36,11 @@ namespace troupe::cli {
 [[nodiscard]] std::string human_rate(double per_second);               ///< "950", "12,300"
 [[nodiscard]] std::string plural(std::uint64_t n,
                                  std::string_view noun);  ///< "1 item", "2,000 items"
+
+/// The one of `names` that `word` was probably meant to be: at most three letters differ, and less
+/// than half of them. None where it is like none.
+[[nodiscard]] std::optional<std::string> nearest(std::string_view word,
+                                                 const std::vector<std::string>& names);
 
 /// What is at the other end of a stream.
 struct terminal {

@@ -1,6 +1,8 @@
 #include "troupe/token.hpp"
 
 #include "troupe/exit_status.hpp"
+#include "troupe/store_directory.hpp"
+#include "troupe/table.hpp"
 #include "troupe/text.hpp"
 #include <fcntl.h>
 #include <sys/file.h>
@@ -10,9 +12,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstdint>
 #include <cstdio>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -35,7 +39,6 @@ timestamp wall_clock() {
 class locked_directory {
 public:
   explicit locked_directory(const std::filesystem::path& data) {
-    ::mkdir(data.c_str(), 0700);
     fd_ = ::open(data.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd_ >= 0 && ::flock(fd_, LOCK_EX) != 0)
       ::close(std::exchange(fd_, -1));
@@ -52,10 +55,31 @@ private:
   int fd_ = -1;
 };
 
-void print(const api::token_entry& x) {
-  std::printf("%s  %-6s  %s  %s  %s\n", x.id.c_str(), std::string{to_string(x.held)}.c_str(),
-              x.expires ? to_rfc3339(*x.expires).c_str() : "never                   ",
-              escape_controls(x.name_space).c_str(), escape_controls(x.user).c_str());
+std::string expiry_text(const api::token_entry& x, timestamp now) {
+  if (!x.expires)
+    return "never";
+  return to_rfc3339(*x.expires) + (now >= *x.expires ? " (expired)" : "");
+}
+
+void print(const std::vector<api::token_entry>& all) {
+  if (all.empty()) {
+    std::puts("no tokens: a node asks nobody for one");
+    return;
+  }
+  table out{{align::left, align::left, align::left, align::left, align::left}};
+  out.add({"id", "role", "expires", "namespace", "user"});
+  for (const auto& x : all)
+    out.add({x.id, std::string{to_string(x.held)}, expiry_text(x, wall_clock()),
+             escape_controls(x.name_space), escape_controls(x.user)});
+  std::fputs(out.render().c_str(), stdout);
+}
+
+/// The id in a whole token, of which nothing else is ever shown.
+std::string id_in(const std::string& text) {
+  constexpr std::string_view prefix = "troupe_";
+  return text.starts_with(prefix)
+             ? text.substr(prefix.size(), text.find('_', prefix.size()) - prefix.size())
+             : text;
 }
 
 /// Changes `all`; the text is printed when that is on disk.
@@ -77,6 +101,8 @@ struct changing {
       const auto at = expiry_of(*how.expires, now);
       if (!at)
         return tl::unexpected(at.error());
+      if (*at <= now)
+        return fail(errc::invalid_value, "--expires: " + to_rfc3339(*at) + " is past");
       kept.expires = *at;
     }
     std::array<char, 40> random{};
@@ -89,12 +115,34 @@ struct changing {
   }
   expected<bool> operator()(const token_list&) const { return false; }
   expected<bool> operator()(const token_revoke& how) const {
-    if (std::erase_if(all, [&](const auto& x) { return x.id == how.id; }) == 0)
-      return fail(errc::not_found,
-                  "no token has the id " + how.id + "; `troupe token list` has all");
+    if (std::erase_if(all, [id = id_in(how.id)](const auto& x) { return x.id == id; }) == 0)
+      return fail(errc::not_found, "no token has this id; `troupe token list` has all");
     return true;
   }
 };
+
+bool is_whole_token(const std::string& text) {
+  constexpr std::size_t size = 88;  // "troupe_", 16 digits, "_", 64 digits
+  return text.size() == size && text.starts_with("troupe_");
+}
+
+/// Where tokens may stand: a store, what is to become one, or where there are some. A token is the
+/// only thing that makes a directory. Errors: `damaged`, `store_failed`.
+expected<void> prepare(const std::filesystem::path& data, bool creating) {
+  std::error_code ec;
+  if (creating && !std::filesystem::exists(data, ec) && ::mkdir(data.c_str(), 0700) != 0)
+    return fail(errc::store_failed,
+                "cannot make " + data.string() + ": " + std::generic_category().message(errno));
+  if (!std::filesystem::is_directory(data, ec))
+    return fail(errc::damaged, data.string() + " is no directory: there is no store of Troupe");
+  const auto file = data / "data.mdb";
+  const bool foreign = holds_store(data) ? !begins_as_store(file)
+                                         : !std::filesystem::exists(api::tokens_path(data), ec)
+                                               && !std::filesystem::is_empty(data, ec);
+  if (foreign)
+    return fail(errc::damaged, data.string() + " holds no store of Troupe, but other files");
+  return {};
+}
 
 }  // namespace
 
@@ -115,6 +163,12 @@ expected<timestamp> expiry_of(std::string_view text, timestamp now) {
 }
 
 int token(const token_command& options) {
+  if (is_whole_token(options.data.string()))
+    return refuse({errc::invalid_value, "the token stands in front: troupe token revoke ID DIR"},
+                  exit_status::usage);
+  const bool creating = std::holds_alternative<token_create>(options.what);
+  if (const auto ready = prepare(options.data, creating); !ready)
+    return refuse(ready.error(), exit_status::of_open(ready.error().code));
   const locked_directory lock{options.data};
   if (!lock)
     return refuse({errc::store_failed, options.data.string() + " is no directory to be used"},
@@ -129,8 +183,7 @@ int token(const token_command& options) {
   if (!changed)
     return refuse(changed.error(), exit_status::failed);
   if (!*changed) {
-    for (const auto& one : all)
-      print(one);
+    print(all);
     return exit_status::ok;
   }
   if (const auto saved = api::save_tokens(file, all); !saved)

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -15,6 +16,19 @@ constexpr std::array kinds{entity_kind::session, entity_kind::workflow, entity_k
 constexpr std::uint64_t mib = 1 << 20;
 
 }  // namespace
+
+std::vector<std::string> data_first(std::vector<std::string> words) {
+  constexpr std::array tools{"backup", "restore", "compact", "migrate", "export", "import"};
+  const auto tool = std::ranges::find_first_of(words, tools);
+  const auto end = std::find(tool, words.end(), "--");
+  const auto data = std::find_if(
+      tool, end, [](const std::string& x) { return x == "--data" || x.starts_with("--data="); });
+  if (data == end)
+    return words;
+  const bool two_words = *data == "--data" && data + 1 != end;
+  std::rotate(tool + 1, data, data + (two_words ? 2 : 1));
+  return words;
+}
 
 std::vector<std::string> kind_names() {
   std::vector<std::string> out;
@@ -41,12 +55,12 @@ CLI::App* tool_options::add_directory(CLI::App* sub, const char* name, std::stri
 
 void tool_options::add_to(const add_function& add) {
   auto* backup = add("backup",
-                     "Copy a store that no process has open into a new directory; the copy is "
-                     "walked and synced\nbefore it gets its name",
+                     "Copy a store into a new directory, while a node has it open or not; the copy "
+                     "is walked and synced\nbefore it gets its name",
                      [this]() -> command {
                        return backup_command{data_, other_, compacting_, rate_ * mib};
                      });
-  add_directory(backup, "DIR", data_, "Directory of the store");
+  add_directory(backup, "DIR,--data", data_, "Directory of the store");
   add_directory(backup, "TO", other_, "The backup: a directory that is not there, or is empty");
   backup->add_flag("--compact", compacting_, "Leave free pages out: smaller, and slower to make");
   backup->add_option("--rate", rate_, "At most so many MiB a second; 0: no limit")
@@ -64,7 +78,8 @@ void tool_options::add_to(const add_function& add) {
                         return restore_command{other_, data_};
                       });
   add_directory(restore, "FROM", other_, "The backup");
-  add_directory(restore, "DIR", data_, "The store: a directory that is not there, or is empty");
+  add_directory(restore, "DIR,--data", data_,
+                "The store: a directory that is not there, or is empty");
   restore->footer(footer("  troupe restore /backup/2026-11-20 /var/lib/troupe\n"));
 
   auto* compact = add("compact",
@@ -74,7 +89,7 @@ void tool_options::add_to(const add_function& add) {
                       [this]() -> command {
                         return compact_command{data_, journal_kept_};
                       });
-  add_directory(compact, "DIR", data_, "Directory of the store; needs room for the copy");
+  add_directory(compact, "DIR,--data", data_, "Directory of the store; needs room for the copy");
   compact
       ->add_option("--journal-kept", journal_kept_,
                    "Bytes of journal kept behind the snapshots, as of serve")
@@ -91,7 +106,8 @@ void tool_options::add_to(const add_function& add) {
                       [this]() -> command {
                         return migrate_command{data_, dry_run_};
                       });
-  add_directory(migrate, "DIR", data_, "Directory of the store; needs room for a second one");
+  add_directory(migrate, "DIR,--data", data_,
+                "Directory of the store; needs room for a second one");
   migrate->add_flag("--dry-run", dry_run_, "Read everything, say what would change, write nothing");
   migrate->footer(footer("  troupe migrate /var/lib/troupe --dry-run\n"));
 
@@ -99,7 +115,7 @@ void tool_options::add_to(const add_function& add) {
                       "Write whole entities as JSON Lines or msgpack, which `troupe import` takes "
                       "back exactly, or\nas Markdown for people",
                       [this] { return chosen_export(); });
-  add_directory(exports, "DIR", data_, "Directory of the store");
+  add_directory(exports, "DIR,--data", data_, "Directory of the store");
   auto* session = exports->add_option("--session", session_, "Only this session")->type_name("ID");
   exports->add_option("--namespace", name_space_, "The namespace it is in")
       ->type_name("NAME")
@@ -129,7 +145,7 @@ void tool_options::add_to(const add_function& add) {
                      [this]() -> command {
                        return import_command{data_, other_};
                      });
-  add_directory(import, "DIR", data_, "Directory of the store; made when it is not there");
+  add_directory(import, "DIR,--data", data_, "Directory of the store; made when it is not there");
   import->add_option("FILE", other_, "What `troupe export` wrote")->required()->type_name(" ");
   import->footer(footer("  troupe import state all.jsonl\n"));
 }

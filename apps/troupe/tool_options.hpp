@@ -42,6 +42,10 @@ private:
   bool all_ = false;
 };
 
+/// The words of a command line with `--data` in front of what has no name, so that a tool that
+/// takes its directory either way finds each word its place.
+[[nodiscard]] std::vector<std::string> data_first(std::vector<std::string> words);
+
 /// "session", "workflow", ...
 [[nodiscard]] std::vector<std::string> kind_names();
 /// None for a text that names none.

@@ -1,5 +1,6 @@
 #include "troupe/versions.hpp"
 
+#include <troupe/persistence/migrate.hpp>
 #include <troupe/state/codec.hpp>
 
 #include "troupe/version.hpp"
@@ -24,7 +25,8 @@ std::string version_text() {
     formats += " (reads from " + std::to_string(oldest_codec_version) + ')';
   return std::string{"troupe "} + TROUPE_VERSION + "\nCAF "
          + dotted(CAF_MAJOR_VERSION, CAF_MINOR_VERSION, CAF_PATCH_VERSION) + "\nLMDB "
-         + dotted(major, minor, patch) + "\nstate format " + formats;
+         + dotted(major, minor, patch) + "\nstore format " + std::to_string(written_store_format())
+         + "\nrecord format " + formats;
 }
 
 }  // namespace troupe::cli

@@ -126,6 +126,61 @@ TEST_CASE("the tools of a store take their directories in the order of the help"
   CHECK(options_of<import_command>({"import", "d", "f"}).file == "f");
 }
 
+TEST_CASE("every tool takes its directory with the name or without and in any place") {
+  for (const auto& words : std::vector<std::vector<const char*>>{{"backup", "--data", "d", "to"},
+                                                                 {"backup", "to", "--data", "d"},
+                                                                 {"backup", "to", "--data=d"},
+                                                                 {"backup", "d", "to"}}) {
+    const auto read_one = options_of<backup_command>(words);
+    CHECK(read_one.data == "d");
+    CHECK(read_one.to == "to");
+  }
+  CHECK(options_of<restore_command>({"restore", "b", "--data", "d"}).from == "b");
+  CHECK(options_of<restore_command>({"restore", "--data", "d", "b"}).data == "d");
+  CHECK(options_of<import_command>({"import", "f", "--data", "d"}).file == "f");
+  CHECK(options_of<compact_command>({"compact", "--data", "d"}).data == "d");
+  CHECK(options_of<migrate_command>({"migrate", "--dry-run", "--data=d"}).data == "d");
+  CHECK(options_of<export_command>({"export", "--all", "--data", "d"}).data == "d");
+  CHECK(options_of<verify_options>({"verify", "d"}).data == "d");
+  CHECK(options_of<inspect_options>({"inspect", "d"}).data == "d");
+  CHECK(options_of<inspect_options>({"inspect", "d", "stats"}).data == "d");
+  const auto shown = options_of<inspect_options>({"inspect", "d", "show", "x"});
+  CHECK(shown.data == "d");
+  CHECK(std::get<inspect_show>(shown.what).entity.id == "x");
+  const auto gone = options_of<token_command>({"token", "revoke", "i", "d"});
+  CHECK(gone.data == "d");
+  CHECK(std::get<token_revoke>(gone.what).id == "i");
+}
+
+TEST_CASE("help names the whole command and the options of the commands above it") {
+  const auto create = refusal({"token", "create", "--help"});
+  CHECK(create.status == exit_status::ok);
+  CHECK_MESSAGE(create.text.find("Usage: troupe token create ") != std::string::npos, create.text);
+  CHECK(create.text.find("--data DIR") != std::string::npos);
+  const auto serve_help = refusal({"serve", "--help"}).text;
+  CHECK(serve_help.find("Usage: troupe serve ") != std::string::npos);
+  CHECK(serve_help.find("--log-level") != std::string::npos);
+  CHECK(serve_help.find("--log-format") != std::string::npos);
+  CHECK(refusal({"config", "check", "--help"}).text.find("Usage: troupe config check ")
+        != std::string::npos);
+}
+
+TEST_CASE("a word that fits nowhere is told by itself and with what it is like") {
+  CHECK(refusal({"serv", "--data", "d"}).text.find("there is no command 'serv': is it `serve`?")
+        != std::string::npos);
+  CHECK(refusal({"token", "--data", "d", "lst"}).text.find("is it `list`?") != std::string::npos);
+  CHECK(refusal({"verify", "d", "--jsn"}).text.find("there is no option '--jsn': is it `--json`?")
+        != std::string::npos);
+  CHECK(refusal({"migrate", "d", "e"}).text.find("`troupe migrate` has no place for 'e'")
+        != std::string::npos);
+}
+
+TEST_CASE("the version names the format of the store and that of its records") {
+  const auto text = refusal({"--version"}).text;
+  CHECK(text.find("\nstore format 3\n") != std::string::npos);
+  CHECK(text.find("\nrecord format 2") != std::string::npos);
+}
+
 TEST_CASE("an export says what it is of and in which format") {
   const auto all = options_of<export_command>({"export", "d", "--all"});
   CHECK_FALSE(all.session);

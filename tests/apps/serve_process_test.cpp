@@ -69,6 +69,66 @@ TEST_CASE("tokens that come while a node runs are asked for after SIGHUP") {
   CHECK(n.stop() == 0);
 }
 
+TEST_CASE("a stop signal that is repeated at once is one") {
+  const temp_directory directory;
+  served_node n{TROUPE_BINARY, directory.store().string()};
+  for (int i = 0; i < 50; ++i, std::this_thread::sleep_for(1ms))
+    n.signal(SIGTERM);
+  CHECK(n.stop() == 0);
+}
+
+TEST_CASE("a second signal ends the notice and a third one the requests in flight") {
+  const temp_directory directory;
+  served_node n{TROUPE_BINARY,
+                directory.store().string(),
+                {"--drain-notice", "600", "--drain-timeout", "600"}};
+  plain_socket slow{n.port()};
+  REQUIRE(slow.send("POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"));
+  CHECK(soon([&] { return status(n.port(), "/readyz") == 200; }));
+  n.signal(SIGTERM);
+  CHECK(soon([&] { return status(n.port(), "/readyz") == 503; }));
+  n.signal(SIGTERM);
+  CHECK(status(n.port(), "/healthz") == 200);
+  std::this_thread::sleep_for(1100ms);  // a repeat is one within a second
+  n.signal(SIGTERM);
+  CHECK(soon([&] { return !plain_socket{n.port()}.connected(); }));
+  n.signal(SIGTERM);
+  std::this_thread::sleep_for(1100ms);
+  CHECK(n.stop() == 128 + SIGTERM);
+}
+
+TEST_CASE("config show tells each setting with its value and who says it") {
+  const temp_directory directory;
+  const auto file = (directory.path() / "troupe.toml").string();
+  std::ofstream{file} << "data = \"x\"\nidle = 5\nmax-live = 2\n";
+  child_process tool{{"/usr/bin/env", "TROUPE_MAX_LIVE=3", TROUPE_BINARY, "config", "show", file}};
+  std::set<std::string> rows;
+  while (const auto line = tool.read_line()) {
+    std::istringstream words{*line};
+    std::string name, value, from;
+    words >> name >> value >> from;
+    rows.insert(name + ' ' + value + ' ' + from);
+  }
+  CHECK(tool.wait() == 0);
+  CHECK(rows.contains("idle 5 " + file + ":2"));
+  CHECK(rows.contains("max-live 3 TROUPE_MAX_LIVE"));
+  CHECK(rows.contains("quota 0 default"));
+  CHECK(rows.contains("log-level info default"));
+  CHECK(rows.contains("allow-remote-fs false default"));
+}
+
+TEST_CASE("settings that name files which are not there end a start with 2") {
+  const temp_directory directory;
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"--tls-cert", "nochain.pem", "--tls-key", "nokey.pem"},
+           {"--responder", "openai", "--openai-model", "m", "--openai-key-file", "nokey"}}) {
+    std::vector<std::string> all{TROUPE_BINARY, "serve", "--data", directory.store().string()};
+    all.insert(all.end(), words.begin(), words.end());
+    CHECK(child_process{all}.wait() == 2);
+    CHECK_FALSE(fs::exists(directory.store() / "data.mdb"));
+  }
+}
+
 TEST_CASE("a node over TLS shows another certificate after SIGHUP and goes on") {
   const temp_directory files;
   const auto certificate = files.path() / "cert.pem", key = files.path() / "key.pem";

@@ -27,12 +27,7 @@ struct told {
   }
   [[nodiscard]] auto read(std::vector<const char*> words) const {
     words.insert(words.begin(), "troupe");
-    return cli::read_command_line(static_cast<int>(words.size()), words.data(),
-                                  [this](const std::string& name) -> std::optional<std::string> {
-                                    const auto found = variables.find(name);
-                                    return found == variables.end() ? std::nullopt
-                                                                    : std::optional{found->second};
-                                  });
+    return cli::read_command_line(static_cast<int>(words.size()), words.data(), variables);
   }
   [[nodiscard]] cli::command_line line(std::vector<const char*> words) const {
     auto out = read(std::move(words));
@@ -135,15 +130,104 @@ TEST_CASE("a log level is read anew where the file has changed and stays where i
   const auto file = t.file("data = \"x\"\nlog-level = \"info\"\n");
   const auto node = t.options({"serve", "--config", file.c_str()});
   const auto fixed = t.options({"serve", "--config", file.c_str(), "--log-level=err"});
-  CHECK(node.log_level_now() == "info");
+  CHECK(node.settings_again()->log_level == "info");
+  CHECK(node.settings_again()->changed.empty());
   t.file("data = \"x\"\nlog-level = \"debug\"\n");
-  CHECK(node.log_level_now() == "debug");
-  CHECK(fixed.log_level_now() == "err");
+  CHECK(node.settings_again()->log_level == "debug");
+  CHECK(node.settings_again()->changed.empty());
+  CHECK(fixed.settings_again()->log_level == "err");
   t.file("log-level = \"loud\"\n");
-  const auto fault = node.log_level_now();
+  const auto fault = node.settings_again();
   REQUIRE_FALSE(fault);
   CHECK(fault.error().message.find(":1: --log-level: ") != std::string::npos);
   CHECK(std::ranges::count(fault.error().message, '\n') == 0);
+}
+
+TEST_CASE("a look at the settings of a running node names those that ask for a restart") {
+  told t;
+  const auto file = t.file("data = \"x\"\nidle = 5\nquota = 0\n");
+  const auto node = t.options({"serve", "--config", file.c_str(), "--max-live=9"});
+  t.file("data = \"x\"\nidle = 6\nlisten = \"[::1]:1\"\nmax-live = 3\nlog-level = \"err\"\n");
+  const auto now = node.settings_again();
+  REQUIRE(now);
+  CHECK(now->log_level == "err");
+  CHECK(now->changed == std::vector<std::string>{"idle", "listen", "quota"});
+}
+
+TEST_CASE("a mistyped setting is told with the nearest one in all three places") {
+  told t;
+  CHECK(t.fault({"serve", "--data=x", "--journal-tial", "5"})
+            .find("there is no option '--journal-tial': is it `--journal-tail`?")
+        != std::string::npos);
+  t.variables["TROUPE_JOURNAL_TIAL"] = "5";
+  CHECK(t.fault({"serve", "--data=x"}).find("is it `TROUPE_JOURNAL_TAIL`?") != std::string::npos);
+  CHECK(t.fault({"serve", "--config", t.file("journal-tial = 5\n").c_str()})
+            .find("is it `journal-tail`?")
+        != std::string::npos);
+}
+
+TEST_CASE("a variable that is like no setting is logged and does not keep a node from starting") {
+  told t;
+  t.variables = {{"TROUPE_SERVICE_HOST", "10.0.0.1"},
+                 {"TROUPE_PORT", "tcp://10.0.0.1:7717"},
+                 {"TROUPE_MAX_LIVE", "3"}};
+  const auto line = t.line({"serve", "--data=x"});
+  CHECK(line.warnings
+        == std::vector<std::string>{"the variable TROUPE_PORT is no setting",
+                                    "the variable TROUPE_SERVICE_HOST is no setting"});
+  CHECK(t.line({"verify", "x"}).warnings.empty());
+}
+
+TEST_CASE("a number that is none is refused with what is expected") {
+  told t;
+  const auto says = [&](std::vector<const char*> words, std::string_view what) {
+    words.insert(words.begin(), {"serve", "--data=x"});
+    const auto text = t.fault(words);
+    CHECK_MESSAGE(text.find(what) != std::string::npos, text);
+  };
+  says({"--idle=ten minutes"}, "a whole number of seconds");
+  says({"--journal-tail", "64M"}, "a whole number of bytes, digits alone and without a unit");
+  says({"--idle=1.5"}, "a whole number of seconds");
+  says({"--idle=99999999999999999999"}, "is not from 0 to 1,000,000,000 seconds");
+  says({"--quota=10"}, "10 is not 0, nor from 8,388,608 to");
+  CHECK(t.options({"serve", "--data=x", "--quota=0"}).quota_bytes == 0);
+  CHECK(t.options({"serve", "--data=x", "--quota=8388608"}).quota_bytes == 8'388'608);
+  CHECK(t.fault({"serve", "--config", t.file("listen = 127.0.0.1:1\n").c_str()})
+            .find("text stands in quotes")
+        != std::string::npos);
+}
+
+TEST_CASE("what is said of an endpoint is refused without its responder") {
+  told t;
+  CHECK(t.fault({"serve", "--data=x", "--openai-model=m"})
+            .find("--openai-model requires --responder openai")
+        != std::string::npos);
+  CHECK(t.fault({"serve", "--data=x", "--responder=openai"})
+            .find("--responder openai requires --openai-model")
+        != std::string::npos);
+  const auto both = t.options({"serve", "--data=x", "--responder=openai", "--openai-model=m"});
+  CHECK(both.agents.model == "m");
+  CHECK(cli::check_config({t.file("responder = \"openai\"\n")}) == cli::exit_status::usage);
+  CHECK(cli::check_config({t.file("responder = \"openai\"\nopenai-model = \"m\"\n")})
+        == cli::exit_status::ok);
+  CHECK(cli::check_config({t.file("openai-model = \"m\"\n")}) == cli::exit_status::usage);
+}
+
+TEST_CASE("config check reads the files that a setting names") {
+  told t;
+  const auto key = t.dir.path() / "key";
+  const auto file = t.file("responder = \"openai\"\nopenai-model = \"m\"\nopenai-key-file = \""
+                           + key.string() + "\"\n");
+  const auto options = t.options({"serve", "--data=x", "--config", file.c_str()});
+  const auto absent = check_files(options);
+  REQUIRE_FALSE(absent);
+  CHECK(absent.error().message == "cannot read " + key.string() + ": No such file or directory");
+  CHECK(cli::check_config({file}) == cli::exit_status::usage);
+  std::ofstream{key} << "\n";
+  CHECK(check_files(options).error().message.find("has no key") != std::string::npos);
+  std::ofstream{key} << "secret\n";
+  CHECK(check_files(options));
+  CHECK(cli::check_config({file}) == cli::exit_status::ok);
 }
 
 TEST_CASE("config check is one of the exit codes and takes the packaged file") {
@@ -158,7 +242,9 @@ TEST_CASE("settings that need each other are right together and told when one is
   told t;
   const auto both = t.file("data = \"x\"\ntls-cert = \"/c\"\ntls-key = \"/k\"\n");
   CHECK(t.options({"serve", "--config", both.c_str()}).tls.has_value());
-  CHECK(cli::check_config({both}) == cli::exit_status::ok);
+  const auto unread = check_files(t.options({"serve", "--config", both.c_str()}));
+  REQUIRE_FALSE(unread);
+  CHECK(unread.error().message == "cannot read /c: No such file or directory");
   const auto one = t.file("data = \"x\"\ntls-cert = \"/c\"\n");
   CHECK(cli::check_config({one}) == cli::exit_status::usage);
   CHECK(t.fault({"serve", "--config", one.c_str()}).find("--tls-key") != std::string::npos);
@@ -181,6 +267,12 @@ TEST_CASE("manual and completion name every command and every option of serve") 
     }
     CHECK(manual.find(".SS troupe token create\n") != std::string::npos);
     CHECK(manual.find("demo") != std::string::npos);
+    const auto bash = cli::completion_of(app, "bash");
+    CHECK(bash.find("' serve --responder') words='builtin openai'") != std::string::npos);
+    CHECK(bash.find("' serve --log-level') words='trace debug info warn err off'")
+          != std::string::npos);
+    CHECK(bash.find("' token create --role') words='") != std::string::npos);
+    CHECK(bash.find("' completion') words='bash zsh fish ") != std::string::npos);
     CHECK(manual.find("demo\\-writer") == std::string::npos);
   });
 }

@@ -11,6 +11,8 @@
 #include "troupe/exit_status.hpp"
 #include "troupe/inspect.hpp"
 #include "troupe/store_tool.hpp"
+#include "troupe/text.hpp"
+#include "troupe/verify.hpp"
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
@@ -352,6 +354,61 @@ TEST_CASE_FIXTURE(fixture, "every tool but backup refuses a store that a process
   }
 }
 
+TEST_CASE_FIXTURE(fixture, "a list tells which entities are deleted") {
+  const auto list = [&](const fs::path& store, bool json) {
+    return run([&] { return inspect({store, inspect_list{}, json}); }).out;
+  };
+  const auto store = make_store();
+  for (const auto* way : {"as it was written", "folded"}) {
+    CAPTURE(way);
+    const auto lines = list(store, true);
+    CHECK(has(lines, R"("id":"gone","revision":4,"status":"deleted")"));
+    CHECK(has(lines, R"("id":"a","revision":3,"status":"live")"));
+    CHECK(has(list(store, false), "         4  deleted  default/session/gone\n"));
+    CHECK(has(list(store, false), "         3  live     default/session/a\n"));
+    CHECK(run([&] { return compact({store, 0}); }).status == exit_status::ok);
+  }
+}
+
+TEST_CASE_FIXTURE(fixture, "compact tells the size that the file had before") {
+  const auto store = make_store();
+  const auto size = group_digits(fs::file_size(store / "data.mdb"));
+  const auto done = run([&] { return compact({store, 0}); });
+  CHECK_MESSAGE(has(done.out, "(" + size + ", "), done.out);
+}
+
+TEST_CASE_FIXTURE(fixture, "a backup is not told to have an owner that did not close it") {
+  const auto store = make_store();
+  const auto node = runtime::open({.data = store, .now = {}});
+  REQUIRE(node);
+  REQUIRE(run([&] { return backup({store, at("copy")}); }).status == exit_status::ok);
+  const auto done = run([&] { return cli::verify({.data = at("copy")}); });
+  CHECK(done.status == exit_status::ok);
+  CHECK_FALSE(has(done.out, "note:"));
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "an export to a name that cannot be one is a fault of the command line") {
+  const auto store = make_store();
+  const auto to = [&](const fs::path& file) {
+    return run([&] {
+             return export_entities({.data = store, .session = {}, .kind = {}, .output = file});
+           })
+        .status;
+  };
+  CHECK(to(at("nodir") / "x") == exit_status::usage);
+  CHECK(to(store) == exit_status::usage);
+}
+
+TEST_CASE_FIXTURE(fixture,
+                  "a directory that others can enter is refused by the settings' exit code") {
+  const auto store = make_store();
+  ::chmod(store.c_str(), 0755);
+  const auto done = run([&] { return inspect({store, inspect_stats{}}); });
+  CHECK(done.status == exit_status::configuration);
+  CHECK(has(done.err, "chmod 700"));
+}
+
 TEST_CASE_FIXTURE(fixture, "migrate says the format and that a current store needs nothing") {
   const auto done = run([store = make_store()] { return migrate({store, true}); });
   CHECK(done.status == exit_status::ok);
@@ -368,7 +425,7 @@ TEST_CASE_FIXTURE(fixture, "inspect shows any kind and the end of a history and 
     return done.out;
   };
   CHECK(look(inspect_list{entity_kind::user})
-        == R"({"namespace":"default","kind":"user","id":"other","revision":1})"
+        == R"({"namespace":"default","kind":"user","id":"other","revision":1,"status":"live"})"
            "\n");
   CHECK(look(inspect_list{entity_kind::global}, false) == "none\n");
   const auto shown =

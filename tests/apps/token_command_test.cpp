@@ -3,6 +3,8 @@
 #include "troupe/token.hpp"
 #include <doctest/doctest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -10,6 +12,7 @@
 
 using namespace troupe;
 using cli::token_command;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -61,4 +64,46 @@ TEST_CASE("a token without a user or with a bad namespace is not made") {
   CHECK(run({.user = "a\x01"}) == cli::exit_status::failed);
   CHECK(run({.user = "ann", .expires = "soon"}) == cli::exit_status::failed);
   CHECK(kept(dir).empty());
+}
+
+TEST_CASE("a token that has expired before it is made is refused") {
+  const testing::temp_directory dir;
+  CHECK(
+      cli::token({.data = dir.store(),
+                  .what = cli::token_create{.user = "ann", .expires = "2020-01-01T00:00:00.000Z"}})
+      == cli::exit_status::failed);
+  CHECK(kept(dir).empty());
+}
+
+TEST_CASE("a whole token is revoked by its id") {
+  const testing::temp_directory dir;
+  const auto run = [&](auto what) { return cli::token({.data = dir.store(), .what = what}); };
+  REQUIRE(run(cli::token_create{.user = "ann"}) == cli::exit_status::ok);
+  const auto id = kept(dir).at(0).id;
+  const auto whole = "troupe_" + id + "_" + std::string(64, 'a');
+  CHECK(cli::token({.data = whole, .what = cli::token_revoke{"d"}}) == cli::exit_status::usage);
+  CHECK(run(cli::token_revoke{whole}) == cli::exit_status::ok);
+  CHECK(kept(dir).empty());
+}
+
+TEST_CASE("only a new token makes a directory and none is made among other files") {
+  const testing::temp_directory dir;
+  const auto run = [](const fs::path& at, auto what) {
+    return cli::token({.data = at, .what = what});
+  };
+  const auto absent = dir.path() / "absent", other = dir.path() / "other",
+             foreign = dir.path() / "foreign";
+  CHECK(run(absent, cli::token_list{}) == cli::exit_status::damaged_store);
+  CHECK(run(absent, cli::token_revoke{"0123456789abcdef"}) == cli::exit_status::damaged_store);
+  CHECK_FALSE(fs::exists(absent));
+  fs::create_directory(other);
+  std::ofstream{other / "notes.txt"} << "mine\n";
+  CHECK(run(other, cli::token_create{.user = "ann"}) == cli::exit_status::damaged_store);
+  fs::create_directory(foreign);
+  std::ofstream{foreign / "data.mdb"} << "no store at all, and longer than a head\n";
+  CHECK(run(foreign, cli::token_create{.user = "ann"}) == cli::exit_status::damaged_store);
+  CHECK_FALSE(fs::exists(foreign / "tokens"));
+  CHECK(run(absent, cli::token_create{.user = "ann"}) == cli::exit_status::ok);
+  CHECK(run(absent, cli::token_create{.user = "bob"}) == cli::exit_status::ok);
+  CHECK(run(absent, cli::token_list{}) == cli::exit_status::ok);
 }

@@ -72,7 +72,7 @@ TEST_CASE("an empty directory is closed to others and one with content is refuse
   { const auto store = open(dir); }
   CHECK(mode_of(dir.store()) == 0700);
   ::chmod(dir.store().c_str(), 0750);
-  CHECK(open_fault(dir) == errc::store_failed);
+  CHECK(open_fault(dir) == errc::forbidden);
   CHECK(has(open_message(dir), "chmod 700"));
 }
 

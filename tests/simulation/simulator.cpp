@@ -311,10 +311,14 @@ timestamp simulator::clock() {
   return clock_;
 }
 
-/// By hours only while nobody waits for an answer: whether a key is forgotten is clear then.
+/// By hours only while nobody waits for an answer, and who repeats a command behind these hours
+/// repeats one that has landed: whether its key is forgotten is clear then.
 void simulator::move_clock_by_chance() {
   if (plan_.days && waiting_ == 0 && luck_.percent(10)) {
     sets_to_repeat_.clear();
+    std::erase_if(to_repeat_, [this](auto id) {
+      return checker_.newest_with_its_key(checker_.find(id)).landed == 0;
+    });
     return move_clock((luck_.percent(50) ? 5 : 25) * 3'600'000);
   }
   move_clock(luck_.percent(2)    ? quarantine_over_ms

@@ -46,4 +46,7 @@ words() { # words WORD...: what is offered for the last
 [ "$(words ser)" = serve ] || { echo "completion offers: $(words ser)"; exit 1; }
 [ "$(words token cr)" = create ] || { echo "completion offers: $(words token cr)"; exit 1; }
 [ "$(words serve --journal-t)" = --journal-tail ] || { echo "completion offers: $(words serve --journal-t)"; exit 1; }
+[ "$(words serve --responder '')" = 'builtin openai' ] || { echo "completion offers: $(words serve --responder '')"; exit 1; }
+[ "$(words serve --log-level = wa)" = warn ] || { echo "completion offers: $(words serve --log-level = wa)"; exit 1; }
+[ "$(words token create --role = )" = 'reader writer admin' ] || { echo "completion offers: $(words token create --role = )"; exit 1; }
 [ "$checked" = 1 ] || exit 77

@@ -28,13 +28,17 @@ settings 'log-level = "debug"'
 kill -HUP "$node"
 for _ in $(seq 100); do
   [ "$(status -H 'X-Request-Id: seen' "$url/healthz")" = 200 ] || fail "not healthy"
-  if [ -s "$work/err" ]; then break; fi
+  if grep -qF '"request_id":"seen"' "$work/err"; then break; fi
   sleep 0.05
 done
 until_log '"request_id":"seen"'
+until_log '"message":"read again: log level debug"'
+settings $'log-level = "debug"\nidle = 7'
+kill -HUP "$node"
+until_log 'changed, and in use after a restart: idle'
 settings 'log-level = "loud"'
 kill -HUP "$node"
-until_log 'the log level stays: error: '
+until_log 'the settings stay: '
 settings 'log-level = "debug"'
 
 # No state value is in any log.
@@ -55,6 +59,7 @@ done
 grep -qF '"code":"draining"' "$work/body" || fail "/readyz does not say why"
 [ "$(status "$url/healthz")" = 200 ] || fail "gone before its time"
 [ "$(status "$url/api/sessions/s")" = 200 ] || fail "requests are refused before the notice is over"
+sleep 1.1 # sooner, it would be a repeat of the first
 kill -TERM "$node"
 wait "$node" || fail "the node ended with $?"
 node=''

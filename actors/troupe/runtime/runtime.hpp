@@ -92,8 +92,8 @@ class runtime {
 public:
   using snapshot = std::shared_ptr<const entity_state>;
 
-  /// Errors: `busy` (another process has the directory, which is named), `damaged`, `newer_format`,
-  /// `remote_file_system`, `store_full`, `store_failed`; those of the filters of hooks.
+  /// Errors: `busy` (names the process that has it), `forbidden` (others can enter it), `damaged`,
+  /// `newer_format`, `remote_file_system`, `store_full`, `store_failed`; those of hooks' filters.
   static expected<std::unique_ptr<runtime>> open(runtime_options options);
 
   /// Closes, waiting for what is in flight. Before `main` returns: CAF uses what is local to the

@@ -30,10 +30,10 @@ class journal_store final : public store {
 public:
   /// Opens the store in `directory`, or creates both (mode 0700), and replays the journal behind
   /// the snapshots. Errors: `busy` (in use by another process, which is named), `damaged` (also: no
-  /// Troupe store, truncated), `newer_format`, `remote_file_system`, `store_full`, `store_failed`
-  /// (the directory cannot be used; the message says why). No page of the file is given to LMDB
-  /// before it was checked, and after an unclean stop a child process replays the journal first: a
-  /// damaged file is an error with words here, not the end of the process.
+  /// Troupe store, truncated), `newer_format`, `forbidden` (others can enter it),
+  /// `remote_file_system`, `store_full`, `store_failed` (the message says why). No page of the file
+  /// is given to LMDB before it was checked, and after an unclean stop a child process replays the
+  /// journal first: a damaged file is an error with words here, not the end of the process.
   static expected<journal_store> open(const std::filesystem::path& directory,
                                       const journal_options& options, fold_function fold);
 

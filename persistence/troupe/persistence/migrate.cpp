@@ -227,6 +227,10 @@ std::span<const migration> registered_migrations() {
   return {};  // no store of a format before this build's is read yet
 }
 
+std::uint64_t written_store_format() noexcept {
+  return current_store_format;
+}
+
 expected<migration_report> migrate_store(const fs::path& directory, fold_function fold,
                                          const migration_options& options,
                                          std::span<const migration> migrations) {

@@ -40,6 +40,9 @@ struct migration {
 /// Those of this build, ascending by `from`.
 [[nodiscard]] std::span<const migration> registered_migrations();
 
+/// The format that this build gives a store.
+[[nodiscard]] std::uint64_t written_store_format() noexcept;
+
 struct migration_options {
   bool dry_run = false;          ///< reads and rewrites everything, writes nothing
   progress_function progress{};  ///< in entries

@@ -24,7 +24,7 @@ struct verify_report {
   std::uint64_t unused_chunks = 0;  ///< of these in no history: of a log that others use
   std::uint64_t name_spaces = 0;
   std::uint64_t position = 0;           ///< of the newest change
-  bool clean = true;                    ///< its last owner closed it
+  bool clean = true;                    ///< its last owner closed it, or it had none: a copy
   std::uint64_t fault_count = 0;        ///< 0: every page, checksum and invariant is right
   std::vector<std::string> faults{};    ///< each names the page, record or entity
   std::vector<std::string> warnings{};  ///< as `start_report::warnings`
@@ -35,7 +35,7 @@ struct verify_report {
 /// Reads all of a store that no process has open: the tree of every database page by page, the free
 /// list, every record with its checksum, and the invariants of docs/on-disk-format.md. Changes
 /// nothing. A fault is no error: it stands in the report. Errors: `busy`, `damaged` (not even its
-/// first pages are a store's), `newer_format`, `remote_file_system`, `store_failed`.
+/// first pages are a store's), `newer_format`, `forbidden`, `remote_file_system`, `store_failed`.
 expected<verify_report> verify_store(const std::filesystem::path& directory,
                                      const verify_options& options = {});
 

@@ -70,7 +70,7 @@ expected<void> make_private(const fs::path& path, int directory) {
     return {};
   std::error_code ec;
   if (!fs::is_empty(path, ec) || ec)
-    return fail(errc::store_failed, path.string()
+    return fail(errc::forbidden, path.string()
                                         + " has content and is open to other users; if it is to "
                                           "hold the store: chmod 700 "
                                         + path.string());

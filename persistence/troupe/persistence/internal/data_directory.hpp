@@ -42,9 +42,9 @@ private:
 class data_directory {
 public:
   /// Creates the directory when there is none. An empty one is closed to others; one with content
-  /// that others can enter is refused. Errors: `busy` (names the owner's pid), `damaged` (a
-  /// symbolic link or no file where one belongs), `remote_file_system` (names it; unless allowed),
-  /// `store_failed`.
+  /// that others can enter is refused. Errors: `busy` (names the owner's pid), `forbidden` (others
+  /// can enter it), `damaged` (a symbolic link or no file where one belongs),
+  /// `remote_file_system` (names it; unless allowed), `store_failed`.
   static expected<data_directory> acquire(const std::filesystem::path& path,
                                           bool allow_remote_fs = false,
                                           const file_system_function& probe = file_system_of);

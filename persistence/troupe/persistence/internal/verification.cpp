@@ -161,6 +161,8 @@ void verification::read_change(std::uint64_t here, std::string_view key, std::st
 }
 
 void verification::read_mark(lmdb::transaction& txn) {
+  if (std::error_code ec; !std::filesystem::exists(directory_.path() / "commit.mark", ec) && !ec)
+    return;  // a copy that nobody has opened
   const auto file = mark_file::open(directory_, mark_file::mode::read);
   const auto mark = file ? file->read() : unexpected{file.error()};
   report_.clean = mark && *mark && (*mark)->clean;
