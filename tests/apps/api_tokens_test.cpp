@@ -443,3 +443,20 @@ TEST_CASE("what nobody owns every writer of the namespace may change and share a
   CHECK(n.send("GET", "/v1/sessions/his", "", {ann}).status == 404);  // a fork is its maker's
   CHECK(n.send("DELETE", shared, "", {bob}).status == 204);
 }
+
+TEST_CASE("a token that does not hold is told so and a request without one is asked for it") {
+  node n;
+  const auto ann = n.add_token({.user = "ann", .held = api::role::writer});
+  const auto says = [&](const std::string& method, const std::string& target,
+                        const std::string& authorization) {
+    std::vector<http::header> headers;
+    if (!authorization.empty())
+      headers.push_back({"Authorization", authorization});
+    return n.send(method, target, "", std::move(headers)).body;
+  };
+  CHECK(has(says("GET", "/v1/stats", ""), "asks for an access token"));
+  CHECK(has(says("GET", "/v1/stats", "Basic YTpi"), "asks for an access token"));
+  CHECK(has(says("GET", "/v1/stats", "Bearer troupe_0123456789abcdef_no"),
+            "this token is unknown, revoked or has expired"));
+  CHECK(has(says("POST", "/v1/admin/reap", "Bearer " + ann), "this route is for an admin"));
+}
