@@ -84,6 +84,7 @@ struct node_settings {
   std::string name = "node";                ///< among several
   std::filesystem::path backups{};          ///< where backups go; empty: they are not supported
   std::uint64_t kept_bytes = 256ULL << 20;  ///< of the journal, by default, when room is made
+  bool tls = false;                         ///< it is asked over TLS only
 };
 
 class gate {

@@ -72,6 +72,8 @@ void post_reap(const call_ptr& c) {
 
 /// The name of what is lost is asked for, so that nobody clears a node that he took for another.
 void post_clear(const call_ptr& c) {
+  if (c->request.body.empty())
+    return c->refuse({errc::malformed, "send {\"namespace\": ...}, the one to be cleared"});
   const auto body = c->body_as<clear_body>();
   if (!body)
     return c->refuse(body.error());

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -27,12 +28,35 @@ struct agent_options {
 /// What the sessions that this API creates are known by. Age and history limit are for them alone.
 inline constexpr std::string_view agent_tag = "agent-api";
 
-/// The options, and the keyed requests under way. Any thread.
+/// Which of many equal warnings are logged: the first of each ten seconds. Any thread.
+class seldom {
+public:
+  /// How many were left out since the last one; nothing: so is this one.
+  std::optional<std::size_t> pass(timestamp now) {
+    constexpr std::int64_t apart_ms = 10'000;
+    const std::lock_guard lock{mutex_};
+    if (last_ && now.ms >= last_->ms && now.ms - last_->ms < apart_ms) {
+      ++left_out_;
+      return std::nullopt;
+    }
+    last_ = now;
+    return std::exchange(left_out_, 0);
+  }
+
+private:
+  std::mutex mutex_;
+  std::optional<timestamp> last_;
+  std::size_t left_out_ = 0;
+};
+
+/// The options, the keyed requests under way, and failures of the responder. Any thread.
 class agent_desk {
 public:
   explicit agent_desk(agent_options options) : options_{std::move(options)} {}
 
   [[nodiscard]] const agent_options& options() const { return options_; }
+
+  [[nodiscard]] seldom& failures() { return failures_; }
 
   /// A request under this key begins; it ends with the last copy. Null: one is under way.
   [[nodiscard]] std::shared_ptr<void> begin(const entity_ref& session, const std::string& key) {
@@ -55,6 +79,7 @@ private:
     }
   };
   agent_options options_;
+  seldom failures_;
   std::mutex mutex_;
   std::set<by_name::key, by_name> under_way_;
 };

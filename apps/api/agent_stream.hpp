@@ -61,6 +61,8 @@ public:
         own_{std::move(own)} {}
   std::optional<std::string> next() override { return own_->cut ? std::nullopt : what_->take(); }
   std::string heartbeat() override { return ":\n\n"; }
+  /// With the turn, which a node that stops has end with `error`.
+  [[nodiscard]] bool ends() const override { return true; }
 
 private:
   std::shared_ptr<told_answer> what_;

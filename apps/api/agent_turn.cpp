@@ -4,11 +4,14 @@
 
 #include "api/agent.hpp"
 #include "api/agent_stream.hpp"
+#include "api/request_id.hpp"
 #include "api/route.hpp"
 #include "api/status.hpp"
 #include "api/tokens_body.hpp"
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 /// One turn of the agent API: a message, and its answer.
@@ -101,7 +104,10 @@ public:
     const auto& given = context ? context->session_id : std::nullopt;
     goes_on_ = !asked_.query.has_value();
     if (goes_on_ && !given)
-      return c_->refuse({errc::wrong_type, "a member is missing", "/query"});
+      return c_->refuse({errc::wrong_type,
+                         "`query` is missing; without one, `context` has the `session_id` of what "
+                         "goes on",
+                         "/query"});
     if (asked_.query && asked_.query->find_first_not_of(" \t\r\n") == std::string::npos)
       return c_->refuse({errc::invalid_value, "a query is not empty", "/query"});
     id_ = given ? *given : c_->new_id();
@@ -165,17 +171,23 @@ private:
                                 + " times with the same arguments: say something, or reset the "
                                   "loop history",
                      .limit = newest.limit});
-    if (goes_on_ && !awaits_answer(before))
-      return refuse({errc::invalid_value,
-                     "without a query the newest message is one of a user or a tool", "/query"});
+    if (auto ok = goes_on_ ? awaits_answer(before) : expected<void>{}; !ok)
+      return refuse(std::move(ok.error()));
     say();
   }
 
-  static bool awaits_answer(const entity_state& session) {
-    if (session.items.empty())
-      return false;
-    const auto newest = item_as<chat_message>(session.items.back());
-    return newest && (newest->role == "user" || newest->role == "tool");
+  static expected<void> awaits_answer(const entity_state& session) {
+    const auto newest = session.items.empty() ? expected<chat_message>{chat_message{}}
+                                              : item_as<chat_message>(session.items.back());
+    if (newest && (newest->role == "user" || newest->role == "tool"))
+      return {};
+    if (newest && newest->tool_calls)
+      return fail(errc::invalid_value,
+                  "the newest message calls tools: append their results first (POST "
+                  "/v1/sessions/{id}/items), then go on",
+                  "/query");
+    return fail(errc::invalid_value,
+                "without a query the newest message is one of a user or a tool", "/query");
   }
 
   void say() {
@@ -197,11 +209,43 @@ private:
     else if (!context)
       what.operations.push_back(update_notebook{});
     add_limit(what);
-    session_.execute(std::move(what), [me = shared_from_this()](expected<command_result> done) {
-      if (!done)
-        return me->refuse(std::move(done.error()));
-      me->ask(*done);
-    });
+    const auto members = members_of(what);
+    session_.execute(std::move(what),
+                     [me = shared_from_this(), members](expected<command_result> done) {
+                       if (!done)
+                         return me->refuse(in_request(std::move(done.error()), members));
+                       me->ask(*done);
+                     });
+  }
+
+  /// Which members of the request the operations stand for; empty: none.
+  static std::vector<std::string> members_of(const command& what) {
+    std::vector<std::string> out;
+    for (const auto& op : what.operations)
+      out.emplace_back(std::holds_alternative<append_items>(op)      ? "/query"
+                       : std::holds_alternative<update_notebook>(op) ? "/context"
+                                                                     : "");
+    return out;
+  }
+
+  /// The path in what the client sent, which knows nothing of operations. Of one alone it stands in
+  /// that operation.
+  static error in_request(error why, const std::vector<std::string>& members) {
+    constexpr std::string_view prefix = "/operations/";
+    if (why.path.empty())
+      return why;
+    std::size_t index = 0;
+    std::string rest = why.path;
+    if (rest.starts_with(prefix)) {
+      const auto end = std::min(rest.find('/', prefix.size()), rest.size());
+      std::from_chars(rest.data() + prefix.size(), rest.data() + end, index);
+      rest.erase(0, end);
+    }
+    const auto member = index < members.size() ? members[index] : std::string{};
+    if (rest == "/id")
+      rest = "/notebook_id";
+    why.path = member == "/context" ? member + rest : member;
+    return why;
   }
 
   /// Of a repeat the state is the newest: what came behind the message is not what it is asked in.
@@ -280,6 +324,8 @@ private:
   void finish(const command_result& kept) {
     const auto& state = *kept.state;
     const auto index = state.items.first_after(kept.first_seq - 1);
+    if (!state.live())
+      return refuse({errc::revision_gone, "the session was deleted"});
     if (index == state.items.size() || state.items[index].seq != kept.first_seq)
       return refuse({errc::revision_gone, "the answer is not kept any more"});
     const auto said = item_as<chat_message>(state.items[index]).value_or(chat_message{});
@@ -293,6 +339,11 @@ private:
         .turn_count = state.items.size() - first_shown(state, options()),
     };
     under_way_.reset();
+    if (!told_ && wants_stream(c_->request)) {  // a repeat: what was said is told at once
+      begin_stream();
+      if (!out.response.empty())
+        told_->text(out.response);
+    }
     if (told_)
       told_->end("done", to_json(to_value(out)));
     else
@@ -303,10 +354,25 @@ private:
     under_way_.reset();
     if (why.code == errc::not_found)
       why.message = "Session not found";
-    if (told_)
-      told_->end("error", to_response(why).body);
-    else
-      c_->refuse(why);
+    if (why.code == errc::responder_failed || why.code == errc::responder_timeout)
+      log_failure(why);
+    if (!told_)
+      return c_->refuse(why);
+    auto problem = to_response(why);
+    tell_id(problem, c_->request_id);
+    told_->end("error", problem.body);
+  }
+
+  /// Behind the first ':' of a message stand words of the endpoint, which may be content.
+  void log_failure(const error& why) {
+    const auto left_out = c_->doors.agents().failures().pass(c_->doors.now());
+    if (!left_out)
+      return;
+    spdlog::warn(
+        "{}{}: the responder failed, answered {} {}: {}{}", request_line, c_->request_id,
+        http_status(why.code), to_string(why.code),
+        std::string_view{why.message}.substr(0, why.message.find(':')),
+        *left_out == 0 ? std::string{} : " (and " + std::to_string(*left_out) + " before it)");
   }
 
   call_ptr c_;

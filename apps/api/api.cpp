@@ -1,5 +1,6 @@
 #include "api/api.hpp"
 
+#include "api/origin.hpp"
 #include "api/request_id.hpp"
 #include "api/route.hpp"
 #include "api/status.hpp"
@@ -22,17 +23,6 @@ http::response not_allowed(std::string allowed) {
 
 http::response no_route() {
   return to_response({errc::not_found, "no such route; GET /openapi.json lists them"});
-}
-
-/// A page from elsewhere that a browser was told to find here names another host (DNS rebinding).
-bool is_own_host(const http::request& request) {
-  const auto* header = request.find_header("Host");
-  if (!header)
-    return true;  // HTTP/1.0
-  const std::string_view host = *header;
-  const auto end = host.rfind(':');
-  const bool port = end != std::string_view::npos && host.find(']', end) == std::string_view::npos;
-  return http::is_loopback(port ? host.substr(0, end) : host);
 }
 
 /// What asks for nothing is open to all, and some of it to the node's own machine.
@@ -84,6 +74,8 @@ tl::expected<service::entrance, http::response> service::enter(const http::reque
     return refused(to_response(
         {errc::misdirected,
          "this node answers on loopback only: ask http://127.0.0.1 or http://localhost"}));
+  if (auto own = check_origin(request, doors_.settings.tls); !own)
+    return refused(to_response(own.error()));
   auto target = http::parse_target(request.target);
   if (!target)
     return refused(to_response(target.error()));
@@ -101,8 +93,9 @@ tl::expected<service::entrance, http::response> service::enter(const http::reque
   if (!who && !open)
     return refused(to_response(why_not(request)));
   if (!open && who->held < row.needs)
-    return refused(
-        to_response({errc::forbidden, "this route is for a " + std::string{to_string(row.needs)}}));
+    return refused(to_response({errc::forbidden, (row.needs == role::admin ? "this route is for an "
+                                                                           : "this route is for a ")
+                                                     + std::string{to_string(row.needs)}}));
   if (auto ok = check_query(row, target->query); !ok)
     return refused(to_response(ok.error()));
   if (!who)
@@ -112,7 +105,7 @@ tl::expected<service::entrance, http::response> service::enter(const http::reque
 
 void service::operator()(http::request request, http::responder unnamed, listener by) {
   auto id = request_id(request, [this] { return doors_.random_id(); });
-  auto respond = identified(std::move(unnamed), request, std::move(id));
+  auto respond = identified(std::move(unnamed), request, id);
   auto in = enter(request, by);
   if (!in)
     return respond(std::move(in.error()));
@@ -131,6 +124,7 @@ void service::operator()(http::request request, http::responder unnamed, listene
     return respond(to_response(ticket.error()));
   auto c =
       std::make_shared<call>(doors_, std::move(request), std::move(in->target), std::move(respond));
+  c->request_id = std::move(id);
   c->admitted = *std::move(ticket);
   c->who = std::move(in->who);
   c->entity = std::move(entity);
@@ -161,9 +155,12 @@ tl::expected<std::shared_ptr<void>, http::response> service::admit(const http::r
 
 /// A token that does not hold is a guess, of which an address has a few.
 error service::why_not(const http::request& request) {
-  if (request.find_header("Authorization") != nullptr)
+  const auto* given = request.find_header("Authorization");
+  if (given != nullptr)
     if (auto fine = admission_.failed_login(request.remote_address, doors_.now()); !fine)
       return fine.error();
+  if (given != nullptr && http::iequals(std::string_view{*given}.substr(0, 7), "Bearer "))
+    return {errc::unauthenticated, "this token is unknown, revoked or has expired"};
   return {errc::unauthenticated,
           "this node asks for an access token: `Authorization: Bearer troupe_...`"};
 }

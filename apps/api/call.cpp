@@ -138,16 +138,21 @@ expected<value> call::body(std::string_view also_json) const {
   return value_from_json(request.body, budget);
 }
 
-expected<std::optional<std::uint64_t>> call::number(std::string_view name) const {
+expected<std::optional<std::uint64_t>> call::number(std::string_view name, std::uint64_t least,
+                                                    std::uint64_t most) const {
   const auto* text = query(name);
   if (!text)
     return std::nullopt;
   const auto out = whole_number(*text);
-  if (!out)
-    return fail(errc::invalid_value,
-                '`' + std::string{name} + "` is a whole number from 0 to 18446744073709551615",
-                std::string{name});
-  return out;
+  if (out && *out >= least && *out <= most)
+    return out;
+  error why{.code = errc::invalid_value,
+            .message = '`' + std::string{name} + "` is a whole number from " + std::to_string(least)
+                       + " to " + std::to_string(most),
+            .path = std::string{name}};
+  if (most != std::numeric_limits<std::uint64_t>::max())
+    why.limit = most;
+  return tl::unexpected(std::move(why));
 }
 
 expected<bool> call::flag(std::string_view name) const {

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,6 +65,7 @@ public:
   const gate& doors;
   http::request request;
   http::parsed_target target;
+  std::string request_id{};
   identity who{};
   admission::ticket admitted{};         ///< in flight until it was answered
   entity_access entity{};               ///< of {S}
@@ -104,7 +106,9 @@ public:
     return target.find_query(name);
   }
   /// Nothing without the parameter. Errors: `invalid_value`.
-  [[nodiscard]] expected<std::optional<std::uint64_t>> number(std::string_view name) const;
+  [[nodiscard]] expected<std::optional<std::uint64_t>> number(
+      std::string_view name, std::uint64_t least = 0,
+      std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) const;
   /// `true` or `false`. Errors: `invalid_value`.
   [[nodiscard]] expected<bool> flag(std::string_view name) const;
   /// `?consistency=latest`. Errors: `invalid_value`.

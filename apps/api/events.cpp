@@ -11,6 +11,7 @@
 #include <initializer_list>
 #include <iterator>
 #include <memory>
+#include <set>
 #include <utility>
 
 /// Committed changes as server-sent events.
@@ -199,6 +200,37 @@ std::vector<std::string> listed(const std::string* text) {
   return out;
 }
 
+/// What events may be called: a filter that names no such thing would stay silent for ever.
+const std::set<std::string, std::less<>>& event_names() {
+  static const auto all = [] {
+    std::set<std::string, std::less<>> out;
+    for (const event& one : std::initializer_list<event>{
+             entity_created{}, entity_deleted{}, entity_forked{}, fork_merged{}, items_appended{},
+             items_removed{}, items_restored{}, content_reverted{.cause = revert_cause::undo},
+             content_reverted{.cause = revert_cause::redo},
+             content_reverted{.cause = revert_cause::restore}})
+      out.insert(name_of(one));
+    for (const auto& in : all_sections)
+      for (const event& one : std::initializer_list<event>{
+               entry_set{.in = in.id}, entry_erased{.in = in.id},
+               entry_erased{.in = in.id, .expired = true}, section_cleared{in.id}})
+        out.insert(name_of(one));
+    return out;
+  }();
+  return all;
+}
+
+expected<void> check_events(const std::vector<std::string>& given) {
+  const auto unknown = std::ranges::find_if(
+      given, [](const std::string& name) { return !event_names().contains(name); });
+  if (unknown == given.end())
+    return {};
+  std::string all;
+  for (const auto& name : event_names())
+    all += (all.empty() ? "" : ", ") + name;
+  return fail(errc::invalid_value, "one of " + all + " is expected", "events");
+}
+
 expected<subscribe_options> wanted(const call& c) {
   subscribe_options out{.max_bytes = waiting_bytes};
   const auto children = c.flag("children");
@@ -212,6 +244,8 @@ expected<subscribe_options> wanted(const call& c) {
     out.filter.kinds.push_back(*kind);
   }
   out.filter.events = listed(c.query("events"));
+  if (auto ok = check_events(out.filter.events); !ok)
+    return tl::unexpected(std::move(ok.error()));
   // A browser comes back to the same target with the header, which therefore is the newer.
   const auto* after = c.request.find_header("Last-Event-ID");
   if (after == nullptr || after->empty())

@@ -146,7 +146,17 @@ void post_merge(const call_ptr& c) {
   const auto fork = c->doors.resolve(c->who, c->entity.ref().kind, body->from);
   if (!fork)
     return c->refuse({fork.error().code, fork.error().message, "/from"});
-  execute(c, {merge_fork{.fork = fork->ref(), .strategy = body->strategy}}, revision_answer);
+  const auto expected_revision = c->if_match();
+  if (!expected_revision)
+    return c->refuse(expected_revision.error());
+  execute(c, c->entity, {merge_fork{.fork = fork->ref(), .strategy = body->strategy}},
+          *expected_revision, [c](expected<command_result> merged) {
+            if (!merged && merged.error().path == "/fork")
+              merged.error().path = "/from";
+            if (!merged)
+              return c->refuse(merged.error());
+            send_result(c, revision_answer(*merged), *merged);
+          });
 }
 
 constexpr route rows[] = {

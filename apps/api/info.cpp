@@ -60,9 +60,12 @@ std::uint64_t to_ms(std::uint64_t seconds) {
   return seconds > max_number / 1000 ? 0 : seconds * 1000;
 }
 
-create to_command(create_body x) {
+/// What has an owner and is not said to be another's is of `by`; the scope of a user is that
+/// user's, and the global one nobody's.
+create to_command(create_body x, entity_kind kind, const principal& by) {
+  const bool owned = kind != entity_kind::user && kind != entity_kind::global;
   create out;
-  out.info.user = std::move(x.user).value_or("");
+  out.info.user = std::move(x.user).value_or(owned ? by.user : std::string{});
   out.info.team = std::move(x.team).value_or("");
   out.info.workflow = std::move(x.workflow).value_or("");
   out.info.metadata = std::move(x.metadata);
@@ -80,6 +83,16 @@ answer info_answer(const call_ptr& c, const entity_header& header, int status) {
                    status);
 }
 
+/// Who owns an entity is said once, when it is created.
+error another_owner(const command_result& found) {
+  const auto owner = user_of(*found.state);
+  return {.code = errc::already_exists,
+          .message = "it is there already and belongs to "
+                     + (owner.empty() ? "nobody" : '\'' + std::string{owner} + '\''),
+          .path = "/user",
+          .current_revision = found.revision};
+}
+
 void put_entity(const call_ptr& c) {
   auto body = c->optional_body_as<create_body>();
   if (!body)
@@ -87,11 +100,21 @@ void put_entity(const call_ptr& c) {
   const auto absent = c->if_absent();
   if (!absent)
     return c->refuse(absent.error());
-  auto command = to_command(*std::move(body));
+  const auto user = body->user;
+  auto command = to_command(*std::move(body), c->entity.ref().kind, c->who.by);
   command.only_if_absent = *absent;
-  execute(c, {std::move(command)}, [c](const command_result& result) {
-    return info_answer(c, header_of(*result.state), result.created ? 201 : 200);
-  });
+  const auto expected_revision = c->if_match();
+  if (!expected_revision)
+    return c->refuse(expected_revision.error());
+  execute(c, c->entity, {std::move(command)}, *expected_revision,
+          [c, user](const expected<command_result>& result) {
+            if (!result)
+              return c->refuse(result.error());
+            if (user && *user != user_of(*result->state))
+              return c->refuse(another_owner(*result));
+            send_result(c, info_answer(c, header_of(*result->state), result->created ? 201 : 200),
+                        *result);
+          });
 }
 
 void post_session(const call_ptr& c) {

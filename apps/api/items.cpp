@@ -52,7 +52,7 @@ expected<item_page> decode_page(const call& c) {
                                  {"after", &out.after},
                                  {"cursor", &out.after},
                                  {"before", &out.before}}) {
-    const auto given = c.number(name);
+    const auto given = to == &out.last ? c.number(name, 1, max_page_items) : c.number(name);
     if (!given)
       return tl::unexpected(given.error());
     if (*given) {
@@ -62,19 +62,10 @@ expected<item_page> decode_page(const call& c) {
   }
   if (starts > 1)
     return fail(errc::invalid_value, "give one of `last`, `after` and `before`");
-  const auto limit = c.number("limit"), bytes = c.number("max_bytes");
+  const auto limit = c.number("limit", 1, max_page_items), bytes = c.number("max_bytes");
   if (!limit || !bytes)
     return tl::unexpected(limit ? bytes.error() : limit.error());
   out.limit = limit->value_or(out.limit);
-  const std::pair<const char*, std::uint64_t> sizes[] = {{"limit", out.limit},
-                                                         {"last", out.last.value_or(1)}};
-  for (const auto& [name, size] : sizes) {
-    if (size == 0 || size > max_page_items)
-      return tl::unexpected(error{.code = errc::invalid_value,
-                                  .message = "a page has 1 to 1,000 items",
-                                  .path = name,
-                                  .limit = max_page_items});
-  }
   out.bytes = std::min<std::uint64_t>(bytes->value_or(max_page_bytes), max_page_bytes);
   const auto pair_safe = c.flag("pair_safe");
   if (!pair_safe)
@@ -95,10 +86,21 @@ void write_item(value_writer& out, const item_view& item) {
     out.string(field.key()).raw(field.item());
 }
 
+/// Many send an item as it is: what the body has instead of `items` is named.
+error without_items(error why, const call& c) {
+  const auto given = c.body();
+  if (!given || given->type() != value_type::map || given->view().find("items"))
+    return why;
+  why.message = R"(`items` is missing: send {"items":[{...}]})";
+  if (auto at = given->view().children(); at.next() && at.key().size() <= 100)
+    why.message += ", and `" + std::string{at.key()} + "` in an item";
+  return why;
+}
+
 void post_items(const call_ptr& c) {
   auto body = c->body_as<append_body>();
   if (!body)
-    return c->refuse(body.error());
+    return c->refuse(without_items(std::move(body.error()), *c));
   execute(c, {append_items{std::move(body->items)}}, [](const command_result& result) {
     return to_answer(appended_body{result.revision, result.first_seq, result.last_seq},
                      result.revision, 201);

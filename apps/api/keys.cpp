@@ -1,4 +1,5 @@
 #include <troupe/state/inherit.hpp>
+#include <troupe/state/json.hpp>
 
 #include "api/ops.hpp"
 #include "api/route.hpp"
@@ -171,6 +172,8 @@ struct ops_body {
 expected<operation> to_patch(const call& c) {
   if (!http::iequals(c.media_type(), ops_json)) {
     auto patch = c.body(merge_json);
+    if (!patch && patch.error().code == errc::unsupported_media_type)
+      patch.error().message += ", for operations " + std::string{ops_json};
     if (!patch)
       return tl::unexpected(std::move(patch.error()));
     if (patch->type() != value_type::map)
@@ -189,11 +192,38 @@ expected<operation> to_patch(const call& c) {
   return patch_state{*std::move(ops)};
 }
 
+/// Where in the body the value stands that was not as expected, when one operation alone is of that
+/// key; else all of them are named.
+error in_body(error why, const operation& patch) {
+  const auto* given = std::get_if<patch_state>(&patch);
+  if (why.code != errc::cas_mismatch || given == nullptr)
+    return why;
+  std::vector<std::size_t> at;
+  for (std::size_t i = 0; i < given->ops.size(); ++i) {
+    const auto* one = std::get_if<compare_and_set>(&given->ops[i]);
+    std::string path;
+    if (one != nullptr)
+      append_json_pointer(path, one->key);
+    if (one != nullptr && path == why.path)
+      at.push_back(i);
+  }
+  why.path = at.size() == 1 ? "/ops/" + std::to_string(at.front()) + "/expected" : "/ops";
+  return why;
+}
+
 void patch_state_keys(const call_ptr& c) {
   auto patch = to_patch(*c);
   if (!patch)
     return c->refuse(patch.error());
-  execute(c, {*std::move(patch)}, revision_answer);
+  const auto expected_revision = c->if_match();
+  if (!expected_revision)
+    return c->refuse(expected_revision.error());
+  execute(c, c->entity, {*patch}, *expected_revision,
+          [c, patch = *patch](expected<command_result> result) {
+            if (!result)
+              return c->refuse(in_body(std::move(result.error()), patch));
+            send_result(c, revision_answer(*result), *result);
+          });
 }
 
 // One key ----------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ expected<state_op> to_op(op_body x, const std::string& path) {
       return fail(errc::unknown_field, '`' + x.op + "` has no such field",
                   path + '/' + std::string{name});
     if (is[1] && !is[2])
-      return fail(errc::wrong_type, "a member is expected here, found none",
+      return fail(errc::wrong_type, '`' + std::string{name} + "` is missing",
                   path + '/' + std::string{name});
   }
   if (x.ttl_s.value_or(0) > max_ttl_s)

@@ -137,7 +137,11 @@ expected<void> quotas::check_sessions(const std::string& name_space, const std::
   if ((at == of->sessions.end() ? 0 : at->second) + more <= limits_.user_sessions)
     return {};
   return tl::unexpected(error{.code = errc::too_many_sessions,
-                              .message = "this user has as many sessions as may be: delete some",
+                              .message = user.empty()
+                                             ? "nobody owns as many sessions as one user may have: "
+                                               "delete some, or say whose this one is (`user`)"
+                                             : "this user has as many sessions as may be: delete "
+                                               "some",
                               .limit = limits_.user_sessions,
                               .retry_after_ms = soon_ms});
 }

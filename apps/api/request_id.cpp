@@ -30,10 +30,7 @@ public:
 private:
   http::response named(http::response answered) {
     spdlog::debug("{}{}: {} {} is answered {}", request_line, id_, method_, path_, answered.status);
-    if (answered.content_type == "application/problem+json" && answered.body.ends_with('}')) {
-      answered.body.pop_back();
-      answered.body += ",\"request_id\":\"" + id_ + "\"}";
-    }
+    tell_id(answered, id_);
     answered.headers.push_back({"X-Request-Id", std::move(id_)});
     return answered;
   }
@@ -51,6 +48,13 @@ std::string request_id(const http::request& request, const std::function<std::st
                              "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
                              == std::string::npos;
   return usable ? *given : make();
+}
+
+void tell_id(http::response& answered, std::string_view id) {
+  if (answered.content_type != "application/problem+json" || !answered.body.ends_with('}'))
+    return;
+  answered.body.pop_back();
+  answered.body.append(",\"request_id\":\"").append(id).append("\"}");
 }
 
 http::responder identified(http::responder to, const http::request& request, std::string id) {

@@ -18,6 +18,9 @@ inline constexpr std::string_view request_line = "request ";
 [[nodiscard]] std::string request_id(const http::request& request,
                                      const std::function<std::string()>& make);
 
+/// Has a problem tell the id, as `request_id`; anything else stays as it is.
+void tell_id(http::response& answered, std::string_view id);
+
 /// A responder whose answers have the id as `X-Request-Id`, problems also as `request_id`. At level
 /// debug each is logged with method, path and status, and never with a query or a body.
 [[nodiscard]] http::responder identified(http::responder to, const http::request& request,

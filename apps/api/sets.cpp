@@ -26,7 +26,7 @@ expected<entity_ref> entity_of(std::string_view scope, const std::optional<std::
   if (!kind)
     return tl::unexpected(kind.error());
   if (!id && *kind != entity_kind::global)
-    return fail(errc::wrong_type, "a member is expected here, found none", path + "/id");
+    return fail(errc::wrong_type, "`id` is missing", path + "/id");
   auto checked = checked_id(id.value_or("global"));
   if (!checked)
     return tl::unexpected(std::move(checked.error()));

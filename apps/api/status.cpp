@@ -67,7 +67,7 @@ namespace {
 std::optional<std::uint64_t> retry_after_ms(int status, const error& what) {
   if (what.retry_after_ms)
     return what.retry_after_ms;
-  if (status == 429)
+  if (status == 429 || what.code == errc::in_flight)
     return 100;
   if (status == 503)
     return 1'000;

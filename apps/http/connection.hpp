@@ -293,7 +293,7 @@ inline void connection::drain() {
     socket_.cancel(ec);  // the read decides: it may hold a request already
   else if (phase_ == phase::handshake)
     close();
-  else if (phase_ == phase::streaming)
+  else if (phase_ == phase::streaming && !stream_->ends())
     end_stream();
 }
 

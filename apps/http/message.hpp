@@ -99,6 +99,9 @@ public:
   virtual std::optional<std::string> next() = 0;
   /// Written when nothing was for `limits::stream_heartbeat`.
   virtual std::string heartbeat() = 0;
+  /// Whether it comes to an end of its own, so that a server that drains waits for that; else it
+  /// is ended then.
+  [[nodiscard]] virtual bool ends() const { return false; }
 };
 
 /// Where the answer to one request goes. One of `answer` and `stream` is called, once, from any

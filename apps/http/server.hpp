@@ -79,8 +79,9 @@ public:
   /// What a client connects to: "127.0.0.1:8080" or "[::1]:8080".
   [[nodiscard]] std::string address() const;
 
-  /// Stops to accept, closes idle connections, and waits until every request that had begun to
-  /// arrive is answered and its connection closed. False: the deadline passed first. Repeatable.
+  /// Stops to accept, closes idle connections, ends streams that do not end of their own, and waits
+  /// until every request that had begun to arrive is answered and its connection closed. False: the
+  /// deadline passed first. Repeatable.
   bool drain(std::chrono::steady_clock::time_point deadline);
 
 private:

@@ -56,7 +56,7 @@ inline void connection::read_in_vain() {
 }
 
 inline void connection::pump() {
-  if (worker_.shared.draining)
+  if (worker_.shared.draining && !stream_->ends())
     return end_stream();
   auto more = stream_->next();
   if (!more)

@@ -187,9 +187,16 @@ private:
     milliseconds pause = options_.first_pause * (1u << std::min(x.attempt - 1, 10u));
     if (how.head.retry_after)
       pause = std::max<milliseconds>(pause, *how.head.retry_after);
-    if (x.attempt >= options_.attempts || clock::now() + pause >= x.deadline)
-      return finish(number, fail(errc::responder_failed,
-                                 why + " (asked " + std::to_string(x.attempt) + " times)"));
+    const bool last = x.attempt >= options_.attempts;
+    const bool too_late = clock::now() + pause >= x.deadline;
+    if (last || too_late) {
+      std::string asked =
+          x.attempt == 1 ? "asked once" : "asked " + std::to_string(x.attempt) + " times";
+      if (!last)
+        asked += "; the next time would be in " + std::to_string((pause.count() + 999) / 1000)
+                 + " s, beyond the time for one answer";
+      return finish(number, fail(errc::responder_failed, why + " (" + asked + ")"));
+    }
     compat::send_after(self_, openai_actor{self_}, pause, try_again{number});
   }
 

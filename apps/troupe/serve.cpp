@@ -36,6 +36,7 @@ namespace {
 constexpr std::chrono::minutes between_sweeps{10};       // of old sessions of the agent API
 constexpr std::chrono::milliseconds between_looks{500};  // at the tokens
 constexpr std::chrono::seconds answer_slack{5};  // between a responder's timeout and the server's
+constexpr std::chrono::milliseconds last_words{500};  // for answers to leave; then: they are cut
 
 /// Ids must not be guessable, so their bits come from the kernel: for sixteen of them at a time, as
 /// every request has one.
@@ -267,13 +268,15 @@ int serve(const serve_options& options) {
   if (!agents)
     return report("cannot start the responder", agents.error(), cli::exit_status::usage);
   const auto responder = agents->answers;
-  api::service service{
-      **backend,
-      kernel_random,
-      *std::move(agents),
-      {.name = host_name(), .backups = options.backups, .kept_bytes = options.journal_kept_bytes},
-      options.limits,
-      options.quota};
+  api::service service{**backend,
+                       kernel_random,
+                       *std::move(agents),
+                       {.name = host_name(),
+                        .backups = options.backups,
+                        .kept_bytes = options.journal_kept_bytes,
+                        .tls = options.tls.has_value()},
+                       options.limits,
+                       options.quota};
   if (const auto known = service.reload_tokens(tokens); !known)
     return report("cannot read the access tokens", known.error(),
                   cli::exit_status::of_open(known.error().code));
@@ -292,6 +295,7 @@ int serve(const serve_options& options) {
                  options.drain_timeout.count());
   responder.close();
   (*backend)->close();
+  static_cast<void>(servers->drain(last_words));  // what these two refused
   return 0;
 }
 

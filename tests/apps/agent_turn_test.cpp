@@ -5,10 +5,13 @@
 #include "support/raw_socket.hpp"
 #include "support/scripted_endpoint.hpp"
 #include <doctest/doctest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 
 #include <future>
 #include <mutex>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -131,6 +134,57 @@ TEST_CASE("a repeat of an answered turn gets its answer and nothing is said or a
   CHECK(code_of(w.quick("Ho", "k")) == "422 idempotency_mismatch");
 }
 
+TEST_CASE("a repeat of an answered turn is a stream where one is asked for") {
+  world w{answer};
+  const http::header streamed{"Accept", "text/event-stream"};
+  w.quick("Hi", "k", {streamed});
+  const auto again = w.quick("Hi", "k", {streamed});
+  CHECK(again.content_type == "text/event-stream");
+  CHECK(again.body.starts_with("event: text\ndata: {\"content\":\"answer0\"}\n\nevent: done\n"));
+  CHECK(w.quick("Hi", "k").content_type == "application/json");
+  CHECK(w.endpoint.asked() == 1);
+}
+
+TEST_CASE("a repeat after its session was deleted says that it was") {
+  world w{answer};
+  w.quick("Hi", "k");
+  w.n.send("DELETE", "/api/sessions/s");
+  const auto again = w.quick("Hi", "k");
+  CHECK(code_of(again) == "410 revision_gone");
+  CHECK(again.body.find("the session was deleted") != std::string::npos);
+}
+
+TEST_CASE("a message that cannot be kept is refused by the name it has in the request") {
+  world w{answer};
+  const auto long_query = w.quick(std::string(300 << 10, 'x'));
+  CHECK(code_of(long_query) == "413 too_large");
+  CHECK(long_query.body.find(R"("path":"/query")") != std::string::npos);
+  const auto bad_name = [&](const std::string& more) {
+    return w.n
+        .send("POST", "/api/agent/quick",
+              R"({)" + more + R"("context":{"session_id":"s","notebook_id":""}})")
+        .body;
+  };
+  CHECK(bad_name(R"("query":"Hi",)").find(R"("path":"/context/notebook_id")") != std::string::npos);
+}
+
+TEST_CASE("a repeat while the first is running is told when to come again") {
+  std::promise<void> told;
+  auto is_told = told.get_future().share();
+  world w{[&](endpoint_peer& peer, std::size_t n) {
+    is_told.wait_for(5s);
+    answer(peer, n);
+  }};
+  auto first = std::async(std::launch::async, [&] { return w.quick("Hi", "k"); });
+  while (w.endpoint.asked() == 0)
+    std::this_thread::yield();
+  const auto again = w.quick("Hi", "k");
+  CHECK(code_of(again) == "409 in_flight");
+  CHECK(again.find_header("Retry-After"));
+  told.set_value();
+  CHECK(first.get().status == 200);
+}
+
 TEST_CASE("a repeat without a session id finds the session that the first one made") {
   world w{answer};
   const auto say = [&](const std::string& key) {
@@ -218,6 +272,7 @@ TEST_CASE("tool calls are items and counted and a loop of them is refused until 
       got.body.find(
           R"("messages":[{"type":"tool_call","content":"find","metadata":{"id":"c1","name":"find","arguments":"{\"a\":1,\"b\":2}"}}])")
       != std::string::npos);
+  CHECK(w.go_on().body.find("append their results first") != std::string::npos);
   const auto result = R"({"items":[{"role":"tool","tool_call_id":"c1","content":"42"}]})";
   CHECK(w.n.send("POST", "/v1/sessions/s/items", result).status == 201);
   CHECK(w.go_on().status == 200);
@@ -266,8 +321,10 @@ TEST_CASE("a stream tells the answer as it is made and then the whole of it") {
 TEST_CASE("a stream ends with what went wrong and a refusal beforehand is no stream") {
   world w{[](endpoint_peer& peer, std::size_t) { peer.begin_stream().says("Hel"); }};
   const http::header streamed{"Accept", "text/event-stream"};
-  const auto got = w.quick("Hi", "", {streamed});
+  const auto got = w.quick("Hi", "", {streamed, {"X-Request-Id", "r-1"}});
   CHECK(got.status == 200);
+  CHECK(got.body.find("\"code\":\"responder_failed\",\"request_id\":\"r-1\"}\n\n")
+        != std::string::npos);
   CHECK(got.body.find("event: text\ndata: {\"content\":\"Hel\"}") != std::string::npos);
   CHECK(got.body.find("event: error\ndata: {") != std::string::npos);
   CHECK(got.body.find("responder_failed") != std::string::npos);
@@ -347,4 +404,34 @@ TEST_CASE("a responder that waits holds up nobody else") {
   w.n.stop();
   for (auto& one : waiting)
     one.get();
+}
+
+TEST_CASE("failures of the responder are logged with their request and without its words") {
+  std::ostringstream log;
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+      "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)));
+  world w{[](endpoint_peer& peer, std::size_t) {
+    peer.begin("500 Internal Server Error", "application/json")
+        .send(R"({"error":{"message":"planted words"}})");
+  }};
+  const auto fail = [&](const std::string& id) {
+    CHECK(w.quick("planted question", "", {{"X-Request-Id", id}}).status == 502);
+  };
+  fail("r-1");
+  fail("r-2");
+  fail("r-3");
+  w.n.advance(10'000);
+  fail("r-4");
+  spdlog::set_default_logger(before);
+  const auto told = log.str();
+  CAPTURE(told);
+  CHECK(told.find("request r-1: the responder failed, answered 502 responder_failed: the endpoint "
+                  "answers 500\n")
+        != std::string::npos);
+  CHECK(told.find("request r-4: the responder failed, answered 502 responder_failed: the endpoint "
+                  "answers 500 (and 2 before it)\n")
+        != std::string::npos);
+  CHECK(told.find("r-2") == std::string::npos);
+  CHECK(told.find("planted") == std::string::npos);
 }

@@ -1,5 +1,7 @@
+#include "api/origin.hpp"
 #include "api/route.hpp"
 #include "support/api_node.hpp"
+#include "support/api_steps.hpp"
 #include "support/raw_socket.hpp"
 #include <doctest/doctest.h>
 
@@ -65,6 +67,10 @@ std::string repeated(std::string_view what, std::size_t times) {
   for (std::size_t i = 0; i < times; ++i)
     out += what;
   return out;
+}
+/// A change that needs no body, as any page may have a browser send it.
+std::string popped(const std::string& headers) {
+  return request("POST /v1/sessions/s/items/pop", headers + "Content-Length: 0\r\n", "");
 }
 
 std::vector<attack> attacks() {
@@ -153,6 +159,16 @@ std::vector<attack> attacks() {
        asked("/v1/sessions/s/events", "Last-Event-ID: s0-1-0\r\n"), 400, "malformed"},
       {36, "another host", "GET /v1/stats HTTP/1.1\r\nHost: evil.example\r\n\r\n", 421,
        "misdirected"},
+      {36, "a change for a page from elsewhere", popped("Origin: http://evil.example\r\n"), 403,
+       "forbidden"},
+      {36, "a change for another port of this machine", popped("Origin: http://localhost:3000\r\n"),
+       403, "forbidden"},
+      {36, "a change for a page without an origin", popped("Origin: null\r\n"), 403, "forbidden"},
+      {36, "a change for another site", popped("Sec-Fetch-Site: cross-site\r\n"), 403, "forbidden"},
+      {36, "a change for two origins",
+       popped("Origin: http://localhost\r\nOrigin: http://evil.example\r\n"), 403, "forbidden"},
+      {36, "a deletion for a page from elsewhere",
+       request("DELETE /v1/sessions/s", "Origin: http://evil.example\r\n", ""), 403, "forbidden"},
   };
 }
 
@@ -387,4 +403,64 @@ TEST_CASE("a page from elsewhere gets no leave to read an answer") {
       CHECK_FALSE(one.name.starts_with("Access-Control-"));
     CHECK(got.find_header("Set-Cookie") == nullptr);
   }
+}
+
+TEST_CASE(
+    "no row changes anything for a page from elsewhere and every row answers the node's own") {
+  api_node n;
+  n.send("PUT", "/v1/sessions/s");
+  const auto own = "http://127.0.0.1:" + std::to_string(n.port());
+  using headers = std::vector<http::header>;
+  const headers foreign[] = {{{"Origin", "http://evil.example"}},
+                             {{"Origin", "null"}},
+                             {{"Origin", "http://127.0.0.1"}},
+                             {{"Origin", own + ".evil.example"}},
+                             {{"Sec-Fetch-Site", "cross-site"}},
+                             {{"Sec-Fetch-Site", "same-site"}},
+                             {{"Origin", own}, {"Sec-Fetch-Site", "cross-site"}}};
+  const headers home[] = {{{"Origin", own}},
+                          {{"Origin", own}, {"Sec-Fetch-Site", "same-origin"}},
+                          {{"Origin", "null"}, {"Sec-Fetch-Site", "same-origin"}},
+                          {{"Sec-Fetch-Site", "none"}}};
+  const auto ask = [&](const api::route& row, const headers& with) {
+    return n.send(std::string{row.method}, path_to(row, "s"), "", with).status;
+  };
+  for (const auto& row : api::all_routes()) {
+    CAPTURE(name_of(row));
+    if (row.media == "text/event-stream")
+      continue;
+    for (const auto& with : foreign)
+      CHECK((ask(row, with) == 403) == (row.method != "GET"));
+  }
+  const auto untouched = n.send("GET", "/v1/sessions/s");
+  REQUIRE(untouched.find_header("ETag"));
+  CHECK(*untouched.find_header("ETag") == "\"1\"");
+  for (const auto& row : api::all_routes()) {
+    CAPTURE(name_of(row));
+    if (row.media == "text/event-stream")
+      continue;
+    for (const auto& with : home)
+      CHECK(ask(row, with) != 403);
+  }
+}
+
+TEST_CASE("a node's own origin is the host by which it is asked and over TLS https alone") {
+  const auto lets = [](const std::string& origin, const std::string& host, bool tls) {
+    http::request asked{.method = "POST", .target = "/v1/sessions"};
+    asked.headers = {{"origin", origin}};
+    if (!host.empty())
+      asked.headers.push_back({"Host", host});
+    return api::check_origin(asked, tls).has_value();
+  };
+  CHECK(lets("https://node.example:8443", "node.example:8443", true));
+  CHECK(lets("https://node.example", "node.example:443", true));
+  CHECK(lets("https://node.example", "Node.example", false));  // a proxy took TLS off
+  CHECK(lets("http://[::1]:7717", "[::1]:7717", false));
+  CHECK_FALSE(lets("http://node.example:8443", "node.example:8443", true));
+  CHECK_FALSE(lets("https://node.example:443", "node.example:80", true));
+  CHECK_FALSE(lets("http://node.example:443", "node.example", false));
+  CHECK_FALSE(lets("https://node.example", "node.example.evil.example", true));
+  CHECK_FALSE(lets("ftp://node.example", "node.example", false));
+  CHECK_FALSE(lets("http://", "", false));
+  CHECK_FALSE(lets("http://node.example", "", false));
 }

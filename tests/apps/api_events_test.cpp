@@ -206,3 +206,13 @@ TEST_CASE("a stream that cannot be is refused") {
   CHECK(head.status == 200);
   CHECK(head.content_type == "text/event-stream");
 }
+
+TEST_CASE("a filter for an event that there is not is refused and names those that there are") {
+  node n;
+  n.send("PUT", "/v1/sessions/s");
+  const auto refused = n.send("GET", "/v1/sessions/s/events?events=state_set,stateset");
+  CHECK(refused.status == 422);
+  CHECK(refused.body.find(R"("path":"events")") != std::string::npos);
+  for (const auto* name : {"created", "items_appended", "redone", "shares_expired", "state_set"})
+    CHECK(refused.body.find(name) != std::string::npos);
+}

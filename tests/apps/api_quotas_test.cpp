@@ -51,6 +51,17 @@ TEST_CASE("a user has no more sessions than may be however they are made") {
   CHECK(answered == 201);
 }
 
+TEST_CASE("whose sessions are too many is told") {
+  api_node n{{}, {.user_sessions = 1}};
+  const auto ann = writer(n, "ann");
+  const auto detail = [&](const std::string& body) {
+    n.send("PUT", "/v1/sessions/" + std::to_string(body.size()), body, {ann});
+    return n.send("PUT", "/v1/sessions/more", body, {ann}).body;
+  };
+  CHECK(detail("{}").find("this user has as many sessions as may be") != std::string::npos);
+  CHECK(detail(R"({"user":""})").find("nobody owns as many sessions") != std::string::npos);
+}
+
 TEST_CASE("sessions of before a restart count") {
   api_node n{{}, {.user_sessions = 1}};
   const auto ann = writer(n, "ann");
@@ -60,8 +71,8 @@ TEST_CASE("sessions of before a restart count") {
   n.start();
   n.reload_tokens();
   CHECK(n.send("PUT", "/v1/sessions/b", hers, {ann}).status == 429);
-  CHECK(n.send("PUT", "/v1/sessions/b", "", {ann}).status == 201);  // nobody's
-  CHECK(n.send("PUT", "/v1/sessions/c", "", {ann}).status == 429);
+  CHECK(n.send("PUT", "/v1/sessions/b", R"({"user":""})", {ann}).status == 201);
+  CHECK(n.send("PUT", "/v1/sessions/c", R"({"user":""})", {ann}).status == 429);
 }
 
 TEST_CASE("a namespace that is full takes what removes and nothing that adds and others go on") {

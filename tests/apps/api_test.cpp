@@ -44,7 +44,7 @@ TEST_CASE("PUT creates a session once and finds it afterwards") {
       created.body
       == R"({"id":"a","status":"active","revision":1,"created":"2026-01-02T12:00:00.123Z",)"
          R"("last_activity":"2026-01-02T12:00:00.123Z","user":"ann","metadata":{"k":1.0},"items":0,"entries":1,"bytes":10})");
-  const auto found = n.send("PUT", "/v1/sessions/a", R"({"user":"bob"})");
+  const auto found = n.send("PUT", "/v1/sessions/a", R"({"user":"ann","metadata":{"k":2}})");
   CHECK(found.status == 200);
   CHECK(found.body == created.body);
   CHECK(n.send("GET", "/v1/sessions/a").body == created.body);
@@ -198,7 +198,8 @@ TEST_CASE("malformed JSON is refused with 400") {
   CHECK(answer.status == 400);
   CHECK(answer.content_type == "application/problem+json");
   CHECK(answer.body.starts_with(
-      R"({"type":"about:blank","title":"Bad Request","status":400,"detail":"not JSON: )"));
+      R"({"type":"about:blank","title":"Bad Request","status":400,"detail":"not JSON: line 1, )"
+      R"(column 11: )"));
   CHECK(answer.body.ends_with(R"(","code":"malformed"})"));
 }
 
@@ -509,4 +510,47 @@ TEST_CASE("a body of another type is 415") {
                {{"Content-Type", "Application/JSON; charset=utf-8"}})
             .status
         == 201);
+}
+
+TEST_CASE("who names another owner of what is there is told so and nothing is ignored") {
+  node n;
+  n.send("PUT", "/v1/sessions/hers", R"({"user":"ann"})");
+  n.send("PUT", "/v1/sessions/all");
+  const auto refused = n.send("PUT", "/v1/sessions/hers", R"({"user":"bob"})");
+  CHECK(refused.status == 409);
+  CHECK(refused.body.find("belongs to 'ann'") != std::string::npos);
+  CHECK(refused.body.find(R"("code":"already_exists","path":"/user","current_revision":1)")
+        != std::string::npos);
+  CHECK(n.send("PUT", "/v1/sessions/all", R"({"user":"bob"})").body.find("belongs to nobody")
+        != std::string::npos);
+  CHECK(n.send("PUT", "/v1/sessions/hers", R"({"user":"ann"})").status == 200);
+  CHECK(n.send("PUT", "/v1/sessions/hers").status == 200);
+}
+
+TEST_CASE("a refusal names what the client sent and what it is to send") {
+  node n;
+  n.send("PUT", "/v1/sessions/a");
+  n.send("PUT", "/v1/sessions/b");
+  const auto says = [&](const http::response& got, const std::string& text) {
+    CAPTURE(got.body);
+    return got.body.find(text) != std::string::npos;
+  };
+  CHECK(says(n.send("POST", "/v1/sessions/a/items", R"({"role":"user"})"),
+             R"(`items` is missing: send {\"items\":[{...}]}, and `role` in an item)"));
+  CHECK(says(n.send("GET", "/v1/sessions/a/items?last=-1"), "from 1 to 1000"));
+  CHECK(says(n.send("GET", "/v1/sessions/a/items?limit=0"), "from 1 to 1000"));
+  CHECK(says(n.send("GET", "/v1/sessions/a/items?after=x"), "from 0 to 18446744073709551615"));
+  CHECK(says(n.send("POST", "/v1/admin/clear"), R"(send {\"namespace\": ...})"));
+  CHECK(says(n.send("POST", "/v1/sessions/a/merge", R"({"from":"b"})"), R"("path":"/from")"));
+  CHECK(says(n.send("POST", "/v1/sessions/a/merge", R"({"from":"c"})"), R"("path":"/from")"));
+  const auto ops = [&](const std::string& body) {
+    return n.send("PATCH", "/v1/sessions/a/state", body,
+                  {{"Content-Type", "application/vnd.troupe.ops+json"}});
+  };
+  const std::string swap = R"({"op":"cas","key":"k","expected":1,"value":2})";
+  CHECK(says(ops(R"({"ops":[{"op":"delete","key":"k"},)" + swap + "]}"),
+             R"("code":"cas_mismatch","path":"/ops/1/expected")"));
+  CHECK(says(ops(R"({"ops":[)" + swap + ',' + swap + "]}"), R"("path":"/ops")"));
+  CHECK(says(n.send("PATCH", "/v1/sessions/a/state", "{}", {{"Content-Type", "text/plain"}}),
+             "application/vnd.troupe.ops+json"));
 }

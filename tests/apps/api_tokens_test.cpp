@@ -1,3 +1,5 @@
+#include <troupe/state/json.hpp>
+
 #include "api/route.hpp"
 #include "support/api_node.hpp"
 #include "support/api_steps.hpp"
@@ -396,4 +398,65 @@ TEST_CASE("checkpoints of all scopes are made and brought back only by who may w
   CHECK(m.send("POST", restore, of, m.other).status == 404);
   CHECK(revision() == before);
   CHECK(m.send("POST", restore, of, m.admin).status == 200);
+}
+
+TEST_CASE("what a writer makes is its user's unless it says that it is nobody's") {
+  node n;
+  const auto of = [&](const char* user) {
+    return http::header{"Authorization",
+                        "Bearer " + n.add_token({.user = user, .held = api::role::writer})};
+  };
+  const auto ann = of("ann"), bob = of("bob");
+  const auto owner = [](const http::response& made) {
+    const auto body = value_from_json(made.body);
+    const auto user = body ? body->view().find("user") : std::nullopt;
+    return std::to_string(made.status) + ' ' + std::string{user ? *user->as_string() : "-"};
+  };
+  CHECK(owner(n.send("POST", "/v1/sessions", "", {ann})) == "201 ann");
+  for (const auto* kind : {"sessions", "workflows", "teams"}) {
+    const auto hers = "/v1/" + std::string{kind} + "/hers";
+    CHECK(owner(n.send("PUT", hers, R"({"tags":["x"]})", {ann})) == "201 ann");
+    CHECK(n.send("GET", hers, "", {bob}).status == 404);
+    CHECK(n.send("DELETE", hers, "", {bob}).status == 404);
+  }
+  CHECK(owner(n.send("PUT", "/v1/users/ann", "", {ann})) == "201 ");
+  CHECK(owner(n.send("PUT", "/v1/global", "", {ann})) == "201 ");
+  CHECK(n.send("PATCH", "/v1/global/state", R"({"k":1})", {bob}).status == 200);
+  CHECK(n.send("DELETE", "/v1/global", "", {bob}).status == 403);
+}
+
+TEST_CASE("what nobody owns every writer of the namespace may change and share and delete") {
+  node n;
+  const auto of = [&](const char* user, api::role held) {
+    return http::header{"Authorization", "Bearer " + n.add_token({.user = user, .held = held})};
+  };
+  const auto ann = of("ann", api::role::writer), bob = of("bob", api::role::writer),
+             eve = of("eve", api::role::reader);
+  const std::string shared = "/v1/sessions/all";
+  CHECK(has(n.send("PUT", shared, R"({"user":""})", {ann}).body, R"("user":"")"));
+  CHECK(n.send("PATCH", shared, R"({"shares":[{"user":"ann","access":"read"}]})", {ann}).status
+        == 200);
+  CHECK(n.send("PUT", shared + "/state/k", "1", {bob}).status == 200);  // shares close nothing
+  CHECK(n.send("GET", shared + "/state/k", "", {eve}).status == 200);
+  CHECK(n.send("PUT", shared + "/state/k", "2", {eve}).status == 403);
+  CHECK(n.send("POST", shared + "/fork", R"({"id":"his"})", {bob}).status == 201);
+  CHECK(n.send("GET", "/v1/sessions/his", "", {ann}).status == 404);  // a fork is its maker's
+  CHECK(n.send("DELETE", shared, "", {bob}).status == 204);
+}
+
+TEST_CASE("a token that does not hold is told so and a request without one is asked for it") {
+  node n;
+  const auto ann = n.add_token({.user = "ann", .held = api::role::writer});
+  const auto says = [&](const std::string& method, const std::string& target,
+                        const std::string& authorization) {
+    std::vector<http::header> headers;
+    if (!authorization.empty())
+      headers.push_back({"Authorization", authorization});
+    return n.send(method, target, "", std::move(headers)).body;
+  };
+  CHECK(has(says("GET", "/v1/stats", ""), "asks for an access token"));
+  CHECK(has(says("GET", "/v1/stats", "Basic YTpi"), "asks for an access token"));
+  CHECK(has(says("GET", "/v1/stats", "Bearer troupe_0123456789abcdef_no"),
+            "this token is unknown, revoked or has expired"));
+  CHECK(has(says("POST", "/v1/admin/reap", "Bearer " + ann), "this route is for an admin"));
 }

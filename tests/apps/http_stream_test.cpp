@@ -45,6 +45,7 @@ public:
     say({});
   }
   void fail() { fails_ = true; }
+  void will_end() { will_end_ = true; }
   /// Waits until the connection has let go of the stream.
   bool gone() { return gone_.get_future().wait_for(5s) == std::future_status::ready; }
   [[nodiscard]] std::size_t taken() const { return taken_; }
@@ -67,6 +68,7 @@ private:
       return out;
     }
     std::string heartbeat() override { return "still here\n"; }
+    [[nodiscard]] bool ends() const override { return all.will_end_; }
     fed_stream& all;
   };
 
@@ -75,6 +77,7 @@ private:
   std::function<void()> wake_;
   std::atomic<bool> ended_ = false;
   std::atomic<bool> fails_ = false;
+  std::atomic<bool> will_end_ = false;
   std::atomic<std::size_t> taken_ = 0;
   std::promise<void> gone_;
 };
@@ -169,6 +172,22 @@ TEST_CASE("draining ends streams with their last chunk") {
   CHECK(s->drain(in(5s)));
   CHECK(peer.until("0\r\n\r\n") == "0\r\n\r\n");
   CHECK(peer.closed());
+}
+
+TEST_CASE("draining waits for a stream that ends of its own") {
+  fed_stream source;
+  source.will_end();
+  source.say("one");
+  const auto s = serve(source.handler());
+  raw_peer peer{s->port()};
+  peer.send(plain_get);
+  peer.until("one\r\n");
+  CHECK_FALSE(s->drain(in(50ms)));
+  source.say("two");
+  CHECK(peer.until("two\r\n") == "3\r\ntwo\r\n");
+  source.end();
+  CHECK(s->drain(in(5s)));
+  CHECK(peer.until("0\r\n\r\n") == "0\r\n\r\n");
 }
 
 TEST_CASE("a stream whose source fails is cut without a last chunk") {

@@ -1,4 +1,5 @@
 #include "http/client.hpp"
+#include "support/scripted_endpoint.hpp"
 #include "support/served_node.hpp"
 #include "support/temp_directory.hpp"
 #include "support/tls_peer.hpp"
@@ -8,6 +9,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <set>
 #include <sstream>
@@ -262,4 +264,43 @@ TEST_CASE("what is stored stands in no log and in no core dump") {
   const std::string logged{std::istreambuf_iterator<char>{in}, {}};
   CHECK(logged.find("/v1/sessions/s") != std::string::npos);
   CHECK(logged.find(secret) == std::string::npos);
+}
+
+TEST_CASE("a node that stops gives an agent's stream its time and then ends it with an error") {
+  std::promise<void> stopping;
+  auto is_stopping = stopping.get_future().share();
+  scripted_endpoint endpoint{[&](endpoint_peer& peer, std::size_t n) {
+    peer.begin_stream().says("Hel");
+    if (n == 0)
+      is_stopping.wait_for(20s);
+    else
+      peer.hang(20s);
+    peer.says("lo").ends(1, 1);
+  }};
+  const temp_directory directory;
+  served_node n{TROUPE_BINARY,
+                directory.store().string(),
+                {"--responder", "openai", "--openai-url", endpoint.url(), "--openai-model", "m",
+                 "--drain-timeout", "2"}};
+  const std::string body = R"({"query":"Hi"})";
+  const auto ask = [&](plain_socket& client, const std::string& id) {
+    client.send(
+        "POST /api/agent/quick HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
+        "Content-Type: application/json\r\nX-Request-Id: "
+        + id + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    CHECK(client.until("\"Hel\"}\n\n").find("200 OK") != std::string::npos);
+  };
+  plain_socket quick{n.port()}, slow{n.port()};
+  ask(quick, "quick");
+  ask(slow, "slow");
+  n.signal(SIGTERM);
+  CHECK(soon([&] { return !plain_socket{n.port()}.connected(); }));
+  stopping.set_value();
+  CHECK(quick.rest().find("event: done\n") != std::string::npos);
+  const auto cut = slow.rest();
+  CHECK(cut.find("event: error\n") != std::string::npos);
+  CHECK(cut.find(R"("code":"draining")") != std::string::npos);
+  CHECK(cut.find(R"("request_id":"slow")") != std::string::npos);
+  CHECK(cut.ends_with("0\r\n\r\n"));
+  CHECK(n.stop(0) == 0);  // it ends of its own
 }

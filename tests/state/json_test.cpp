@@ -334,7 +334,28 @@ TEST_CASE("what is no JSON is malformed") {
                                   "[\"\\ud8"s}) {
     CAPTURE(text);
     refuses(text, errc::malformed, "");
+    CHECK(refusal(text).message.starts_with(text.empty() ? "not JSON: there" : "not JSON: line "));
   }
+}
+
+TEST_CASE("what is no JSON is refused with the line and the byte of it where it ends to be") {
+  const auto place = [](std::string_view text, std::string_view where) {
+    CAPTURE(text);
+    const auto told = "not JSON: " + std::string{where} + ": ";
+    CHECK(refusal(text).message.substr(0, told.size()) == told);
+  };
+  place("{\"a\":1,}", "line 1, column 8");
+  place("{\n  \"a\" 1}", "line 2, column 7");
+  place("[1,2", "line 1, column 5");
+  place("[1,2\n", "line 2, column 1");
+  place("[null, nul]", "line 1, column 8");
+  place("[01]", "line 1, column 3");
+  place("[1.]", "line 1, column 4");
+  place("[1.5e+,1]", "line 1, column 7");
+  place("\"a\nb\"", "line 1, column 3");
+  place("[\"\\u12g4\"]", "line 1, column 7");
+  place("[\"\\x\"]", "line 1, column 4");
+  place("[{}, [], -0.5E-3, true, false, \"\\u00e4\\n\"]\n]", "line 2, column 1");
 }
 
 TEST_CASE("a view without data is an empty document") {
@@ -473,6 +494,8 @@ TEST_CASE("any text is read or refused and what is read prints to itself") {
     if (!x) {
       RC_ASSERT(is_utf8(x.error().path));
       RC_ASSERT(x.error().code == errc::malformed || x.error().code == errc::invalid_value);
+      RC_ASSERT(x.error().code != errc::malformed || text.empty()
+                || x.error().message.starts_with("not JSON: line "));
     } else {
       RC_ASSERT(value_from_json(to_json(*x))->bytes() == x->bytes());
     }

@@ -329,7 +329,7 @@ TEST_CASE("a fault below names the whole path to it") {
       R"({"x":[{"tool":"a"},{"tool":"b"},{"tool":"c"},{"name":"d"}]})");
   CHECK(e.path == "/x/3/tool");
   CHECK(e.code == errc::wrong_type);
-  CHECK(e.message == "a member is expected here, found none");
+  CHECK(e.message == "`tool` is missing");
   CHECK(refused<std::map<std::string, int>>(R"({"a/b~c":"x"})").path == "/a~1b~0c");
   CHECK(refused<plan>(R"({"goal":"g","steps":[{"tool":"a","exit_code":"x"}]})").path
         == "/steps/0/exit_code");

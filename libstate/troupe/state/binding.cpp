@@ -53,7 +53,7 @@ unexpected inside(error below, std::string_view member) {
 }
 
 unexpected absent(std::string_view member) {
-  return inside({.code = errc::wrong_type, .message = "a member is expected here, found none"},
+  return inside({.code = errc::wrong_type, .message = '`' + std::string{member} + "` is missing"},
                 member);
 }
 

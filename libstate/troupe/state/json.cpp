@@ -5,6 +5,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <cstring>
@@ -58,11 +59,20 @@ bool visit(dom::element e, internal::document_builder& out, std::vector<open_con
   return out.fail(errc::internal, "simdjson knows a type that we do not");
 }
 
+/// Of what stands behind `before`: "line 1, column 9", counted in bytes.
+std::string place_of(std::string_view before) {
+  const auto line = 1 + std::count(before.begin(), before.end(), '\n');
+  const auto column = before.size() - (before.rfind('\n') + 1);  // npos + 1 is 0
+  return "line " + std::to_string(line) + ", column " + std::to_string(column + 1);
+}
+
 error refused(simdjson::error_code code, std::string_view text, const limits& budget) {
   if (auto fault = internal::find_json_fault(text, budget.depth))
     return *std::move(fault);
-  return {.code = errc::malformed,
-          .message = std::string{"not JSON: "} + simdjson::error_message(code)};
+  std::string place;
+  if (const auto at = internal::find_json_syntax_fault(text))
+    place = place_of(text.substr(0, *at)) + ": ";
+  return {.code = errc::malformed, .message = "not JSON: " + place + simdjson::error_message(code)};
 }
 
 }  // namespace

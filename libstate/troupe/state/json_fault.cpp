@@ -13,8 +13,8 @@ namespace troupe::internal {
 namespace {
 
 /// Looks for a fault in a value that simdjson names (a number, a string) and gives its path; all
-/// other faults are of syntax and get their byte. Not a second parser: what it lets pass, simdjson
-/// has judged already.
+/// other faults are of syntax, whose byte `find_json_syntax_fault` finds. Not a second parser: what
+/// it lets pass, simdjson has judged already.
 class fault_finder {
 public:
   fault_finder(std::string_view text, std::size_t depth) : text_{text}, depth_{depth} {}

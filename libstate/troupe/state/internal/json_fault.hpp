@@ -13,4 +13,8 @@ namespace troupe::internal {
 /// fault.
 [[nodiscard]] std::optional<error> find_json_fault(std::string_view text, std::size_t depth);
 
+/// The first byte (its index, or the size: the document ends too early) that the grammar of JSON
+/// does not allow there. Nothing when it allows all of them.
+[[nodiscard]] std::optional<std::size_t> find_json_syntax_fault(std::string_view text);
+
 }  // namespace troupe::internal
