@@ -107,7 +107,7 @@ bool was_busy(const facts& machine) {
 }
 
 /// Why a peer does better in a column, as far as that is known.
-const char* reason(const std::string& peer, figure of) {
+std::string reason(const std::string& peer, figure of) {
   if (peer == "maps")
     return "it keeps no journal, no versions and no events, answers on the calling thread, and "
            "loses everything with the process";
@@ -119,22 +119,23 @@ const char* reason(const std::string& peer, figure of) {
            "Troupe holds its actor and the revisions that are kept for it";
   if (of == disk_of)
     return "Troupe keeps the journal of all changes (256 MiB of it by default, for undo, time "
-           "travel "
-           "and events) beside the snapshots that are folded of it; the others keep the newest "
+           "travel and events) beside the snapshots that are folded of it; the others keep the "
+           "newest "
            "state";
+  const std::string in_troupe =
+      "; in Troupe a change passes through two actors, its entity's and the store's, whose threads "
+      "wait for a core when the machine is busy, and LMDB syncs the data and then the page that "
+      "names them";
   if (peer == "sqlite")
     return "a change passes through one thread beside the caller's, and a durable commit syncs one "
-           "log once; in Troupe it passes through four actors, whose threads wait for a core when "
-           "the machine is busy, and LMDB syncs the data and then the page that names them";
+           "log once"
+           + in_troupe;
   if (peer == "postgres")
-    return "one process does all of a change and many commits share one sync of the log; in Troupe "
-           "a "
-           "change passes through four actors, whose threads wait for a core when the machine is "
-           "busy, and LMDB syncs the data and then the page that names them";
+    return "one process does all of a change and many commits share one sync of the log"
+           + in_troupe;
   return "one thread reads the request, changes a key or two and syncs one append-only file once "
-         "for "
-         "all that wait; in Troupe a change passes through four actors, whose threads wait for a "
-         "core when the machine is busy, and LMDB syncs the data and then the page that names them";
+         "for all that wait"
+         + in_troupe;
 }
 
 bool is_troupe(const compared& who) {
