@@ -88,7 +88,7 @@ public:
     const auto now = to.state();
     if (run_.target == "node" || run_.target == "redis" || run_.target == "postgres"
         || run_.target == "erlang")
-      out.rss_bytes = now.rss_bytes;  // a process of its own: else it is the generator's, too
+      out.memory_bytes = now.memory_bytes;  // a process of its own: else it is the generator's, too
     out.store_bytes = now.store_bytes;
     if (run_.target != "nothing") {
       const auto checked = check_all(to, books, nullptr);

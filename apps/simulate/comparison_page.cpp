@@ -28,7 +28,7 @@ double p99_of(const measured& m) {
   return m.p99_us;
 }
 double memory_of(const measured& m) {
-  return m.rss_bytes.value_or(0);
+  return m.memory_bytes.value_or(0);
 }
 double disk_of(const measured& m) {
   return m.store_bytes.value_or(0);
@@ -295,7 +295,7 @@ std::string render_comparison_json(const comparison_page& page) {
           .add("alone_per_s", one.alone_per_s)
           .add("p50_us", one.p50_us)
           .add("p99_us", one.p99_us)
-          .add("rss_bytes", one.rss_bytes)
+          .add("memory_bytes", one.memory_bytes)
           .add("store_bytes", one.store_bytes)
           .end_object();
     out.end_array().end_object();

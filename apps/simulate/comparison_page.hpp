@@ -15,11 +15,11 @@ namespace troupe::simulate {
 /// What one system did in one round.
 struct measured {
   facts settings;
-  double per_s = 0;                              ///< intents answered, with many in flight
-  double busy_p99_us = 0;                        ///< meanwhile
-  double alone_per_s = 0;                        ///< with one in flight
-  double p50_us = 0, p99_us = 0;                 ///< at a steady rate, from when each was due
-  std::optional<double> rss_bytes, store_bytes;  ///< at the end
+  double per_s = 0;                                 ///< intents answered, with many in flight
+  double busy_p99_us = 0;                           ///< meanwhile
+  double alone_per_s = 0;                           ///< with one in flight
+  double p50_us = 0, p99_us = 0;                    ///< at a steady rate, from when each was due
+  std::optional<double> memory_bytes, store_bytes;  ///< at the end
 };
 
 struct compared {

@@ -27,12 +27,12 @@ struct answer {
 
 /// A target at one moment; what it does not tell is absent.
 struct target_state {
-  std::optional<double> rss_bytes{};    ///< of the process that holds the state
-  std::optional<double> live{};         ///< entities in memory
-  std::optional<double> stored{};       ///< entities in the store
-  std::optional<double> store_bytes{};  ///< on disk
-  std::optional<double> commits{};      ///< transactions since its start
-  std::optional<double> changes{};      ///< changes since its start
+  std::optional<double> memory_bytes{};  ///< of the process that holds the state
+  std::optional<double> live{};          ///< entities in memory
+  std::optional<double> stored{};        ///< entities in the store
+  std::optional<double> store_bytes{};   ///< on disk
+  std::optional<double> commits{};       ///< transactions since its start
+  std::optional<double> changes{};       ///< changes since its start
 };
 
 using facts = std::vector<std::pair<std::string, std::string>>;

@@ -125,7 +125,7 @@ public:
 
   target_state state() override {
     auto out = read_metrics(runtime_->metrics());
-    out.rss_bytes = resident_bytes(::getpid());
+    out.memory_bytes = bytes_of_process(::getpid());
     return out;
   }
 

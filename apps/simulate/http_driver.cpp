@@ -37,7 +37,7 @@ public:
     const auto pid = options_.pid ? options_.pid() : std::nullopt;
     auto out = text ? read_metrics(*text) : target_state{};
     if (pid)
-      out.rss_bytes = resident_bytes(*pid);
+      out.memory_bytes = bytes_of_process(*pid);
     return out;
   }
 

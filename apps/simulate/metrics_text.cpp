@@ -1,12 +1,12 @@
 #include "simulate/metrics_text.hpp"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 namespace troupe::simulate {
 
@@ -35,7 +35,7 @@ std::optional<double> find_metric(std::string_view text, std::string_view name) 
 }  // namespace
 
 target_state read_metrics(std::string_view text) {
-  return {.rss_bytes = {},
+  return {.memory_bytes = {},
           .live = find_metric(text, "troupe_live_entities"),
           .stored = find_metric(text, "troupe_stored_entities"),
           .store_bytes = find_metric(text, "troupe_store_bytes"),
@@ -43,12 +43,28 @@ target_state read_metrics(std::string_view text) {
           .changes = find_metric(text, "troupe_changes_total")};
 }
 
-std::optional<double> resident_bytes(int pid) {
-  std::ifstream file{"/proc/" + std::to_string(pid) + "/statm"};
-  double all = 0, resident = 0;
-  if (!(file >> all >> resident))
+std::optional<process_memory> read_memory(int pid) {
+  std::ifstream file{"/proc/" + std::to_string(pid) + "/status"};
+  std::optional<double> own, shared;
+  for (std::string line; std::getline(file, line);) {
+    std::istringstream words{line};
+    std::string name;
+    double kib = 0;
+    if (!(words >> name >> kib))
+      continue;
+    if (name == "RssAnon:")
+      own = kib * 1024;
+    else if (name == "RssShmem:")
+      shared = kib * 1024;
+  }
+  if (!own || !shared)
     return {};
-  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  return process_memory{*own, *shared};
+}
+
+std::optional<double> bytes_of_process(int pid) {
+  const auto memory = read_memory(pid);
+  return memory ? std::optional{memory->own + memory->shared} : std::nullopt;
 }
 
 double bytes_below(const std::string& directory) {

@@ -65,7 +65,7 @@ void add_sample(json_writer& out, const sample& one, const sample* before) {
       .add("max_us", us(one.highest_ns))
       .add("on_the_way", one.on_the_way)
       .add("late", one.late)
-      .add("rss_bytes", one.state.rss_bytes)
+      .add("memory_bytes", one.state.memory_bytes)
       .add("live", one.state.live)
       .add("hibernated", hibernated)
       .add("stored", one.state.stored)
@@ -154,7 +154,7 @@ void add_load_rows(cli::table& out, const run_result& result) {
                                + group_digits(load.lookups)});
   for (auto at = load.samples.rbegin(); at != load.samples.rend(); ++at) {
     const auto& state = at->state;
-    if (!state.rss_bytes && !state.live)
+    if (!state.memory_bytes && !state.live)
       continue;
     std::string text;
     const auto add = [&](const std::optional<double>& x, const char* what, bool bytes) {
@@ -164,7 +164,7 @@ void add_load_rows(cli::table& out, const run_result& result) {
                          : group_digits(static_cast<std::uint64_t>(*x)))
                 + what;
     };
-    add(state.rss_bytes, " in memory", true);
+    add(state.memory_bytes, " in memory", true);
     add(state.store_bytes, " in the store", true);
     add(state.live, " live", false);
     out.add({"at the end", text});

@@ -74,7 +74,7 @@ function figureRows() {
     ["answered", of((r) => or(r.load?.answered, whole))],
     ["failed", runs.map((r) => cell(or(r.load?.failed, whole), r.load?.failed ? "bad" : ""))],
     ["cache hits", of((r) => (r.load?.cache_lookups ? `${digits((100 * r.load.cache_hits) / r.load.cache_lookups, 1)} %` : "–"))],
-    ["memory at most", of((r) => or(mostOf(r, "rss_bytes"), bytes))],
+    ["memory at most", of((r) => or(mostOf(r, "memory_bytes"), bytes))],
     ["store at the end", of((r) => or(lastOf(r, "store_bytes"), bytes))],
     ["faults", of((r) => (r.faults.length ? whole(r.faults.length) : "–"))],
     ["knee", of((r) => (r.knee?.best ? `${rate(r.knee.best.answered_per_s)} at p99 ${duration(r.knee.best.p99_us)}` : "–"))],
@@ -235,7 +235,7 @@ function showPlots() {
     { name: "failed", value: (s) => s.failed_per_s, alone: true },
   ], { text: rate });
   overTime(several ? "Memory" : "Memory and store", [
-    { name: "memory", value: (s) => s.rss_bytes },
+    { name: "memory", value: (s) => s.memory_bytes },
     { name: "store", value: (s) => s.store_bytes, alone: true },
   ], { text: bytes });
   if (several) overTime("Store on disk", [{ name: "store", value: (s) => s.store_bytes }], { text: bytes });

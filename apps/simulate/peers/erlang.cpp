@@ -259,7 +259,7 @@ public:
     return promise->get_future().get();
   }
 
-  target_state state() override { return {.rss_bytes = bytes_of_tree(server_.pid())}; }
+  target_state state() override { return {.memory_bytes = bytes_of_tree(server_.pid())}; }
 
   facts settings() const override {
     return {{"target", "Erlang/OTP, a gen_server for each session, on a Unix socket"},

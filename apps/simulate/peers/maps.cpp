@@ -49,7 +49,7 @@ public:
     return out;
   }
 
-  target_state state() override { return {.rss_bytes = resident_bytes(::getpid())}; }
+  target_state state() override { return {.memory_bytes = bytes_of_process(::getpid())}; }
 
   facts settings() const override {
     return {{"target", "C++ hash maps behind 64 locks, in this process"}, {"durability", "none"}};

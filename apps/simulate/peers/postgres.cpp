@@ -291,7 +291,7 @@ public:
   }
 
   target_state state() override {
-    return {.rss_bytes = bytes_of_tree(server_->pid()),
+    return {.memory_bytes = bytes_of_tree(server_->pid()),
             .store_bytes = bytes_below((options_.data / "server").string())};
   }
 

@@ -324,7 +324,8 @@ public:
   }
 
   target_state state() override {
-    return {.rss_bytes = bytes_of_tree(server_.pid()), .store_bytes = bytes_below(data_.string())};
+    return {.memory_bytes = bytes_of_tree(server_.pid()),
+            .store_bytes = bytes_below(data_.string())};
   }
 
   facts settings() const override {

@@ -1,5 +1,6 @@
 #include "simulate/peers/server_process.hpp"
 
+#include "simulate/metrics_text.hpp"
 #include <fcntl.h>
 #include <grp.h>
 #include <sys/prctl.h>
@@ -121,14 +122,12 @@ double bytes_of_tree(pid_t root) {
       at = parents[at];
     if (at != root)
       continue;
-    std::ifstream in{"/proc/" + std::to_string(pid) + "/statm"};
-    double all = 0, resident = 0, others = 0;
-    if (in >> all >> resident >> others) {
-      own += resident - others;
-      shared = std::max(shared, others);
+    if (const auto memory = read_memory(pid)) {
+      own += memory->own;
+      shared = std::max(shared, memory->shared);
     }
   }
-  return (own + shared) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+  return own + shared;
 }
 
 int run_command(const std::vector<std::string>& command, const std::filesystem::path& log,

@@ -39,8 +39,8 @@ private:
   int status_ = 0;
 };
 
-/// Resident bytes of a process and all below it: what is each one's own, and once the most that one
-/// of them shares with others.
+/// Bytes of memory (`read_memory`) of a process and all below it: what is each one's own, and once
+/// the most that one of them shares with others.
 [[nodiscard]] double bytes_of_tree(pid_t root);
 
 /// Runs a command to its end; its exit status. Output goes to `log`.

@@ -328,7 +328,8 @@ public:
   }
 
   target_state state() override {
-    return {.rss_bytes = resident_bytes(::getpid()), .store_bytes = bytes_below(data_.string())};
+    return {.memory_bytes = bytes_of_process(::getpid()),
+            .store_bytes = bytes_below(data_.string())};
   }
 
   facts settings() const override {
