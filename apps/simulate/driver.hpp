@@ -47,6 +47,11 @@ public:
 
   virtual ~driver() = default;
 
+  /// Before a run: the target answers, and has nothing of an earlier run under the same seed.
+  /// Errors: `already_exists`; `busy` or `outcome_unknown` of one that does not answer;
+  /// `unauthenticated`; `not_supported` of what is no such target.
+  virtual expected<void> look() { return {}; }
+
   /// Asks. `done` is called once, on any thread, also from within; it does not block.
   virtual void send(const intent& what, callback done) = 0;
 

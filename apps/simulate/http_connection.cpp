@@ -3,6 +3,7 @@
 #include <troupe/state/json.hpp>
 
 #include "simulate/troupe_commands.hpp"
+#include "troupe/text.hpp"
 
 #include <array>
 #include <thread>
@@ -36,6 +37,12 @@ answer judge(const http::response& from) {
   return {.what = unknown ? outcome::unknown : outcome::refused,
           .again = later && (from.status != 409 || in_flight),
           .why = code};
+}
+
+errc code_of(int status) {
+  if (status == 401 || status == 403)
+    return errc::unauthenticated;
+  return status == 429 || status == 503 ? errc::busy : errc::not_supported;
 }
 
 std::uint64_t number(value_view map, std::string_view name) {
@@ -254,6 +261,28 @@ expected<std::string> http_connection::get(const std::string& target) {
       return got ? fail(errc::internal, target + ": " + got->body) : unexpected{got.error()};
     std::this_thread::sleep_for(std::chrono::milliseconds{20});
   }
+}
+
+expected<void> http_connection::look() {
+  for (const auto* kind : {"sessions", "users", "teams", "workflows"}) {
+    const auto target = "/v1/" + std::string{kind} + "?limit=1&prefix=" + options_.run;
+    const auto got = ask({"GET", target, {}}, {});
+    if (!got)
+      return unexpected{got.error()};
+    if (got->status != 200)
+      return fail(code_of(got->status), "GET " + target + " answered " + std::to_string(got->status)
+                                            + ": " + cli::one_line(got->body, 200));
+    const auto page = value_from_json(got->body, answer_limits);
+    const auto list = page ? page->view().find("items") : std::nullopt;
+    const auto next = page ? page->view().find("next_cursor") : std::nullopt;
+    if (!list || list->type() != value_type::array || !next)
+      return fail(errc::not_supported, "GET " + target + " is not answered as a node does");
+    if (list->size() > 0 || !next->is_null())
+      return fail(errc::already_exists,
+                  "there are " + std::string{kind} + " of an earlier run, whose ids begin with "
+                      + options_.run + ": use another --seed or a fresh node");
+  }
+  return {};
 }
 
 expected<contents> http_connection::read_back(const subject& whom) {

@@ -19,6 +19,8 @@ public:
   /// Errors: what the node refuses, or that it does not answer.
   expected<contents> read_back(const subject& whom);
   expected<std::string> get(const std::string& target);
+  /// As `driver::look`; asks each question once.
+  expected<void> look();
 
 private:
   struct step {

@@ -27,6 +27,7 @@ public:
     pool_ = std::make_unique<connection_pool>(std::move(connections));
   }
 
+  expected<void> look() override { return metrics_.look(); }
   void send(const intent& what, callback done) override { pool_->send(what, std::move(done)); }
   expected<contents> read_back(const subject& whom) override { return own_.read_back(whom); }
   std::size_t in_flight() const override { return options_.connections; }

@@ -84,7 +84,7 @@ expected<double> fill(driver& to, record& books, const generator& wants, bool wi
       [&](const sample& now) {
         if (with_display)
           shown.update(now);
-        return !cli::interrupt_scope::requested();
+        return now.failed == 0 && !cli::interrupt_scope::requested();
       });
   if (filled.failed > 0)
     return fail(errc::store_failed,
@@ -195,6 +195,8 @@ expected<run_result> run(const workload& what, const run_options& options,
   run_result out{.what = what, .seed = options.seed, .speed = options.speed};
   out.duration_s = options.duration_s;
   auto& to = (*on)->to();
+  if (auto fresh = to.look(); !fresh)
+    return unexpected{fresh.error()};
   out.target = to.settings();
   generator wants{what, options.seed};
   record books{what};

@@ -30,11 +30,14 @@ int complain(const std::string& what, int status) {
   return status;
 }
 
-int complain(const error& why) {
+/// A busy node is not a data directory in use.
+int complain(const error& why, bool of_node = false) {
   const bool asked_wrong = why.code == errc::malformed || why.code == errc::not_found
                            || why.code == errc::not_supported || why.code == errc::unknown_field
                            || why.code == errc::wrong_type || why.code == errc::invalid_value;
-  return complain(why.message, asked_wrong ? usage : cli::exit_status::of_open(why.code));
+  return complain(why.message, asked_wrong ? usage
+                               : of_node   ? cli::exit_status::of_request(why.code)
+                                           : cli::exit_status::of_open(why.code));
 }
 
 bool write_file(const std::string& name, const std::string& text) {
@@ -80,7 +83,7 @@ int make_run(const run_options& options) {
         stderr);
   const auto result = run(*what, options, data);
   if (!result)
-    return complain(result.error());
+    return complain(result.error(), options.target.starts_with("http"));
   std::FILE* to = options.json == "-" ? stderr : stdout;
   std::fputs(render_table(*result).c_str(), to);
   const auto json = render_json(*result);

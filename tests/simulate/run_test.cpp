@@ -2,16 +2,20 @@
 
 #include <troupe/state/json.hpp>
 
+#include "http/server.hpp"
 #include "simulate/learn.hpp"
 #include "simulate/options.hpp"
 #include "simulate/report.hpp"
 #include "support/json_schema.hpp"
 #include "support/temp_directory.hpp"
 #include "troupe/demo_data.hpp"
+#include "troupe/exit_status.hpp"
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <fstream>
+#include <memory>
 #include <sstream>
 #include <string>
 
@@ -47,6 +51,29 @@ run_options quick() {
   out.in_flight = 64;
   return out;
 }
+
+/// What answers as a node that has `page` under every list and refuses changes; counts these.
+struct scripted_node {
+  explicit scripted_node(std::string page) {
+    auto started = http::server::start(
+        {}, [this, page = std::move(page)](const http::request& asked, http::responder respond) {
+          changes += asked.method == "GET" ? 0 : 1;
+          http::response out{.status = asked.method == "GET" ? 200 : 403, .headers = {}};
+          out.body = asked.method == "GET" ? page : "{}";
+          respond(std::move(out));
+        });
+    REQUIRE(started);
+    server = *std::move(started);
+  }
+  [[nodiscard]] run_options target() const {
+    auto out = quick();
+    out.target = "http://" + server->address();
+    return out;
+  }
+
+  std::atomic<int> changes = 0;
+  std::unique_ptr<http::server> server;
+};
 
 std::string joined(const std::vector<std::string>& texts) {
   std::string out;
@@ -197,4 +224,55 @@ TEST_CASE("durations are read with their unit") {
   CHECK(parse_seconds("1h") == 3'600);
   for (const auto* none : {"", "s", "1x", "-1s", "1 s", "nan"})
     CHECK_FALSE_MESSAGE(parse_seconds(none).has_value(), none);
+}
+
+TEST_CASE("a run against a node that is away begins nothing and says why") {
+  const temp_directory data;
+  auto options = quick();
+  options.target = "http://127.0.0.1:1";
+  const auto out = run(small("chat"), options, data.store());
+  REQUIRE_FALSE(out.has_value());
+  CHECK(out.error().code == errc::busy);
+  CHECK(out.error().message == "cannot connect to 127.0.0.1 port 1: Connection refused");
+  options.html = "none";
+  CHECK(simulate::simulate(simulate_options{options}) == cli::exit_status::io_failure);
+}
+
+TEST_CASE("a run against a node with what an earlier run made is refused before it changes any") {
+  for (const auto* page : {R"({"items":[{"id":"sim1-s7"}],"next_cursor":null})",
+                           R"({"items":[],"next_cursor":"sim1-s7"})"}) {
+    const scripted_node node{page};
+    const temp_directory data;
+    auto options = node.target();
+    options.check = false;
+    const auto out = run(small("chat"), options, data.store());
+    REQUIRE_FALSE(out.has_value());
+    CHECK(out.error().code == errc::already_exists);
+    CHECK(out.error().message
+          == "there are sessions of an earlier run, whose ids begin with sim1-: use another --seed "
+             "or a fresh node");
+    CHECK(node.changes == 0);
+    options.html = "none";
+    CHECK(simulate::simulate(simulate_options{options}) == cli::exit_status::failed);
+  }
+}
+
+TEST_CASE("a run whose first sessions are refused ends without trying all of them") {
+  const scripted_node node{R"({"items":[],"next_cursor":null})"};
+  const temp_directory data;
+  auto what = small("chat");
+  what.sessions = 1'000'000;
+  const auto out = run(what, node.target(), data.store());
+  REQUIRE_FALSE(out.has_value());
+  CHECK(out.error().message.find("status 403") != std::string::npos);
+  CHECK(node.changes < 500'000);
+}
+
+TEST_CASE("what is no node is told so and changes nothing") {
+  const scripted_node node{R"({"hello":"world"})"};
+  const temp_directory data;
+  const auto out = run(small("chat"), node.target(), data.store());
+  REQUIRE_FALSE(out.has_value());
+  CHECK(out.error().code == errc::not_supported);
+  CHECK(node.changes == 0);
 }
