@@ -1,35 +1,21 @@
 #include "simulate/command_line.hpp"
 
+#include "troupe/number_range.hpp"
 #include <CLI/CLI.hpp>
 
-#include <charconv>
 #include <sstream>
 #include <utility>
 
 namespace troupe::simulate {
 
-std::optional<double> parse_seconds(const std::string& text) {
-  double number = 0;
-  const auto* last = text.data() + text.size();
-  const auto [end, ec] = std::from_chars(text.data(), last, number);
-  if (ec != std::errc{} || !(number >= 0 && number <= 1e9))
-    return {};
-  const std::string unit{end, last};
-  if (unit.empty() || unit == "s")
-    return number;
-  if (unit == "ms")
-    return number / 1'000;
-  if (unit == "m")
-    return number * 60;
-  if (unit == "h")
-    return number * 3'600;
-  return {};
-}
-
 namespace {
 
+using cli::parse_seconds;
+
 std::string check_seconds(const std::string& text) {
-  return parse_seconds(text) ? std::string{} : "a duration is wanted, e.g. 30s, 500ms, 2m or 1h";
+  return parse_seconds(text)
+             ? std::string{}
+             : "a duration is wanted: 500ms, 30s, 2m, 1h, 1d or a number of seconds";
 }
 
 std::vector<std::string> split(const std::string& text) {

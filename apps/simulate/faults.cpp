@@ -1,7 +1,7 @@
 #include "simulate/faults.hpp"
 
-#include "simulate/options.hpp"
 #include "simulate/random.hpp"
+#include "troupe/number_range.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -20,7 +20,7 @@ expected<std::vector<planned_fault>> plan_faults(const std::vector<std::string>&
       return fail(errc::malformed, "'" + text + "' is no fault: write kill=50 or kill@10s");
     const auto kind = text.substr(0, sign);
     if (text[sign] == '@') {
-      const auto at = parse_seconds(rest);
+      const auto at = cli::parse_seconds(rest);
       if (!at || *at > run_s)
         return fail(errc::malformed, "'" + rest + "' is no time within the run");
       out.push_back({kind, *at});

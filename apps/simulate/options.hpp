@@ -67,7 +67,4 @@ struct simulate_options {
 /// `troupe simulate`. Answers the exit status: 1 when an invariant is violated. On the main thread.
 int simulate(const simulate_options& options);
 
-/// "30s", "500ms", "2m", "1h" or a number of seconds.
-[[nodiscard]] std::optional<double> parse_seconds(const std::string& text);
-
 }  // namespace troupe::simulate

@@ -94,8 +94,8 @@ void add_agent_flags(CLI::App* sub, agent_settings& to) {
       ->type_name("FILE");
   sub->add_option("--responder-timeout", to.timeout_s,
                   "Seconds for one answer, repeats and all; beyond: 504 and the message is kept")
-      ->type_name("SECONDS")
-      ->check(number_range{1, 3'600, "seconds"})
+      ->type_name("TIME")
+      ->transform(number_range{1, 3'600, "seconds"})
       ->capture_default_str();
   sub->add_option("--session-max-age-hours", to.max_age_hours,
                   "Sessions of the agent API are deleted when nobody used them so long. 0: never")

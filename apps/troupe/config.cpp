@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <map>
 
 /// `troupe config`: what a node is told, without a node.
@@ -35,6 +36,48 @@ std::string fault_of_all(std::vector<std::string> words, const std::vector<furth
   return fine ? std::string{} : escape_controls(fine.error().message);
 }
 
+/// Where a fault names this option, else its value; `npos`: nowhere.
+std::size_t place_in(const std::string& fault, const std::string& word) {
+  const auto option = "--" + name_of(word);
+  for (auto at = fault.find(option); at != fault.npos; at = fault.find(option, at + 1))
+    if (fault.find_first_of("abcdefghijklmnopqrstuvwxyz-", at + option.size())
+        != at + option.size())
+      return at;
+  const auto text = word.substr(word.find('=') + 1);
+  return text.empty() ? fault.npos : fault.find(text);
+}
+
+/// What is wrong with settings that are right by themselves, each with its line or variable. One
+/// that was told is left out, and nothing is told that follows from it.
+std::vector<std::string> faults_together(const std::vector<std::string>& words,
+                                         const told_settings& told) {
+  std::vector<std::string> out;
+  auto left = told.words;
+  std::vector<std::string> wrong;
+  const auto leave_out = [&](const further_word& one) {
+    wrong.push_back(one.word);
+    std::erase_if(left, [word = one.word](const further_word& x) { return x.word == word; });
+  };
+  for (const auto& one : told.words)
+    if (!refusal_of(one.word).empty())
+      leave_out(one);
+  while (true) {
+    const auto why = fault_of_all(words, left);
+    if (why.empty())
+      return out;
+    const auto place = [&](const further_word& x) { return place_in(why, x.word); };
+    const auto named = std::ranges::min_element(left, {}, place);
+    const bool known = named != left.end() && place(*named) != why.npos;
+    if (std::ranges::all_of(wrong, [&](const auto& x) { return place_in(why, x) == why.npos; }))
+      out.push_back(known && !named->variable.empty()
+                        ? named->variable + ": " + why
+                        : at_line(escape_controls(told.file), {known ? named->line : 0, why}));
+    if (!known)
+      return out;
+    leave_out(*named);
+  }
+}
+
 /// Name and default of each setting.
 std::map<std::string, std::string> defaults() {
   std::map<std::string, std::string> out;
@@ -56,11 +99,11 @@ int check_config(const config_check_command& what) {
   const auto words = serve_words(what.file);
   const auto told = told_beyond(words, process_environment());
   auto mistakes = told.mistakes;
-  if (mistakes.empty())
-    if (auto why = fault_of_all(words, told.words); !why.empty())
-      mistakes.push_back(escape_controls(what.file.string()) + ": " + std::move(why));
+  std::ranges::move(faults_together(words, told), std::back_inserter(mistakes));
   for (const auto& one : mistakes)
     std::printf("%s\n", one.c_str());
+  for (const auto& one : told.warnings)
+    std::printf("warning: %s\n", escape_controls(one).c_str());
   const auto of_file = std::ranges::count_if(told.words, [](const auto& x) { return x.line != 0; });
   if (mistakes.empty())
     std::printf("%s: %s, no mistake\n", escape_controls(what.file.string()).c_str(),
@@ -72,14 +115,15 @@ int show_config(const config_show_command& what) {
   const auto told = told_beyond(serve_words(what.file), process_environment());
   for (const auto& one : told.mistakes)
     std::fprintf(stderr, "error: %s\n", one.c_str());
+  for (const auto& one : told.warnings)
+    std::fprintf(stderr, "warning: %s\n", escape_controls(one).c_str());
   if (!told.mistakes.empty())
     return exit_status::usage;
   auto values = defaults();
   std::map<std::string, std::string> sources;
   for (const auto& [word, variable, line] : told.words) {
-    const auto end = word.find('=');
-    const auto name = word.substr(2, end - 2);
-    values[name] = word.substr(end + 1);
+    const auto name = name_of(word);
+    values[name] = word.substr(word.find('=') + 1);
     sources[name] = variable.empty() ? told.file + ':' + std::to_string(line) : variable;
   }
   table out{{align::left, align::left, align::left}};

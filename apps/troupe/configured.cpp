@@ -36,6 +36,36 @@ std::optional<std::string> config_of(const std::vector<std::string>& words,
   return variable != from.end() ? std::optional{variable->second} : std::nullopt;
 }
 
+/// Those of `serve_settings` that are true or false.
+std::set<std::string> serve_switches() {
+  std::set<std::string> out;
+  describe([&](const CLI::App& app) {
+    for (const auto* option : app.get_subcommand("serve")->get_options())
+      if (option->get_expected_max() == 0)
+        out.insert(option->get_lnames().begin(), option->get_lnames().end());
+  });
+  return out;
+}
+
+/// A command line has words only; a file says true or false.
+void refuse_quoted_switches(settings_file& file) {
+  const auto switches = serve_switches();
+  std::erase_if(file.settings, [&](const setting& one) {
+    const bool quoted = switches.contains(one.name) && !one.boolean;
+    if (quoted)
+      file.mistakes.push_back({one.line, '`' + one.name + "` is true or false, without quotes"});
+    return quoted;
+  });
+}
+
+std::vector<std::string> warnings_about(const environment& from) {
+  std::vector<std::string> out;
+  for (const auto& [name, meant] : unknown_variables(from, serve_settings()))
+    if (meant.empty())
+      out.push_back("the variable " + name + " is no setting");
+  return out;
+}
+
 }  // namespace
 
 std::string at_line(const std::string& file, const mistake& what) {
@@ -50,12 +80,14 @@ told_settings told_beyond(const std::vector<std::string>& words, const environme
   if (const auto name = config_of(words, from)) {
     out.file = *name;
     file = read_settings(*name);
+    refuse_quoted_switches(file);
     for (const auto& one : mistakes_in(file, options, refusal_of))
       out.mistakes.push_back(at_line(escape_controls(*name), one));
   }
   for (const auto& [name, meant] : unknown_variables(from, options))
     if (!meant.empty())
       out.mistakes.push_back(name + ": there is no such variable: is it `" + meant + "`?");
+  out.warnings = warnings_about(from);
   out.words = further_words(words, options, file, from);
   for (const auto& [word, variable, line] : out.words)
     if (const auto why = variable.empty() ? std::string{} : refusal_of(word); !why.empty())
@@ -90,10 +122,6 @@ std::optional<no_command> refused(std::vector<std::string> options) {
   const auto read = read_words(options);
   const auto* none = std::get_if<no_command>(&read);
   return none != nullptr ? std::optional{*none} : std::nullopt;
-}
-
-std::string name_of(const std::string& word) {
-  return word.substr(2, word.find('=') - 2);
 }
 
 /// What SIGHUP finds where a node was started with `before`. Errors: `malformed`, in the first line
@@ -131,8 +159,7 @@ std::variant<command_line, no_command> read_command_line(int argc, const char* c
   if (auto* line = std::get_if<command_line>(&out)) {
     if (auto* options = std::get_if<serve_options>(&line->what)) {
       options->settings_again = [words, from, told] { return read_again(words, from, told); };
-      for (const auto& [name, meant] : unknown_variables(from, serve_settings()))
-        line->warnings.push_back("the variable " + name + " is no setting");
+      line->warnings = warnings_about(from);
     }
   }
   return out;
@@ -151,6 +178,10 @@ std::vector<std::string> serve_settings() {
     }
   });
   return out;
+}
+
+std::string name_of(const std::string& word) {
+  return word.substr(2, word.find('=') - 2);
 }
 
 std::string reason_of(const no_command& none) {

@@ -7,7 +7,8 @@ namespace troupe::cli::exit_status {
 
 inline constexpr int ok = 0;
 inline constexpr int failed = 1;  ///< mismatches, a malformed file, a refused command
-inline constexpr int usage = 2;   ///< the command line, or a file named on it that cannot be opened
+/// The command line, a file named on it that cannot be opened, or one to be made that is there.
+inline constexpr int usage = 2;
 inline constexpr int damaged_store = 65;  ///< damaged, newer than this build, or no store of Troupe
 inline constexpr int in_use = 73;         ///< another process has the data directory
 inline constexpr int io_failure = 75;     ///< disk full, I/O error, no connection, or not now

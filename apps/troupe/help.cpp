@@ -63,7 +63,10 @@ std::string unexpected_words(const CLI::App& asked, const std::vector<std::strin
     for (const auto* one : asked.get_subcommands(is_shown))
       names.push_back(one->get_name());
     if (names.empty())
-      return '`' + call_of(asked) + "` has no place for '" + *word + '\'';
+      return '`' + call_of(asked) + "` has no place for '" + *word + '\''
+             + (asked.get_option_no_throw("--data") != nullptr
+                    ? ": a directory is given by `--data " + *word + '`'
+                    : "");
     const auto meant = nearest(*word, names);
     return "there is no command '" + *word + '\'' + (meant ? ": is it `" + *meant + "`?" : "");
   }

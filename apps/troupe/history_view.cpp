@@ -80,6 +80,8 @@ public:
       }
       i = message(i);
     }
+    if (shortened_ && !style_.whole.empty())
+      line("", style_.whole, true);
     return std::move(out_);
   }
 
@@ -119,6 +121,7 @@ private:
     auto name = one_line(role, role_width);
     name.append(role_width - std::min(length(name), role_width), ' ');
     auto shown = one_line(text, room);
+    shortened_ |= length(shown) < length(one_line(text, text.size() * 8));
     if (style_.colours) {
       name = colour_of(role) + name + "\x1b[0m";
       shown = dim ? "\x1b[2m" + shown + "\x1b[0m" : shown;
@@ -131,6 +134,7 @@ private:
   const history_style& style_;
   std::string out_;
   std::size_t lines_ = 0;
+  bool shortened_ = false;
 };
 
 }  // namespace

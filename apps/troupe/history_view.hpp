@@ -12,6 +12,7 @@ struct history_style {
   bool colours = false;
   std::size_t max_lines = 40;  ///< then: one line that says how many items are left
   std::string indent{};
+  std::string whole{};  ///< how to see all of it: a last line, where a text was shortened
 };
 
 /// A history in the OpenAI chat format for reading: a line for each message, shortened to fit; the

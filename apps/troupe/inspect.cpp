@@ -145,7 +145,8 @@ struct inspection {
       const auto out = terminal_of(stdout);
       print(render_history(shown, {.columns = out.columns,
                                    .colours = out.colours,
-                                   .max_lines = std::numeric_limits<std::size_t>::max()}));
+                                   .max_lines = std::numeric_limits<std::size_t>::max(),
+                                   .whole = "(texts are shortened: --json has all)"}));
       return exit_status::ok;
     }
     for (const auto& item : shown.items)

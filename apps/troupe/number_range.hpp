@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace CLI {
@@ -8,6 +9,10 @@ class Validator;
 }
 
 namespace troupe::cli {
+
+/// How long, in seconds: "500ms", "30s", "10m", "1h", "90d", or a number of seconds alone. The one
+/// rule for every duration of a command line or a settings file. Nothing for what is none.
+[[nodiscard]] std::optional<double> parse_seconds(const std::string& text);
 
 /// Which whole numbers an option takes, and of what: "seconds". A refusal says what is expected.
 struct number_range {
@@ -18,7 +23,8 @@ struct number_range {
 
   /// What is wrong with it as a number of this range; empty: nothing.
   [[nodiscard]] std::string refusal(const std::string& text) const;
-  /// The same as a check of an option, which tells the range in `--help`.
+  /// The same as a check of an option, which tells the range in `--help`. As a `transform` of one
+  /// that takes seconds it also takes what `parse_seconds` reads as a whole number of them.
   operator CLI::Validator() const;
 };
 

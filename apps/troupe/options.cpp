@@ -3,6 +3,7 @@
 #include "simulate/command_line.hpp"
 #include "troupe/exit_status.hpp"
 #include "troupe/help.hpp"
+#include "troupe/number_range.hpp"
 #include "troupe/serve_flags.hpp"
 #include "troupe/text.hpp"
 #include "troupe/tool_options.hpp"
@@ -103,6 +104,7 @@ public:
     } catch (const CLI::Error& fault) {
       const auto extra = app_.remaining(true);
       const bool unexpected = dynamic_cast<const CLI::ExtrasError*>(&fault) != nullptr
+                              || dynamic_cast<const CLI::RequiredError*>(&fault) != nullptr
                               || asked(app_).get_require_subcommand_min() > 0;
       const auto what = unexpected && !extra.empty() ? unexpected_words(asked(app_), extra)
                                                      : std::string{fault.what()};
@@ -224,8 +226,8 @@ private:
     sub->add_option("--reconnect", reconnect_,
                     "Seconds that a node may be away, with --url: what it did not answer is sent "
                     "again, and made once")
-        ->type_name("SECONDS")
-        ->check(CLI::Range(0, 86'400))
+        ->type_name("TIME")
+        ->transform(number_range{0, 86'400, "seconds"})
         ->default_str("0");
     auto* resume = sub->add_flag(
         "--resume", resume_,
@@ -281,9 +283,11 @@ private:
     };
     add_one("show", "One entity as JSON: what it is, its state, its history",
             [this] { return inspect_show{shown_entity()}; });
-    auto* history = add_one("history", "The items of one entity, oldest first", [this] {
-      return inspect_history{shown_entity(), last_};
-    });
+    auto* history = add_one(
+        "history",
+        "The items of one entity, oldest first, a line each; --json has their texts whole", [this] {
+          return inspect_history{shown_entity(), last_};
+        });
     history->add_option("--last", last_, "Only the newest N")->type_name("N");
     auto* journal =
         add("journal",

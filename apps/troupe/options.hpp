@@ -59,6 +59,8 @@ struct no_command {
 [[nodiscard]] std::vector<std::string> serve_settings();
 /// What is wrong with "--name=text" as one of them; nothing where it is right by itself.
 [[nodiscard]] std::string refusal_of(const std::string& word);
+/// "max-live" of "--max-live=3".
+[[nodiscard]] std::string name_of(const std::string& word);
 /// The first line of a fault, without "error: ".
 [[nodiscard]] std::string reason_of(const no_command& none);
 /// What file and environment say beyond the words of a command line.
@@ -66,6 +68,7 @@ struct told_settings {
   std::string file{};  ///< its name; empty: there is none
   std::vector<further_word> words{};
   std::vector<std::string> mistakes{};  ///< harmless on a terminal
+  std::vector<std::string> warnings{};  ///< likewise: variables that are no settings
 };
 [[nodiscard]] told_settings told_beyond(const std::vector<std::string>& words,
                                         const environment& from);

@@ -50,10 +50,11 @@ void serve_flags::add_store(CLI::App* sub) {
       ->type_name("N")
       ->check(number_range{1, 100'000'000, "sessions"})
       ->capture_default_str();
-  sub->add_option("--idle", idle_,
-                  "Seconds without use, then a session hibernates. 0: never for that")
-      ->type_name("SECONDS")
-      ->check(number_range{0, 1'000'000'000, "seconds"})
+  sub->add_option(
+         "--idle", idle_,
+         "Seconds, or a time as 10m, without use: then a session hibernates. 0: never for that")
+      ->type_name("TIME")
+      ->transform(number_range{0, 1'000'000'000, "seconds"})
       ->capture_default_str();
 }
 
@@ -107,14 +108,14 @@ void serve_flags::add_drain(CLI::App* sub) {
   sub->add_option("--drain-notice", drain_notice_,
                   "Seconds that a stopping node goes on while /readyz says 503, so that load "
                   "balancers look elsewhere; a second signal ends them")
-      ->type_name("SECONDS")
-      ->check(number_range{0, 3'600, "seconds"})
+      ->type_name("TIME")
+      ->transform(number_range{0, 3'600, "seconds"})
       ->capture_default_str();
   sub->add_option("--drain-timeout", drain_timeout_,
                   "Seconds that it then waits for requests in flight; beyond: they are cut. One "
                   "more signal ends the process at once; a repeat within a second is none")
-      ->type_name("SECONDS")
-      ->check(number_range{1, 3'600, "seconds"})
+      ->type_name("TIME")
+      ->transform(number_range{1, 3'600, "seconds"})
       ->capture_default_str();
 }
 

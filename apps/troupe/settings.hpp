@@ -19,6 +19,7 @@ struct setting {
   std::string name;  ///< of the option, without its dashes
   std::string text;  ///< as it would stand on the command line
   std::size_t line = 0;
+  bool boolean = false;  ///< true or false, without quotes
 };
 
 struct mistake {
@@ -31,7 +32,7 @@ struct settings_file {
   std::vector<mistake> mistakes;  ///< of the file's form: not TOML, a table, an array
 };
 
-/// TOML, one level: strings, numbers and booleans.
+/// TOML, one level: strings, numbers and booleans. A line that is none hides no other.
 [[nodiscard]] settings_file parse_settings(std::string_view toml);
 [[nodiscard]] settings_file read_settings(const std::filesystem::path& file);
 

@@ -56,9 +56,11 @@ progress_function tool_progress::function() {
 
 int tool_progress::failed(const error& why) {
   done();
-  return interrupt_scope::requested()
-             ? report("interrupted; nothing has changed", exit_status::interrupted)
-             : report_opening(why);
+  if (interrupt_scope::requested())
+    return report("interrupted; nothing has changed", exit_status::interrupted);
+  if (why.code == errc::already_exists)
+    return report(why.message, exit_status::usage);
+  return report_opening(why);
 }
 
 }  // namespace troupe::cli

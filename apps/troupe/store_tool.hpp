@@ -33,7 +33,8 @@ public:
 
   [[nodiscard]] progress_function function();
 
-  /// Ends the line. The status of work that failed: `interrupted` if it was given up.
+  /// Ends the line. The status of work that failed: `interrupted` if it was given up, `usage` if
+  /// what it was to make is there.
   int failed(const error& why);
   void done() { display_.reset(); }
 

@@ -38,7 +38,7 @@ namespace troupe::cli {
                                  std::string_view noun);  ///< "1 item", "2,000 items"
 
 /// The one of `names` that `word` was probably meant to be: at most three letters differ, and less
-/// than half of them. None where it is like none.
+/// than half of them; two neighbours in each other's place are one. None where it is like none.
 [[nodiscard]] std::optional<std::string> nearest(std::string_view word,
                                                  const std::vector<std::string>& names);
 

@@ -181,7 +181,9 @@ int token(const token_command& options) {
   std::string text;
   const auto changed = std::visit(changing{all, text}, options.what);
   if (!changed)
-    return refuse(changed.error(), exit_status::failed);
+    return refuse(changed.error(), changed.error().code == errc::invalid_value
+                                       ? exit_status::usage
+                                       : exit_status::failed);
   if (!*changed) {
     print(all);
     return exit_status::ok;

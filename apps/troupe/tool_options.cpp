@@ -91,8 +91,10 @@ void tool_options::add_to(const add_function& add) {
                       });
   add_directory(compact, "DIR,--data", data_, "Directory of the store; needs room for the copy");
   compact
-      ->add_option("--journal-kept", journal_kept_,
-                   "Bytes of journal kept behind the snapshots, as of serve")
+      ->add_option(
+          "--journal-kept", journal_kept_,
+          "Bytes of journal kept behind the snapshots, as of serve. 0 may make a small store "
+          "larger: revisions to undo to move from the journal to each entity")
       ->type_name("BYTES")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{1} << 50))
       ->capture_default_str();

@@ -171,6 +171,10 @@ TEST_CASE("a word that fits nowhere is told by itself and with what it is like")
   CHECK(refusal({"token", "--data", "d", "lst"}).text.find("is it `list`?") != std::string::npos);
   CHECK(refusal({"verify", "d", "--jsn"}).text.find("there is no option '--jsn': is it `--json`?")
         != std::string::npos);
+  CHECK(refusal({"serve", "st9"}).text
+        == "error: `troupe serve` has no place for 'st9': a directory is given by `--data st9`\n"
+           "Try: troupe serve --help\n");
+  CHECK(refusal({"serve", "--qouta", "5"}).text.find("is it `--quota`?") != std::string::npos);
   CHECK(refusal({"migrate", "d", "e"}).text.find("`troupe migrate` has no place for 'e'")
         != std::string::npos);
 }

@@ -60,6 +60,15 @@ TEST_CASE("numbers are grouped and have units") {
   CHECK(plural(2'000, "item") == "2,000 items");
 }
 
+TEST_CASE("two neighbours in each other's place are one letter that differs") {
+  const std::vector<std::string> names{"idle", "quota", "max-live", "config"};
+  CHECK(nearest("ilde", names) == "idle");
+  CHECK(nearest("idel", names) == "idle");
+  CHECK(nearest("qoutA", names) == "quota");
+  CHECK_FALSE(nearest("elid", names));
+  CHECK_FALSE(nearest("port", names));
+}
+
 TEST_CASE("a table's columns are as wide as their widest cell") {
   table t{{align::left, align::right, align::left}};
   t.add({"a", "1", ""});

@@ -58,6 +58,15 @@ TEST_CASE("a long history is cut and says so") {
         == "user       1\n           ... and 2 more items\n");
 }
 
+TEST_CASE("a history with a shortened text says how to see all of it and no other does") {
+  const auto session = session_of({R"({"role":"user","content":"one two three four five six"})"});
+  const history_style narrow{.columns = 32, .whole = "(--json has all)"};
+  CHECK(render_history(session, narrow)
+        == "user       one two three fou...\n           (--json has all)\n");
+  CHECK(render_history(session, {.columns = 80, .whole = "(--json has all)"})
+        == "user       one two three four five six\n");
+}
+
 TEST_CASE("a session as JSON is the same in both layouts and reads back") {
   auto session = session_of({R"({"role":"user","content":"\u009b"})"});
   session.entries.set(entry_key{section::state, "k"}.str(), {value{1.0}, 3});

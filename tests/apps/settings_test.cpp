@@ -2,9 +2,14 @@
 #include "troupe/exit_status.hpp"
 #include "troupe/options.hpp"
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <string>
 #include <vector>
@@ -44,6 +49,23 @@ struct told {
     return none != nullptr && none->status == cli::exit_status::usage ? none->text : "";
   }
 };
+
+/// What `troupe config check` prints of a file.
+std::string checked(const std::string& file) {
+  const testing::temp_directory dir;
+  const auto to = (dir.path() / "out").string();
+  std::fflush(stdout);
+  const int before = ::dup(STDOUT_FILENO);
+  const int out = ::open(to.c_str(), O_WRONLY | O_CREAT, 0600);
+  ::dup2(out, STDOUT_FILENO);
+  cli::check_config({file});
+  std::fflush(stdout);
+  ::dup2(before, STDOUT_FILENO);
+  ::close(before);
+  ::close(out);
+  std::ifstream in{to};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
 
 }  // namespace
 
@@ -228,6 +250,62 @@ TEST_CASE("config check reads the files that a setting names") {
   std::ofstream{key} << "secret\n";
   CHECK(check_files(options));
   CHECK(cli::check_config({file}) == cli::exit_status::ok);
+}
+
+TEST_CASE("config check tells every mistake with its line and none that follows from another") {
+  told t;
+  const auto file = t.file(
+      "idel = 3\n"
+      "tls-cert = \"/c\"\n"
+      "allow-remote-fs = \"yes\"\n"
+      "listen = 127.0.0.1:1\n"
+      "idle = 5\n"
+      "max-live = 1\n"
+      "idle = 6\n"
+      "[serve]\n"
+      "quota = 1\n"
+      "openai-model = \"m\n"
+      "openai-url\n"
+      "reserve =\n"
+      "openai-key-file = \"/k\"\n");
+  const auto text = checked(file);
+  CAPTURE(text);
+  const auto says = [&](int line, const std::string& what) {
+    return text.find(file + ':' + std::to_string(line) + ": " + what) != std::string::npos;
+  };
+  CHECK(says(1, "there is no setting `idel`: is it `idle`?\n"));
+  CHECK(says(2, "--tls-cert requires --tls-key\n"));
+  CHECK(says(3, "`allow-remote-fs` is true or false, without quotes\n"));
+  CHECK(says(4, ""));
+  CHECK(text.find("text stands in quotes: name = \"text\"\n") != std::string::npos);
+  CHECK(says(7, "`idle` stands in line 5 already: leave one of them out\n"));
+  CHECK(says(8, "`serve` is a table"));
+  CHECK(says(9, "--quota: "));
+  CHECK(says(10, "the quote is not closed: name = \"text\"\n"));
+  CHECK(says(11, "a line is `name = value`, or a comment behind `#`\n"));
+  CHECK(says(12, "the value is missing: name = value\n"));
+  CHECK(says(13, "--openai-key-file requires --responder openai\n"));
+  CHECK(std::ranges::count(text, '\n') == 11);
+}
+
+TEST_CASE("a value that cannot be used is told once and not what would need it") {
+  told t;
+  const auto text = checked(t.file("responder = \"other\"\nopenai-model = \"m\"\n"));
+  CHECK_MESSAGE(text.find(":1: --responder: ") != std::string::npos, text);
+  CHECK(std::ranges::count(text, '\n') == 1);
+}
+
+TEST_CASE("config check names the variables that are no settings") {
+  told t;
+  const auto file = t.file("data = \"x\"\n");
+  ::setenv("TROUPE_SOMETHING_ELSE", "1", 1);
+  const auto text = checked(file);
+  ::unsetenv("TROUPE_SOMETHING_ELSE");
+  CHECK(text.find("warning: the variable TROUPE_SOMETHING_ELSE is no setting\n")
+        != std::string::npos);
+  CHECK(text.find("no mistake") != std::string::npos);
+  t.variables = {{"TROUPE_IDEL", "1"}};
+  CHECK(t.fault({"serve", "--data=x"}).find("is it `TROUPE_IDLE`?") != std::string::npos);
 }
 
 TEST_CASE("config check is one of the exit codes and takes the packaged file") {

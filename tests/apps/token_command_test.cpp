@@ -59,10 +59,10 @@ TEST_CASE("a token without a user or with a bad namespace is not made") {
   const auto run = [&](cli::token_create what) {
     return cli::token({.data = dir.store(), .what = std::move(what)});
   };
-  CHECK(run({}) == cli::exit_status::failed);
-  CHECK(run({.user = "ann", .name_space = ""}) == cli::exit_status::failed);
-  CHECK(run({.user = "a\x01"}) == cli::exit_status::failed);
-  CHECK(run({.user = "ann", .expires = "soon"}) == cli::exit_status::failed);
+  CHECK(run({}) == cli::exit_status::usage);
+  CHECK(run({.user = "ann", .name_space = ""}) == cli::exit_status::usage);
+  CHECK(run({.user = "a\x01"}) == cli::exit_status::usage);
+  CHECK(run({.user = "ann", .expires = "soon"}) == cli::exit_status::usage);
   CHECK(kept(dir).empty());
 }
 
@@ -71,7 +71,7 @@ TEST_CASE("a token that has expired before it is made is refused") {
   CHECK(
       cli::token({.data = dir.store(),
                   .what = cli::token_create{.user = "ann", .expires = "2020-01-01T00:00:00.000Z"}})
-      == cli::exit_status::failed);
+      == cli::exit_status::usage);
   CHECK(kept(dir).empty());
 }
 

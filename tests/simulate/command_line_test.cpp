@@ -1,7 +1,10 @@
 #include "troupe/exit_status.hpp"
+#include "troupe/number_range.hpp"
 #include "troupe/options.hpp"
 #include <doctest/doctest.h>
 
+#include <chrono>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -79,4 +82,23 @@ TEST_CASE("simulate refuses words that mean nothing") {
   CHECK(refusal({"--speed", "-1"}).find("speed") != std::string::npos);
   CHECK(refusal({"learn"}).find("FILE") != std::string::npos);
   CHECK(refusal({"reprot"}).find("reprot") != std::string::npos);
+}
+
+TEST_CASE("a duration is a number of seconds or has its unit and is the same everywhere") {
+  using cli::parse_seconds;
+  CHECK(parse_seconds("90") == 90);
+  CHECK(parse_seconds("1.5s") == 1.5);
+  CHECK(parse_seconds("250ms") == 0.25);
+  CHECK(parse_seconds("2m") == 120);
+  CHECK(parse_seconds("1h") == 3'600);
+  CHECK(parse_seconds("2d") == 172'800);
+  for (const auto* none : {"", "s", "1x", "-1s", "1 s", "nan", "1sm"})
+    CHECK_FALSE_MESSAGE(parse_seconds(none).has_value(), none);
+  CHECK(options_of<run_options>({"--duration", "5"}).duration_s == 5);
+  const auto words = {"troupe", "serve", "--data=x", "--idle=10m", "--drain-notice=2m"};
+  const auto line = cli::read_command_line(5, std::data(words));
+  REQUIRE(std::holds_alternative<cli::command_line>(line));
+  const auto node = std::get<serve_options>(std::get<cli::command_line>(line).what);
+  CHECK(node.idle == std::chrono::minutes{10});
+  CHECK(node.drain_notice == std::chrono::minutes{2});
 }

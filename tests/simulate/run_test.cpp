@@ -216,16 +216,6 @@ TEST_CASE("a workload that is learned has the sizes and tools of what was record
   CHECK_FALSE(learn("{", "none").has_value());
 }
 
-TEST_CASE("durations are read with their unit") {
-  CHECK(parse_seconds("90") == 90);
-  CHECK(parse_seconds("1.5s") == 1.5);
-  CHECK(parse_seconds("250ms") == 0.25);
-  CHECK(parse_seconds("2m") == 120);
-  CHECK(parse_seconds("1h") == 3'600);
-  for (const auto* none : {"", "s", "1x", "-1s", "1 s", "nan"})
-    CHECK_FALSE_MESSAGE(parse_seconds(none).has_value(), none);
-}
-
 TEST_CASE("a run against a node that is away begins nothing and says why") {
   const temp_directory data;
   auto options = quick();
