@@ -45,7 +45,12 @@ std::optional<role> role_named(std::string_view text) noexcept {
 }
 
 unexpected entity_access::absent() const {
-  return fail(errc::not_found, "no such " + std::string{troupe::to_string(ref_.kind)});
+  auto text = "no such " + std::string{troupe::to_string(ref_.kind)};
+  if (ref_.kind == entity_kind::global)
+    text += ": `PUT /v1/global` makes it";
+  if (ref_.kind == entity_kind::user)
+    text += ": `PUT /v1/users/{id}` makes it";
+  return fail(errc::not_found, std::move(text));
 }
 
 void entity_access::read(bool latest, std::function<void(expected<snapshot>)> done) const {
@@ -85,6 +90,12 @@ void entity_access::execute(command request,
                             std::function<void(expected<command_result>)> done) const {
   request.entity = ref_;
   request.by = by_;
+  if (ref_.kind == entity_kind::global || ref_.kind == entity_kind::user)
+    done = [self = *this, done = std::move(done)](expected<command_result> result) {
+      if (!result && result.error().code == errc::not_found && result.error().path.empty())
+        return done(self.absent());
+      done(std::move(result));
+    };
   if (quotas_ != nullptr)
     quotas_->execute(std::move(request), std::move(done));
   else

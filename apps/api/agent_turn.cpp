@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <initializer_list>
 #include <utility>
 
 /// One turn of the agent API: a message, and its answer.
@@ -388,6 +389,41 @@ private:
 
 }  // namespace
 
+namespace {
+
+/// Whether one letter more, less or another, or two neighbours in each other's place, is all.
+bool nearly(std::string_view a, std::string_view b) {
+  if (a.size() > b.size())
+    std::swap(a, b);
+  if (b.size() - a.size() > 1 || a == b)
+    return false;
+  const auto same =
+      static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());  // in front
+  a.remove_prefix(same);
+  b.remove_prefix(same);
+  if (a.size() < b.size())
+    return a == b.substr(1);
+  return a.substr(1) == b.substr(1)
+         || (a.size() > 1 && a[0] == b[1] && a[1] == b[0] && a.substr(2) == b.substr(2));
+}
+
+/// Members of other clients are ignored; a mistyped one of this API is none of theirs.
+expected<void> check_names(const value& others, std::initializer_list<std::string_view> known,
+                           std::string_view where) {
+  for (auto at = others.view().children(); at.next();)
+    for (const auto name : known)
+      if (nearly(at.key(), name))
+        return fail(errc::unknown_field,
+                    "there is no such member: is it `" + std::string{name} + "`?",
+                    std::string{where} + std::string{at.key()});
+  if (where == "/" && others.view().find("session_id"))
+    return fail(errc::unknown_field, R"(it stands in the context: {"context":{"session_id":...}})",
+                "/session_id");
+  return {};
+}
+
+}  // namespace
+
 void post_quick(const call_ptr& c) {
   const auto body = c->body();
   if (!body)
@@ -395,6 +431,12 @@ void post_quick(const call_ptr& c) {
   auto asked = from_value<quick_request>(*body);
   if (!asked)
     return c->refuse(asked.error());
+  auto named = check_names(asked->others, {"query", "context"}, "/");
+  if (named && asked->context)
+    named = check_names(asked->context->others,
+                        {"notebook_id", "session_id", "variables", "cell_count"}, "/context/");
+  if (!named)
+    return c->refuse(named.error());
   std::make_shared<turn>(c, *std::move(asked))->begin();
 }
 

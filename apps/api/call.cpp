@@ -89,6 +89,25 @@ expected<std::optional<durability>> preferred(const http::request& request) {
   return out;
 }
 
+/// RFC 8259 has no other; a charset may be named and quoted.
+bool in_utf8(const http::request& request) {
+  const auto* header = request.find_header("Content-Type");
+  std::string_view rest = header != nullptr ? std::string_view{*header} : std::string_view{};
+  while (rest.find(';') != rest.npos) {
+    rest.remove_prefix(rest.find(';') + 1);
+    const auto one = trimmed(rest.substr(0, rest.find(';')));
+    const auto equals = one.find('=');
+    if (equals == one.npos || !http::iequals(one.substr(0, equals), "charset"))
+      continue;
+    auto name = one.substr(equals + 1);
+    if (name.size() >= 2 && name.front() == '"' && name.back() == '"')
+      name = name.substr(1, name.size() - 2);
+    if (!http::iequals(name, "utf-8"))
+      return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 answer revision_answer(const outcome& done) {
@@ -127,6 +146,9 @@ std::string_view call::media_type() const {
 
 expected<value> call::body(std::string_view also_json) const {
   const auto type = media_type();
+  if (!http::iequals(type, "application/msgpack") && !in_utf8(request))
+    return fail(errc::unsupported_media_type,
+                "JSON is UTF-8: send it so, and leave the charset out");
   const limits budget{.bytes = request.body.size()};  // the server bounded the body already
   if (http::iequals(type, "application/msgpack"))
     return value_from_msgpack(request.body, budget);
@@ -136,6 +158,10 @@ expected<value> call::body(std::string_view also_json) const {
                 "send application/json or application/msgpack"
                     + (also_json.empty() ? std::string{} : " or " + std::string{also_json}));
   return value_from_json(request.body, budget);
+}
+
+error call::not_a_member(error why, std::string_view name) {
+  return why.code == errc::unknown_field ? std::move(why) : internal::unknown_member(name).value();
 }
 
 expected<std::optional<std::uint64_t>> call::number(std::string_view name, std::uint64_t least,

@@ -91,7 +91,12 @@ public:
     auto read = body();
     if (!read)
       return tl::unexpected(std::move(read.error()));
-    return from_value<T>(*read, unknown_members::refused);
+    auto out = from_value<T>(*read, unknown_members::refused);
+    if (!out && read->type() == value_type::map && !internal::keeps_others<T>())
+      for (auto at = read->view().children(); at.next();)
+        if (!internal::is_field<T>(at.key()))  // before what is missing, which it may stand for
+          return tl::unexpected(not_a_member(std::move(out.error()), at.key()));
+    return out;
   }
   /// As `T{}` when there is none.
   template <described T>
@@ -128,6 +133,8 @@ public:
   [[nodiscard]] expected<command> envelope() const;
 
 private:
+  [[nodiscard]] static error not_a_member(error why, std::string_view name);
+
   http::responder respond_;
 };
 using call_ptr = std::shared_ptr<call>;

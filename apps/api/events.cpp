@@ -255,10 +255,25 @@ expected<subscribe_options> wanted(const call& c) {
   return out;
 }
 
+/// Of an entity comes its own kind, and with its children what stands below it.
+expected<void> check_scopes(const std::vector<entity_kind>& given, entity_kind of, bool children) {
+  const auto comes = [&](entity_kind one) { return one == of || (children && one < of); };
+  if (given.empty() || std::ranges::any_of(given, comes))
+    return {};
+  return fail(errc::invalid_value,
+              "this stream has changes of the " + std::string{to_string(of)}
+                  + (children ? " and of what belongs to it only" : " only: see `children`"),
+              "scopes");
+}
+
 void follow(const call_ptr& c, const std::optional<entity_access>& of) {
   auto options = wanted(*c);
   if (!options)
     return c->refuse(options.error());
+  if (of)
+    if (auto ok = check_scopes(options->filter.kinds, of->ref().kind, options->filter.children);
+        !ok)
+      return c->refuse(ok.error());
   auto own = c->doors.streams()->add(c->who, c->waker());
   options->wake = c->waker();
   std::optional<std::vector<std::string>> asked;

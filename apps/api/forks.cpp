@@ -71,6 +71,8 @@ expected<std::uint64_t> revision_to_fork(const fork_request& body, const entity_
 void make_fork(const call_ptr& c, const entity_access& child, std::uint64_t at) {
   execute(c, child, {fork_from{.parent = c->entity.ref(), .at = at}}, std::nullopt,
           [c, child](expected<command_result> result) {
+            if (!result && result.error().code == errc::not_found && result.error().path.empty())
+              result.error().path = "/id";  // another user's, which answers as if it were absent
             if (!result)
               return c->refuse(result.error());
             const auto from = lineage_of(*result->state).value_or(lineage{});

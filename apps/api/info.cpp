@@ -3,6 +3,7 @@
 #include <troupe/actors/result_cache.hpp>
 #include <troupe/state/commands.hpp>
 
+#include "api/conditional.hpp"
 #include "api/route.hpp"
 
 #include <utility>
@@ -129,7 +130,7 @@ void get_info(const call_ptr& c) {
   c->entity.header([c](expected<entity_header> header) {
     if (!header)
       return c->refuse(header.error());
-    c->send(info_answer(c, *header, 200));
+    c->send(unless_known(*c, info_answer(c, *header, 200)));
   });
 }
 

@@ -1,3 +1,4 @@
+#include "api/conditional.hpp"
 #include "api/item_page.hpp"
 #include "api/route.hpp"
 
@@ -93,7 +94,9 @@ error without_items(error why, const call& c) {
     return why;
   why.message = R"(`items` is missing: send {"items":[{...}]})";
   if (auto at = given->view().children(); at.next() && at.key().size() <= 100)
-    why.message += ", and `" + std::string{at.key()} + "` in an item";
+    why.message += at.item().type() == value_type::array
+                       ? ", where `" + std::string{at.key()} + "` stands"
+                       : ", and `" + std::string{at.key()} + "` in an item";
   return why;
 }
 
@@ -111,7 +114,7 @@ void get_items(const call_ptr& c) {
   const auto page = decode_page(*c);
   if (!page)
     return c->refuse(page.error());
-  read(c, [page = *page](const entity_state& state) {
+  read(c, [c, page = *page](const entity_state& state) {
     const auto picked = pick(state.items, page);
     value_writer out;  // in one go: a page may be a megabyte
     out.begin_map(2).string("items").begin_array(picked.indexes.size());
@@ -122,7 +125,7 @@ void get_items(const call_ptr& c) {
       out.string(std::to_string(*picked.cursor));
     else
       out.null();
-    return answer{200, out.take(), state.revision, {}};
+    return unless_known(*c, {200, out.take(), state.revision, {}});
   });
 }
 

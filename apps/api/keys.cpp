@@ -1,6 +1,7 @@
 #include <troupe/state/inherit.hpp>
 #include <troupe/state/json.hpp>
 
+#include "api/conditional.hpp"
 #include "api/ops.hpp"
 #include "api/route.hpp"
 #include "api/writer.hpp"
@@ -67,6 +68,14 @@ answer state_answer(const call& c, const entity_state& state) {
           map_writer{}.number("revision", state.revision).any("state", value_view{body}).finish(),
           state.revision,
           {}};
+}
+
+/// They go without a revision, and so without another ETag.
+bool has_keys_that_end(const entity_state& state) {
+  bool out = false;
+  for_each_entry(state, section::state, {},
+                 [&](std::string_view, const entry& held) { out |= held.expires.ms != 0; });
+  return out;
 }
 
 /// The states of {S} and of the scopes behind it, read one after the other.
@@ -136,7 +145,10 @@ void get_state(const call_ptr& c) {
   if (!inherits)
     return c->refuse(inherits.error());
   if (!*inherits)
-    return read(c, [c](const entity_state& state) { return state_answer(*c, state); });
+    return read(c, [c](const entity_state& state) {
+      auto out = state_answer(*c, state);
+      return has_keys_that_end(state) ? out : unless_known(*c, std::move(out));
+    });
   const auto latest = c->latest();
   if (!latest)
     return c->refuse(latest.error());
@@ -157,7 +169,7 @@ void get_key(const call_ptr& c) {
     answer out{200, std::string{held->data.bytes()}, held->revision, {}};
     if (held->expires.ms != 0)
       out.headers.push_back({"Troupe-Expires", to_rfc3339(held->expires)});
-    return out;
+    return unless_known(*c, std::move(out));
   });
 }
 

@@ -2,6 +2,8 @@
 
 #include "api/route.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <string>
 #include <utility>
@@ -70,6 +72,12 @@ std::string query_schema(const route& r, std::string_view name) {
 
 const std::string text_schema = R"({"type":"string"})";
 
+/// Those that answer 304 to `If-None-Match`.
+bool is_conditional(const route& r) {
+  constexpr std::string_view all[] = {"{S}", "{S}/state", "{S}/state/{key}", "{S}/items"};
+  return r.method == "GET" && std::ranges::find(all, r.pattern) != std::end(all);
+}
+
 std::string parameters_of(const route& r, std::string_view path) {
   list out;
   for (auto at = path.find('{'); at != std::string_view::npos; at = path.find('{', at + 1))
@@ -83,6 +91,8 @@ std::string parameters_of(const route& r, std::string_view path) {
   }
   if (r.media == event_stream)
     out.add(parameter("Last-Event-ID", "header", text_schema));
+  if (is_conditional(r))
+    out.add(parameter("If-None-Match", "header", text_schema));
   if (r.needs != role::reader && r.pattern.starts_with("{S}")) {
     for (const auto* header : {"If-Match", "Idempotency-Key", "Prefer"})
       out.add(parameter(header, "header", text_schema));
@@ -134,6 +144,8 @@ std::string operation(const route& r, std::string_view path) {
   out += R"(,"responses":{")" + std::to_string(r.status) + "\":" + success(r);
   if (r.method == "PUT" && r.status == 201)
     out += R"(,"200":)" + success(r);  // it was there
+  if (is_conditional(r))
+    out += R"(,"304":{"description":"As `If-None-Match` has it: nothing has changed"})";
   if (r.receipt)
     out += R"(,"200":{"description":"With a receipt, which `erase=true` asks for","content":)"
            + content(r.receipt()) + '}';

@@ -142,6 +142,30 @@ TEST_CASE("a turn without words or of another shape is refused and leaves nothin
   CHECK(n.send("GET", "/v1/sessions").body == R"({"items":[],"next_cursor":null})");
 }
 
+TEST_CASE(
+    "a mistyped member is refused with the right name and those of other clients are ignored") {
+  node n;
+  const auto refused = [&](const char* body, const char* path, const char* meant) {
+    const auto got = n.send("POST", "/api/agent/quick", body);
+    CAPTURE(got.body);
+    CHECK(got.status == 422);
+    CHECK(got.body.find(std::string{R"("code":"unknown_field","path":")"} + path + '"')
+          != std::string::npos);
+    CHECK(got.body.find(meant) != std::string::npos);
+  };
+  refused(R"({"qeury":"Hi"})", "/qeury", "is it `query`?");
+  refused(R"({"query":"Hi","contxt":{}})", "/contxt", "is it `context`?");
+  refused(R"({"query":"Hi","session_id":"s"})", "/session_id", "it stands in the context");
+  refused(R"({"query":"Hi","context":{"sesion_id":"s"}})", "/context/sesion_id",
+          "is it `session_id`?");
+  refused(R"({"query":"Hi","context":{"variablse":{}}})", "/context/variablse",
+          "is it `variables`?");
+  CHECK(n.send("GET", "/v1/sessions").body == R"({"items":[],"next_cursor":null})");
+  const auto* foreign = R"({"query":"Hi","api_key":"k","mode":1,"context":{"session":"x",)"
+                        R"("cells":[],"session_id":null,"notebook":""}})";
+  CHECK(n.send("POST", "/api/agent/quick", foreign).status == 200);
+}
+
 TEST_CASE("a session keeps as many messages as the limit says and the responder gets all of them") {
   node n{[](const runtime& of) { return builtin(of, 4); }};
   for (int i = 0; i < 10; ++i)

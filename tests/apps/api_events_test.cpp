@@ -199,6 +199,11 @@ TEST_CASE("a stream that cannot be is refused") {
   CHECK(status("/v1/sessions/s/events?after=zz") == 400);
   CHECK(status("/v1/events?after=1-1") == 400);
   CHECK(status("/v1/events?scopes=file") == 422);
+  CHECK(status("/v1/sessions/s/events?scopes=team") == 422);
+  n.send("PUT", "/v1/teams/t");
+  CHECK(status("/v1/teams/t/events?scopes=session") == 422);
+  CHECK(status("/v1/teams/t/events?children=true&scopes=user,global") == 422);
+  CHECK(n.send("HEAD", "/v1/teams/t/events?children=true&scopes=session,user").status == 200);
   CHECK(status("/v1/events?children=true") == 422);
   CHECK(status("/v1/sessions/s/events?children=true") == 422);
   CHECK(status("/v1/sessions/s/events?children=perhaps") == 422);

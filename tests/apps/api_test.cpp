@@ -191,6 +191,48 @@ TEST_CASE("HEAD answers as GET without the body") {
 // Refusals
 // ----------------------------------------------------------------------------------------------------------
 
+TEST_CASE("who has the current revision already is answered 304 without a body") {
+  node n;
+  n.send("PUT", "/v1/sessions/a");
+  n.send("PUT", "/v1/sessions/a/state/k", "1");
+  n.send("POST", "/v1/sessions/a/items", R"({"items":[{"role":"user"}]})");
+  for (const std::string path : {"", "/state", "/items", "/state/k"}) {
+    CAPTURE(path);
+    const auto target = "/v1/sessions/a" + path;
+    const auto all = n.send("GET", target);
+    const auto tag = etag(all);
+    CHECK(tag == (path == "/state/k" ? "\"2\"" : "\"3\""));
+    for (const auto& known : {tag, "W/" + tag, std::string{"*"}, "\"77\", W/" + tag + " ,\"1\""}) {
+      CAPTURE(known);
+      const auto same = n.send("GET", target, "", {{"If-None-Match", known}});
+      CHECK(same.status == 304);
+      CHECK(same.body == "");
+      CHECK(etag(same) == tag);
+    }
+    CHECK(n.send("HEAD", target, "", {{"If-None-Match", tag}}).status == 304);
+    for (const std::string other : {"\"77\"", "77", "\"\"", ""})
+      CHECK(n.send("GET", target, "", {{"If-None-Match", other}}).body == all.body);
+  }
+  n.send("PUT", "/v1/sessions/a/state/other", "1");
+  CHECK(n.send("GET", "/v1/sessions/a/state", "", {{"If-None-Match", "\"3\""}}).status == 200);
+  CHECK(n.send("GET", "/v1/sessions/a/state/k", "", {{"If-None-Match", "\"2\""}}).status == 304);
+  CHECK(n.send("GET", "/v1/sessions/b", "", {{"If-None-Match", "*"}}).status == 404);
+}
+
+TEST_CASE("what may change without a revision is always answered whole") {
+  node n;
+  n.send("PUT", "/v1/users/ann");
+  n.send("PUT", "/v1/sessions/a", R"({"user":"ann"})");
+  CHECK(n.send("GET", "/v1/sessions/a/state?inherit=true", "", {{"If-None-Match", "\"1\""}}).status
+        == 200);
+  n.send("PUT", "/v1/sessions/a/state/k?ttl_s=60", "1");
+  const http::header known{"If-None-Match", "\"2\""};
+  CHECK(n.send("GET", "/v1/sessions/a/state", "", {known}).body
+        == R"({"revision":2,"state":{"k":1}})");
+  n.advance(60'000);
+  CHECK(n.send("GET", "/v1/sessions/a/state", "", {known}).body == R"({"revision":2,"state":{}})");
+}
+
 TEST_CASE("malformed JSON is refused with 400") {
   node n;
   n.send("PUT", "/v1/sessions/a");
@@ -510,6 +552,53 @@ TEST_CASE("a body of another type is 415") {
                {{"Content-Type", "Application/JSON; charset=utf-8"}})
             .status
         == 201);
+}
+
+TEST_CASE("a charset that is not UTF-8 is 415 and bytes have none") {
+  node n;
+  n.send("PUT", "/v1/sessions/a");
+  const auto status = [&](const std::string& type, const std::string& body) {
+    return n.send("PUT", "/v1/sessions/a/state/k", body, {{"Content-Type", type}}).status;
+  };
+  for (const auto* type : {"application/json; charset=latin1", "application/json;charset=UTF-16",
+                           "application/json; v=1; Charset=\"iso-8859-1\""})
+    CHECK_MESSAGE(status(type, "1") == 415, type);
+  for (const auto* type : {"application/json;charset=UTF-8", "application/json; Charset=\"Utf-8\"",
+                           "application/json; v=1", "application/json;"})
+    CHECK_MESSAGE(status(type, "1") == 200, type);
+  CHECK(status("application/msgpack; charset=binary", "\x01") == 200);
+}
+
+TEST_CASE("what is missing is told behind a name that is not known") {
+  node n;
+  n.send("PUT", "/v1/sessions/a");
+  n.send("PUT", "/v1/workflows/w");
+  const auto problem = [&](const char* target, const char* body) {
+    const auto got = n.send("POST", target, body);
+    CHECK(got.status == 422);
+    return got.body;
+  };
+  const auto itms = problem("/v1/sessions/a/items", R"({"itms":[]})");
+  CHECK(itms.find(R"(`items` is missing: send {\"items\":[{...}]}, where `itms` stands)")
+        != std::string::npos);
+  CHECK(itms.find(R"("code":"unknown_field","path":"/itms")") != std::string::npos);
+  CHECK(problem("/v1/sessions/a/merge", R"({"form":"b"})")
+            .find(R"("code":"unknown_field","path":"/form")")
+        != std::string::npos);
+  CHECK(problem("/v1/sessions/a/merge", "{}").find(R"("path":"/from")") != std::string::npos);
+}
+
+TEST_CASE("a scope that has to be made first says how") {
+  node n;
+  for (const auto* target : {"/v1/global", "/v1/users/ann"}) {
+    const auto made = target == std::string{"/v1/global"} ? "`PUT /v1/global` makes it"
+                                                          : "`PUT /v1/users/{id}` makes it";
+    CHECK(n.send("GET", target).body.find(made) != std::string::npos);
+    CHECK(n.send("GET", std::string{target} + "/state").body.find(made) != std::string::npos);
+    const auto put = n.send("PUT", std::string{target} + "/state/k", "1");
+    CHECK(put.status == 404);
+    CHECK(put.body.find(made) != std::string::npos);
+  }
 }
 
 TEST_CASE("who names another owner of what is there is told so and nothing is ignored") {

@@ -225,6 +225,17 @@ TEST_CASE("what is another user's answers on every row exactly as what is not th
   CHECK(m.send("GET", "/v1/sessions/hers", "", m.admin).status == 200);
 }
 
+TEST_CASE("a creation under an id of another user is 404 and a fork names the path of the id") {
+  matrix m;
+  REQUIRE(m.send("PUT", "/v1/sessions/own", "{}", m.other).status == 201);
+  const auto fork = m.send("POST", "/v1/sessions/own/fork", R"({"id":"hers"})", m.other);
+  CHECK(fork.status == 404);
+  CHECK(fork.body.find(R"("code":"not_found","path":"/id")") != std::string::npos);
+  const auto put = m.send("PUT", "/v1/sessions/hers", "{}", m.other);
+  CHECK(put.status == 404);
+  CHECK(put.body.find("ann") == std::string::npos);
+}
+
 TEST_CASE("a share opens what is another's for reading or for writing") {
   matrix m;
   const auto share = [&](const char* access) {

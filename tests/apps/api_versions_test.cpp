@@ -31,6 +31,11 @@ TEST_CASE("undo and redo go through content and refuse more than there is") {
   const auto refused = n.send("POST", "/v1/sessions/a/undo", R"({"steps":9})");
   CHECK(refused.status == 409);
   CHECK(refused.body.find(R"("code":"nothing_to_undo")") != std::string::npos);
+  CHECK(refused.body.find("there are 2 changes to undo, not 9") != std::string::npos);
+  n.send("POST", "/v1/sessions/a/undo", R"({"steps":1})");
+  CHECK(n.send("POST", "/v1/sessions/a/undo", R"({"steps":9})")
+            .body.find("there is 1 change to undo, not 9")
+        != std::string::npos);
   CHECK(n.send("POST", "/v1/sessions/a/undo", "", {{"If-Match", "\"1\""}}).status == 412);
 }
 

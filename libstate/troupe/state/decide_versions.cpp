@@ -88,10 +88,11 @@ expected<void> check_merged(const decider& d) {
 }
 
 unexpected nothing_to(std::string_view verb, std::uint64_t steps, std::uint64_t available) {
-  return refuse_beyond(errc::nothing_to_undo,
-                       "there are " + std::to_string(available) + " changes to " + std::string{verb}
-                           + ", not " + std::to_string(steps),
-                       available);
+  return refuse_beyond(
+      errc::nothing_to_undo,
+      (available == 1 ? "there is 1 change" : "there are " + std::to_string(available) + " changes")
+          + " to " + std::string{verb} + ", not " + std::to_string(steps),
+      available);
 }
 
 }  // namespace
