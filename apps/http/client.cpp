@@ -25,14 +25,26 @@ std::string reason(int number) {
   return std::generic_category().message(number);
 }
 
-/// 1: ready. 0: the deadline passed. -1: errno.
-int wait_for(int socket, short events, clock::time_point deadline) {
+/// How long a request waits, and who may end that.
+struct patience {
+  clock::time_point deadline;
+  const std::function<bool()>& given_up;
+};
+
+/// 1: ready. 0: the deadline passed, or it was given up. -1: errno.
+int wait_for(int socket, short events, const patience& until) {
+  const long long longest = until.given_up ? 100 : 1'000'000'000;
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - clock::now()).count();
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(until.deadline - clock::now()).count();
     pollfd p{.fd = socket, .events = events, .revents = 0};
-    const int n = ::poll(&p, 1, static_cast<int>(std::clamp<long long>(left, 0, 1'000'000'000)));
-    if (n >= 0 || errno != EINTR)
+    const int n = ::poll(&p, 1, static_cast<int>(std::clamp<long long>(left, 0, longest)));
+    if (n > 0 || (n < 0 && errno != EINTR))
       return n;
+    if (left <= longest && n == 0)
+      return 0;
+    if (until.given_up && until.given_up())
+      return 0;
   }
 }
 
@@ -115,9 +127,9 @@ expected<endpoint> parse_url(std::string_view url) {
 /// Reads one answer from a socket. What it has read is gone when it fails.
 class client::reader {
 public:
-  reader(int socket, clock::time_point deadline, std::size_t longest)
+  reader(int socket, const patience& until, std::size_t longest)
       : socket_{socket},
-        deadline_{deadline},
+        until_{until},
         longest_{longest} {}
 
   expected<response> read(bool head_only);
@@ -137,7 +149,7 @@ private:
   expected<void> chunks(std::string& out);
 
   int socket_;
-  clock::time_point deadline_;
+  patience until_;
   std::size_t longest_;
   std::string buffer_;
   std::size_t begin_ = 0;
@@ -153,7 +165,7 @@ expected<void> client::reader::fill() {
     buffer_.clear();
     begin_ = 0;
   }
-  const int ready = wait_for(socket_, POLLIN, deadline_);
+  const int ready = wait_for(socket_, POLLIN, until_);
   if (ready == 0)
     return unknown("the answer did not arrive in time");
   const auto before = buffer_.size();
@@ -306,6 +318,7 @@ client::~client() {
 
 client::client(client&& other) noexcept
     : longest_answer{other.longest_answer},
+      given_up{std::move(other.given_up)},
       host_{std::move(other.host_)},
       port_{other.port_},
       timeout_{other.timeout_},
@@ -315,6 +328,7 @@ client& client::operator=(client&& other) noexcept {
   if (this != &other) {
     close();
     longest_answer = other.longest_answer;
+    given_up = std::move(other.given_up);
     host_ = std::move(other.host_);
     port_ = other.port_;
     timeout_ = other.timeout_;
@@ -352,7 +366,7 @@ expected<void> client::connect(clock::time_point deadline) {
     }
     number = ::connect(socket_, a->ai_addr, a->ai_addrlen) == 0 ? 0 : errno;
     if (number == EINPROGRESS) {
-      const int ready = wait_for(socket_, POLLOUT, deadline);
+      const int ready = wait_for(socket_, POLLOUT, {deadline, given_up});
       socklen_t size = sizeof number;
       if (ready <= 0)
         number = ready == 0 ? ETIMEDOUT : errno;
@@ -387,13 +401,13 @@ expected<response> client::send(const request& asked) {
     if (n >= 0)
       rest.remove_prefix(static_cast<std::size_t>(n));
     else if (errno == EAGAIN || errno == EWOULDBLOCK)
-      number = wait_for(socket_, POLLOUT, deadline) > 0 ? 0 : ETIMEDOUT;
+      number = wait_for(socket_, POLLOUT, {deadline, given_up}) > 0 ? 0 : ETIMEDOUT;
     else if (errno != EINTR)
       number = errno;
   }
 
   // A server that refuses early stops reading: its answer counts more than our broken write.
-  reader in{socket_, deadline, longest_answer};
+  reader in{socket_, {deadline, given_up}, longest_answer};
   auto answered = in.read(asked.method == "HEAD");
   if (!answered || !in.keep_alive() || !rest.empty())
     close();

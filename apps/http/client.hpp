@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -43,6 +44,8 @@ public:
 
   /// Then: the answer is not read any further, and the connection closed.
   std::size_t longest_answer = 64 * 1024 * 1024;
+  /// Asked ten times a second while a request waits; true: as if its time were over. Empty: never.
+  std::function<bool()> given_up{};
 
 private:
   class reader;

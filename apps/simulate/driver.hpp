@@ -55,6 +55,10 @@ public:
   /// Asks. `done` is called once, on any thread, also from within; it does not block.
   virtual void send(const intent& what, callback done) = 0;
 
+  /// Answers that did not come yet are not waited for any longer, and nothing is asked any more:
+  /// what blocks in this target returns soon.
+  virtual void give_up() {}
+
   /// One subject as it is now. Not while intents are on their way. Errors: what the target refuses.
   virtual expected<contents> read_back(const subject& whom) = 0;
 

@@ -3,6 +3,7 @@
 #include <troupe/state/json.hpp>
 
 #include "simulate/troupe_commands.hpp"
+#include "troupe/interrupt.hpp"
 #include "troupe/text.hpp"
 
 #include <array>
@@ -63,12 +64,16 @@ http_connection::http_connection(const workload& what, node_address& address,
       address_{address},
       options_{options},
       at_{address.get()},
-      client_{at_.host, at_.port, request_timeout} {}
+      client_{at_.host, at_.port, request_timeout} {
+  client_.given_up = [set = options.given_up] { return set->load(); };
+}
 
 void http_connection::connect() {
   if (auto now = address_.get(); now != at_) {
     at_ = std::move(now);
+    auto given_up = std::move(client_.given_up);
     client_ = http::client{at_.host, at_.port, request_timeout};
+    client_.given_up = std::move(given_up);
   }
 }
 
@@ -158,6 +163,8 @@ std::vector<http_connection::step> http_connection::steps_of(const intent& what)
 }
 
 expected<http::response> http_connection::ask(const step& what, const std::string& key) {
+  if (*options_.given_up)
+    return fail(errc::busy, "given up");
   connect();
   http::request request{.method = what.method, .target = what.target, .body = what.body};
   if (!what.body.empty())
@@ -182,7 +189,8 @@ answer http_connection::make(const step& what, const intent& of, std::size_t ind
   const auto until = std::chrono::steady_clock::now() + options_.patience;
   while (true) {
     const auto got = ask(what, key);
-    const bool patient = (options_.keyed || read) && std::chrono::steady_clock::now() < until;
+    const bool patient =
+        (options_.keyed || read) && !*options_.given_up && std::chrono::steady_clock::now() < until;
     if (got) {
       auto out = judge(*got);
       if (!patient
@@ -257,13 +265,14 @@ expected<std::string> http_connection::get(const std::string& target) {
       return std::move(got->body);
     if (got && got->status == 404)
       return fail(errc::not_found, "404");
-    if (std::chrono::steady_clock::now() >= until)
+    if (*options_.given_up || std::chrono::steady_clock::now() >= until)
       return got ? fail(errc::internal, target + ": " + got->body) : unexpected{got.error()};
     std::this_thread::sleep_for(std::chrono::milliseconds{20});
   }
 }
 
 expected<void> http_connection::look() {
+  client_.given_up = cli::interrupt_scope::requested;
   for (const auto* kind : {"sessions", "users", "teams", "workflows"}) {
     const auto target = "/v1/" + std::string{kind} + "?limit=1&prefix=" + options_.run;
     const auto got = ask({"GET", target, {}}, {});

@@ -27,8 +27,9 @@ public:
     pool_ = std::make_unique<connection_pool>(std::move(connections));
   }
 
-  expected<void> look() override { return metrics_.look(); }
+  expected<void> look() override { return http_connection{what_, address_, once_}.look(); }
   void send(const intent& what, callback done) override { pool_->send(what, std::move(done)); }
+  void give_up() override { *options_.given_up = true; }
   expected<contents> read_back(const subject& whom) override { return own_.read_back(whom); }
   std::size_t in_flight() const override { return options_.connections; }
 

@@ -32,6 +32,8 @@ struct http_options {
   std::string token{};
   std::string run{};  ///< part of every id and key, so that runs do not meet
   std::function<std::optional<int>()> pid{};  ///< of the node, where it is on this machine
+  /// Set by `driver::give_up`, for all connections.
+  std::shared_ptr<std::atomic<bool>> given_up = std::make_shared<std::atomic<bool>>(false);
 };
 
 /// A node over HTTP: `connections` that are kept alive, each with one request at a time.

@@ -129,7 +129,7 @@ public:
       }
       if (over_ && !draining_since_)
         draining_since_ = now;
-      if (draining_since_ && now >= *draining_since_ + options_.drain) {
+      if (draining_since_ && now >= *draining_since_ + drain()) {
         give_up();
         break;
       }
@@ -141,6 +141,8 @@ public:
         wait();
     }
     take_sample();
+    if (out_.interrupted)
+      target_.give_up();
     const auto measured = std::max(measured_from_, start_);
     out_.seconds = std::chrono::duration<double>(ended_.value_or(clock::now()) - measured).count();
     return std::move(out_);
@@ -154,6 +156,9 @@ private:
 
   [[nodiscard]] bool busy() const {
     return free_.size() < most_on_the_way_ || late_ > 0 || !again_.empty();
+  }
+  [[nodiscard]] clock::duration drain() const {
+    return out_.interrupted ? std::min(options_.drain, options_.hurry) : options_.drain;
   }
   [[nodiscard]] bool closed_loop() const { return options_.speed <= 0; }
 
@@ -345,7 +350,7 @@ private:
     if (!again_.empty())
       until = std::min(until, again_.begin()->first);
     if (over_)
-      until = std::min(until, draining_since_.value_or(clock::now()) + options_.drain);
+      until = std::min(until, draining_since_.value_or(clock::now()) + drain());
     if (!over_ && ahead_ && (!closed_loop() || (!free_.empty() && late_ < most_on_the_way_)))
       until = std::min(until, ahead_->due);
     std::unique_lock lock{inbox_->mutex};

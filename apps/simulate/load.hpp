@@ -42,7 +42,8 @@ struct load_options {
   std::chrono::nanoseconds pause{std::chrono::milliseconds{20}};
   /// Behind the end, what is on its way has so long; then: it counts as unknown.
   std::chrono::nanoseconds drain{std::chrono::seconds{60}};
-  std::uint64_t most = UINT64_MAX;  ///< intents; then: the load ends
+  std::chrono::nanoseconds hurry{std::chrono::seconds{2}};  ///< likewise, when `tick` ended it
+  std::uint64_t most = UINT64_MAX;                          ///< intents; then: the load ends
 };
 
 struct load_result {

@@ -91,6 +91,8 @@ expected<double> fill(driver& to, record& books, const generator& wants, bool wi
                 "the sessions that are to be there before could not all be "
                 "made: "
                     + filled.errors.front());
+  if (filled.interrupted)
+    return fail(errc::outcome_unknown, "interrupted before the sessions were there");
   return filled.seconds;
 }
 

@@ -82,6 +82,8 @@ int make_run(const run_options& options) {
         "DIR names a disk\n",
         stderr);
   const auto result = run(*what, options, data);
+  if (!result && cli::interrupt_scope::requested())
+    return complain(result.error().message, interrupted);
   if (!result)
     return complain(result.error(), options.target.starts_with("http"));
   std::FILE* to = options.json == "-" ? stderr : stdout;

@@ -23,6 +23,8 @@ public:
   expected<contents> read_back(const subject&) override { return contents{}; }
   target_state state() override { return {}; }
   facts settings() const override { return {}; }
+  void give_up() override { given_up = true; }
+  bool given_up = false;
 };
 
 intent one_append(std::uint64_t session, std::uint32_t first, std::uint64_t at_us) {
@@ -223,4 +225,23 @@ TEST_CASE("what is refused behind an attempt of unknown outcome stays unknown") 
     CHECK(out.failed == 1);
     CHECK(books.unknown() == (doubt ? 1 : 0));
   }
+}
+
+TEST_CASE("a load that is ended from outside does not wait long for answers that hang") {
+  scripted target;
+  std::vector<driver::callback> never;
+  target.on_send = [&](const intent&, driver::callback done) { never.push_back(std::move(done)); };
+  record books{workload{}};
+  bool first = true;
+  const auto out = run_load(
+      target, books,
+      [&]() -> std::optional<intent> {
+        return std::exchange(first, false) ? std::optional{one_append(1, 1, 0)} : std::nullopt;
+      },
+      {.warm_up = {}, .sample_every = 1ms, .drain = std::chrono::hours{1}, .hurry = 1ms},
+      [](const sample&) { return false; });
+  CHECK(out.interrupted);
+  CHECK(out.cut_off);
+  CHECK(target.given_up);
+  CHECK(never.size() == 1);
 }

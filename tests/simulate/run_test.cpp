@@ -3,6 +3,7 @@
 #include <troupe/state/json.hpp>
 
 #include "http/server.hpp"
+#include "simulate/http_driver.hpp"
 #include "simulate/learn.hpp"
 #include "simulate/options.hpp"
 #include "simulate/report.hpp"
@@ -15,7 +16,9 @@
 #include <algorithm>
 #include <atomic>
 #include <fstream>
+#include <future>
 #include <memory>
+#include <mutex>
 #include <sstream>
 #include <string>
 
@@ -265,4 +268,32 @@ TEST_CASE("what is no node is told so and changes nothing") {
   REQUIRE_FALSE(out.has_value());
   CHECK(out.error().code == errc::not_supported);
   CHECK(node.changes == 0);
+}
+
+TEST_CASE("a driver that gives up lets go of requests that a node never answers") {
+  std::mutex mutex;
+  std::vector<http::responder> never;
+  auto started = http::server::start({}, [&](const http::request&, http::responder respond) {
+    const std::lock_guard lock{mutex};
+    never.push_back(std::move(respond));
+  });
+  REQUIRE(started);
+  node_address at{{"127.0.0.1", (*started)->port()}};
+  const auto what = small("chat");
+  auto to = open_http(what, at, {.connections = 1, .run = "sim1-"});
+  std::promise<answer> first, second;
+  intent one;
+  one.what = action::create;
+  to->send(one, [&](answer said) { first.set_value(std::move(said)); });
+  to->send(one, [&](answer said) { second.set_value(std::move(said)); });
+  for (bool arrived = false; !arrived;) {
+    const std::lock_guard lock{mutex};
+    arrived = !never.empty();
+  }
+  to->give_up();
+  CHECK(first.get_future().get().what == outcome::unknown);
+  CHECK(second.get_future().get().what == outcome::refused);
+  to.reset();
+  CHECK(never.size() == 1);
+  never.clear();
 }
