@@ -81,6 +81,8 @@ struct key_range {
 class page_file {
 public:
   explicit page_file(int fd) noexcept : fd_{fd} {}  ///< which outlives this
+  /// As of `head`, whatever is committed later. REQUIRES: a reader keeps its pages.
+  page_file(int fd, const meta& head) noexcept : fd_{fd}, head_{head} {}
 
   /// A branch or leaf page whose every number is within bounds and whose keys ascend within
   /// its range. Its nodes point into it, and are made of its bytes when they are asked for: most
