@@ -131,6 +131,23 @@ TEST_CASE("a job is dropped when another one was begun or the tail was folded wi
   CHECK(text_of(store, "b") == "1;2;3;");
 }
 
+TEST_CASE("a job is dropped when a fork takes the place of an entity that it folded") {
+  memory_directory dir;
+  auto store = open(dir);
+  REQUIRE(commit(store, change_of("a", 1, "of an earlier life")));
+  const auto job = begin(store);
+  auto fork = change_of("a", 10, "forked");
+  fork.base = std::make_shared<const entity_parts>(entity_parts{
+      .revision = 9, .live = true, .header = "h", .body = "base;", .chunks = {}, .owner = {}});
+  fork.parent = session_ref("parent");
+  REQUIRE(commit(store, fork));
+  end(store, *job);
+  CHECK(store.stats().materialised == 0);
+  CHECK(text_of(store, "a") == "base;forked;");
+  materialise_all_of(store);
+  CHECK(snapshot_of(store, "a") == "base;forked;");
+}
+
 TEST_CASE("a job that is destroyed leaves all as it was") {
   memory_directory dir;
   auto store = open(dir);
