@@ -61,12 +61,20 @@ expected<record> find_change(lmdb::transaction& txn, const databases& dbs, std::
   const auto bytes = txn.get(dbs.journal, be64(at));
   if (!bytes)
     return at_record(at, {errc::damaged, "it is missing"});
-  const auto changes = changes_in(at, *bytes);
-  if (!changes)
-    return unexpected{changes.error()};
-  for (const auto& change : *changes)
-    if (is_of(change, key))
+  if (type_of(*bytes) == record_type::change) {  // of one there is no list to make
+    auto change = decode_record(be64(at), *bytes, record_type::change);
+    if (!change)
+      return at_record(at, change.error());
+    if (is_of(*change, key))
       return change;
+  } else {
+    const auto changes = changes_in(at, *bytes);
+    if (!changes)
+      return unexpected{changes.error()};
+    for (const auto& change : *changes)
+      if (is_of(change, key))
+        return change;
+  }
   return at_record(at, {errc::damaged, "it is not the change that the index says"});
 }
 

@@ -7,6 +7,15 @@
 
 namespace troupe::lmdb {
 
+bool key_less(const tree& of, std::string_view a, std::string_view b) noexcept {
+  if (a.size() == 8 && b.size() == 8) {  // positions and transactions, which the longest trees have
+    const auto x = get_le<std::uint64_t>(a.data()), y = get_le<std::uint64_t>(b.data());
+    return (of.flags & tree::integer_keys) != 0 ? x < y
+                                                : __builtin_bswap64(x) < __builtin_bswap64(y);
+  }
+  return a < b;
+}
+
 namespace {
 
 constexpr std::size_t header_bytes = 16;
@@ -90,12 +99,6 @@ tree tree::read(const char* in) noexcept {
           .root = get_le<std::uint64_t>(in + 40)};
 }
 
-bool key_less(const tree& of, std::string_view a, std::string_view b) noexcept {
-  if ((of.flags & tree::integer_keys) != 0 && a.size() == 8 && b.size() == 8)
-    return get_le<std::uint64_t>(a.data()) < get_le<std::uint64_t>(b.data());
-  return a < b;
-}
-
 key_range range_of(const page_file::page& branch, std::size_t child, const key_range& range) {
   key_range out = range;
   if (child > 0)
@@ -164,6 +167,7 @@ page_file::page page_file::read(page_number number, const tree& of, std::size_t 
   if (lower <= header_bytes || lower % 2 != 0 || lower > upper || upper > bytes)
     wrong("has bounds that do not match");
   out.size_ = (lower - header_bytes) / 2;
+  const std::size_t lowest = out.leaf ? 0 : 1;
   std::size_t used = 0;
   std::string_view before;
   for (std::size_t i = 0; i < out.size_; ++i) {
@@ -179,14 +183,14 @@ page_file::page page_file::read(page_number number, const tree& of, std::size_t 
     used += even(size);
     if (!out.leaf && i == 0)
       continue;  // the first key of a branch stands for all below
-    if (range.low && key_less(of, next.key, *range.low))
-      wrong("has a key below those that belong there");
-    if (range.high && !key_less(of, next.key, *range.high))
-      wrong("has a key above those that belong there");
-    if (i > (out.leaf ? 0U : 1U) && !key_less(of, before, next.key))
-      wrong("has keys that do not ascend");
+    if (i == lowest ? range.low && key_less(of, next.key, *range.low)
+                    : !key_less(of, before, next.key))
+      wrong(i == lowest ? "has a key below those that belong there"
+                        : "has keys that do not ascend");
     before = next.key;
   }
+  if (out.size_ > lowest && range.high && !key_less(of, before, *range.high))
+    wrong("has a key above those that belong there");
   if (used != bytes - upper)
     wrong("has entries that overlap");
   return out;
