@@ -4,8 +4,8 @@ include(CMakeFindDependencyMacro)
 find_dependency(OpenSSL) # a static CAF::openssl names its targets
 find_dependency(Threads)
 
-if(DEFINED ENV{TROUPE_CACHE})
-  set(troupe_cache $ENV{TROUPE_CACHE})
+if(DEFINED ENV{DEV_CACHE})
+  set(troupe_cache $ENV{DEV_CACHE})
 elseif(DEFINED ENV{XDG_CACHE_HOME})
   set(troupe_cache $ENV{XDG_CACHE_HOME}/troupe)
 else()
