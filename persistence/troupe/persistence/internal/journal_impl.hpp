@@ -155,8 +155,8 @@ private:
   // journal_materialise.cpp
   expected<void> write_slice(internal::folded_slice& what);
   expected<void> write_folded(lmdb::transaction& txn, const internal::folded_tail& one);
-  /// What a job has read may be written otherwise, by anything but appends and what an entity's
-  /// tail or revision tells: it is dropped when it comes back, and prepared anew.
+  /// What a job may have read is rewritten: the one that is out, if any, is dropped when it comes
+  /// back, and the next reads anew. Not for what `write_slice` sees by itself.
   void forget_fold() noexcept;
   /// `name` says whose they are.
   expected<void> write_answers(lmdb::transaction& txn, std::string_view key,
