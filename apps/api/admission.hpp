@@ -21,6 +21,7 @@ namespace troupe::api {
 struct admission_limits {
   std::size_t name_space_in_flight = 4'096;  ///< requests; then: 429 `busy`
   std::size_t user_in_flight = 256;          ///< of one user's tokens; then: 429 `busy`
+  std::size_t user_past = 2;        ///< of these, that read earlier revisions; then: 429 `busy`
   std::size_t name_space_rate = 0;  ///< requests a second; then: 429 `rate_limited`. 0: any number
   std::size_t user_rate = 0;        ///< likewise, of one user's tokens
   std::size_t failed_logins = 10;   ///< a minute and address; then: 429 `rate_limited`
@@ -51,11 +52,12 @@ public:
   private:
     friend class admission;
     void give_back() noexcept;
-    std::shared_ptr<account> name_space_, user_;
+    std::shared_ptr<account> name_space_, user_, past_;
   };
 
-  /// Errors: `busy`, `rate_limited`, with the limit and when to come back.
-  expected<ticket> enter(const identity& who, timestamp now);
+  /// `past`: it reads earlier revisions. Errors: `busy`, `rate_limited`, with the limit and when to
+  /// come back.
+  expected<ticket> enter(const identity& who, timestamp now, bool past = false);
 
   /// A token that did not hold came from `address`. Errors: `rate_limited`: it was one too many.
   expected<void> failed_login(const std::string& address, timestamp now);

@@ -204,10 +204,11 @@ constexpr route rows[] = {
     {"POST", "{S}/redo", every_scope, role::writer, step<redo>, "The reverse of undo", "",
      schema_of<steps_body>, schema_of<revision_body>},
     {"GET", "{S}/revisions/{n}", every_scope, role::reader, get_revision,
-     "State, number of items and usage at an earlier revision", "", nullptr, schema_of<past_body>},
+     "State, number of items and usage at an earlier revision", "", nullptr, schema_of<past_body>,
+     200, "", false, false, nullptr, "", true},
     {"GET", "{S}/diff", every_scope, role::reader, get_diff,
      "What differs between two revisions; `to` is the current one when absent", "from to", nullptr,
-     schema_of<diff_body>},
+     schema_of<diff_body>, 200, "", false, false, nullptr, "", true},
 };
 
 }  // namespace

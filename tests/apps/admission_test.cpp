@@ -43,6 +43,24 @@ TEST_CASE("what is in flight is counted by user and by namespace until it is giv
   CHECK(all.enter(who("bob"), noon));
 }
 
+TEST_CASE("a user has so many requests for earlier revisions at a time") {
+  admission all{{}};
+  std::vector<admission::ticket> held;
+  for (int i = 0; i < 2; ++i)
+    held.push_back(all.enter(who("ann"), noon, true).value());
+  const auto refused = all.enter(who("ann"), noon, true);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == errc::busy);
+  CHECK(refused.error().limit == 2);
+  CHECK(all.enter(who("ann"), noon));
+  CHECK(all.enter(who("bob"), noon, true));
+  CHECK(all.enter(who("ann", "other"), noon, true));
+  auto moved = std::move(held[0]);
+  CHECK_FALSE(all.enter(who("ann"), noon, true));
+  moved = {};
+  CHECK(all.enter(who("ann"), noon, true));
+}
+
 TEST_CASE("a ticket that moves is given back once") {
   admission all{{.user_in_flight = 1}};
   auto first = all.enter(who("ann"), noon).value();
