@@ -3,18 +3,12 @@
 /// HTTP against a server as bytes on a socket: the peer, what it sends, and handlers to answer it.
 
 #include "http/server.hpp"
-#include <arpa/inet.h>
+#include "support/plain_socket.hpp"
 #include <doctest/doctest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 
-#include <array>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -29,82 +23,40 @@ namespace troupe::testing {
 /// had closed.
 class raw_peer {
 public:
-  explicit raw_peer(std::uint16_t port, int receive_buffer = 0) {
-    socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const timeval limit{.tv_sec = 5, .tv_usec = 0};
-    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    if (receive_buffer > 0)
-      ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    sockaddr generic{};
-    static_assert(sizeof generic == sizeof to);
-    std::memcpy(&generic, &to, sizeof to);
-    if (::connect(socket_, &generic, sizeof generic) != 0)
+  explicit raw_peer(std::uint16_t port, int receive_buffer = 0)
+      : socket_{port, std::chrono::seconds{5}, receive_buffer} {
+    if (!socket_.connected())
       throw std::runtime_error{"connect"};
   }
-  raw_peer(const raw_peer&) = delete;
-  raw_peer& operator=(const raw_peer&) = delete;
-  ~raw_peer() { ::close(socket_); }
 
+  /// When the server has closed, what it said counts.
   raw_peer& send(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const auto n = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (n <= 0)
-        break;  // the server has closed: what it said counts
-      bytes.remove_prefix(static_cast<std::size_t>(n));
-    }
+    static_cast<void>(socket_.send(bytes));
     return *this;
   }
 
-  /// The next answer whole, "" when none comes any more.
+  /// The next answer whole; what there is of it when no more comes.
   std::string answer(bool with_body = true) {
-    std::size_t end = std::string::npos;
-    while ((end = in_.find("\r\n\r\n")) == std::string::npos)
-      if (!more())
-        return std::exchange(in_, {});
-    end += 4;
-    const auto length = in_.substr(0, end).find("Content-Length: ");
-    if (with_body && length != std::string::npos)
-      end += std::stoul(in_.substr(length + 16));
-    while (in_.size() < end)
-      if (!more())
-        return std::exchange(in_, {});
-    auto result = in_.substr(0, end);
-    in_.erase(0, end);
-    return result;
+    auto head = socket_.until("\r\n\r\n");
+    const auto length = head.find("Content-Length: ");
+    if (head.empty() || !with_body || length == std::string::npos)
+      return head.empty() ? socket_.rest() : head;
+    const auto bytes = std::stoul(head.substr(length + 16));
+    const auto body = socket_.exactly(bytes);
+    return head + (body.size() == bytes ? body : socket_.rest());
   }
 
   /// What comes up to and with `mark`; what there is when it does not come.
   std::string until(std::string_view mark) {
-    std::size_t at = 0;
-    while ((at = in_.find(mark)) == std::string::npos)
-      if (!more())
-        return std::exchange(in_, {});
-    auto result = in_.substr(0, at + mark.size());
-    in_.erase(0, result.size());
-    return result;
+    auto out = socket_.until(mark);
+    return out.empty() ? socket_.rest() : out;
   }
 
   /// Whether the server ends the stream without another byte.
-  bool closed() { return in_.empty() && !more() && in_.empty() && ended_; }
+  bool closed() { return socket_.closed(); }
 
 private:
-  bool more() {
-    std::array<char, 4096> part{};
-    const auto n = ::recv(socket_, part.data(), part.size(), 0);
-    ended_ = n == 0;
-    if (n > 0)
-      in_.append(part.data(), static_cast<std::size_t>(n));
-    return n > 0;
-  }
-
-  int socket_ = -1;
-  bool ended_ = false;
-  std::string in_;
+  plain_socket socket_;
 };
 
 inline int status_of(const std::string& answer) {
