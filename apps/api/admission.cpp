@@ -32,14 +32,31 @@ admission::ticket& admission::ticket::operator=(ticket&& other) noexcept {
   give_back();
   name_space_ = std::move(other.name_space_);
   user_ = std::move(other.user_);
-  past_ = std::move(other.past_);
+  most_past_ = other.most_past_;
+  past_ = std::exchange(other.past_, false);
   return *this;
 }
 
 void admission::ticket::give_back() noexcept {
-  for (auto* one : {&name_space_, &user_, &past_})
-    if (auto of = std::exchange(*one, nullptr))
-      --of->in_flight;
+  if (user_ && std::exchange(past_, false))
+    --user_->past;
+  for (const auto* one : {&name_space_, &user_})
+    if (*one)
+      --(**one).in_flight;
+  name_space_.reset();
+  user_.reset();
+}
+
+expected<void> admission::ticket::look_back() {
+  if (!user_ || past_)
+    return {};
+  past_ = ++user_->past <= most_past_;
+  if (past_)
+    return {};
+  --user_->past;
+  return too_many(errc::busy,
+                  "this user has as many reads of earlier revisions in flight as may be",
+                  most_past_, soon_ms);
 }
 
 std::shared_ptr<admission::account> admission::account_of(const std::string& name) {
@@ -67,7 +84,7 @@ expected<void> admission::spend(account& of, std::size_t rate, std::int64_t now_
   return {};
 }
 
-expected<admission::ticket> admission::enter(const identity& who, timestamp now, bool past) {
+expected<admission::ticket> admission::enter(const identity& who, timestamp now) {
   const std::lock_guard lock{mutex_};
   if (accounts_.size() >= sweep_at_) {
     std::erase_if(accounts_, [&](const auto& one) {
@@ -77,19 +94,13 @@ expected<admission::ticket> admission::enter(const identity& who, timestamp now,
   }
   ticket out;
   auto name_space = account_of(who.name_space);
-  std::shared_ptr<account> user, past_of_user;
+  std::shared_ptr<account> user;
   if (!who.token.empty())  // without tokens there is nobody to be told from others
     user = account_of(who.name_space + '\0' + who.by.user);
-  if (user && past)
-    past_of_user = account_of(who.name_space + '\0' + who.by.user + '\0');
   if (name_space->in_flight >= limits_.name_space_in_flight)
     return too_many_in_flight("namespace", limits_.name_space_in_flight);
   if (user && user->in_flight >= limits_.user_in_flight)
     return too_many_in_flight("user", limits_.user_in_flight);
-  if (past_of_user && past_of_user->in_flight >= limits_.user_past)
-    return too_many(errc::busy,
-                    "this user has as many reads of earlier revisions in flight as may be",
-                    limits_.user_past, soon_ms);
   if (user)
     if (auto ok = spend(*user, limits_.user_rate, now.ms); !ok)
       return tl::unexpected(std::move(ok.error()));
@@ -100,9 +111,7 @@ expected<admission::ticket> admission::enter(const identity& who, timestamp now,
   if (user)
     ++user->in_flight;
   out.user_ = std::move(user);
-  if (past_of_user)
-    ++past_of_user->in_flight;
-  out.past_ = std::move(past_of_user);
+  out.most_past_ = limits_.user_past;
   return out;
 }
 

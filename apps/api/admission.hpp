@@ -35,7 +35,8 @@ public:
 private:
   struct account {
     std::atomic<std::size_t> in_flight = 0;
-    double left = 0.0;  ///< requests that may come at once; under the mutex, as is:
+    std::atomic<std::size_t> past = 0;  ///< of these, that read earlier revisions
+    double left = 0.0;                  ///< requests that may come at once; under the mutex, as is:
     std::int64_t at_ms = 0;
     bool begun = false;
   };
@@ -49,15 +50,20 @@ public:
     ticket& operator=(ticket&& other) noexcept;
     ~ticket() { give_back(); }
 
+    /// The request reads an earlier revision, for which others may wait. Errors: `busy`: this user
+    /// has as many of these as may be.
+    expected<void> look_back();
+
   private:
     friend class admission;
     void give_back() noexcept;
-    std::shared_ptr<account> name_space_, user_, past_;
+    std::shared_ptr<account> name_space_, user_;
+    std::size_t most_past_ = 0;
+    bool past_ = false;
   };
 
-  /// `past`: it reads earlier revisions. Errors: `busy`, `rate_limited`, with the limit and when to
-  /// come back.
-  expected<ticket> enter(const identity& who, timestamp now, bool past = false);
+  /// Errors: `busy`, `rate_limited`, with the limit and when to come back.
+  expected<ticket> enter(const identity& who, timestamp now);
 
   /// A token that did not hold came from `address`. Errors: `rate_limited`: it was one too many.
   expected<void> failed_login(const std::string& address, timestamp now);

@@ -119,7 +119,7 @@ void service::operator()(http::request request, http::responder unnamed, listene
   }
   expected<admission::ticket> ticket;
   if (row.needs != role::anybody)
-    ticket = admission_.enter(in->who, doors_.now(), row.past);
+    ticket = admission_.enter(in->who, doors_.now());
   if (!ticket)
     return respond(to_response(ticket.error()));
   auto c =

@@ -38,7 +38,6 @@ struct route {
   bool for_operators = false;         ///< only on their listener, where they have one
   schema_function receipt = nullptr;  ///< of the 200 in place of `status` that the query asks for
   std::string_view takes{};           ///< types of a body that is no JSON, separated by spaces
-  bool past = false;                  ///< reads earlier revisions: a user has few of these at once
 };
 
 /// The rows of one resource.

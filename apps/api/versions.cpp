@@ -150,6 +150,8 @@ void get_revision(const call_ptr& c) {
   const auto revision = revision_in_path(c->parameters[0]);
   if (!revision)
     return c->refuse(revision.error());
+  if (auto ok = c->admitted.look_back(); !ok)
+    return c->refuse(ok.error());
   c->entity.read_at(*revision, [c](expected<runtime::snapshot> found) {
     if (!found)
       return c->refuse(found.error());
@@ -167,6 +169,8 @@ void get_diff(const call_ptr& c) {
     return c->refuse(from ? to.error() : from.error());
   if (!*from)
     return c->refuse({errc::invalid_value, "`from` is a revision", "from"});
+  if (auto ok = c->admitted.look_back(); !ok)
+    return c->refuse(ok.error());
   c->entity.read(false, [c, from = **from, to = *to](expected<runtime::snapshot> current) {
     if (!current)
       return c->refuse(current.error());
@@ -204,11 +208,10 @@ constexpr route rows[] = {
     {"POST", "{S}/redo", every_scope, role::writer, step<redo>, "The reverse of undo", "",
      schema_of<steps_body>, schema_of<revision_body>},
     {"GET", "{S}/revisions/{n}", every_scope, role::reader, get_revision,
-     "State, number of items and usage at an earlier revision", "", nullptr, schema_of<past_body>,
-     200, "", false, false, nullptr, "", true},
+     "State, number of items and usage at an earlier revision", "", nullptr, schema_of<past_body>},
     {"GET", "{S}/diff", every_scope, role::reader, get_diff,
      "What differs between two revisions; `to` is the current one when absent", "from to", nullptr,
-     schema_of<diff_body>, 200, "", false, false, nullptr, "", true},
+     schema_of<diff_body>},
 };
 
 }  // namespace

@@ -124,7 +124,8 @@ std::vector<attack> attacks() {
        "too_many_elements", R"("limit":200000)"},
       {9, "many keys", state(keys(104'000)), 400, "too_many_elements", R"("limit":200000)"},
       {9, "a million keys", state(keys(1'000'000)), 413, "too_large", "1048576"},
-      {9, "a depth bomb in an import", lines(repeated("[", 100'000)), 400, "too_deep"},
+      {9, "a depth bomb in an import", lines(repeated("[", 100'000)), 400, "too_deep",
+       R"("limit":72)"},
       {10, "a duplicate key", state(R"({"a":{"b":1,"b":2}})"), 422, "invalid_value",
        R"("path":"/a/b")"},
       {10, "a number beyond a double", state(R"({"a":1e999})"), 422, "invalid_value",
@@ -460,6 +461,12 @@ TEST_CASE("a user reads earlier revisions by so many requests at a time and othe
     CHECK(has(refused.body, R"("code":"busy","limit":0,"retry_after_ms":100)"));
     REQUIRE(refused.find_header("Retry-After"));
   }
+  const auto fork = [&](const char* at) {
+    return n.send("POST", "/v1/sessions/s/fork", at, {ann}).status;
+  };
+  CHECK(fork(R"({"at":1})") == 429);
+  CHECK(fork(R"({"at":2,"id":"f"})") == 201);  // the newest
+  CHECK(fork(R"({"id":"g"})") == 201);
   CHECK(n.send("GET", "/v1/sessions/s/state", "", {ann}).status == 200);
 }
 
