@@ -32,15 +32,31 @@ admission::ticket& admission::ticket::operator=(ticket&& other) noexcept {
   give_back();
   name_space_ = std::move(other.name_space_);
   user_ = std::move(other.user_);
+  most_past_ = other.most_past_;
+  past_ = std::exchange(other.past_, false);
   return *this;
 }
 
 void admission::ticket::give_back() noexcept {
+  if (user_ && std::exchange(past_, false))
+    --user_->past;
   for (const auto* one : {&name_space_, &user_})
     if (*one)
       --(**one).in_flight;
   name_space_.reset();
   user_.reset();
+}
+
+expected<void> admission::ticket::look_back() {
+  if (!user_ || past_)
+    return {};
+  past_ = ++user_->past <= most_past_;
+  if (past_)
+    return {};
+  --user_->past;
+  return too_many(errc::busy,
+                  "this user has as many reads of earlier revisions in flight as may be",
+                  most_past_, soon_ms);
 }
 
 std::shared_ptr<admission::account> admission::account_of(const std::string& name) {
@@ -95,6 +111,7 @@ expected<admission::ticket> admission::enter(const identity& who, timestamp now)
   if (user)
     ++user->in_flight;
   out.user_ = std::move(user);
+  out.most_past_ = limits_.user_past;
   return out;
 }
 

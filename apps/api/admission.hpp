@@ -21,6 +21,7 @@ namespace troupe::api {
 struct admission_limits {
   std::size_t name_space_in_flight = 4'096;  ///< requests; then: 429 `busy`
   std::size_t user_in_flight = 256;          ///< of one user's tokens; then: 429 `busy`
+  std::size_t user_past = 2;        ///< of these, that read earlier revisions; then: 429 `busy`
   std::size_t name_space_rate = 0;  ///< requests a second; then: 429 `rate_limited`. 0: any number
   std::size_t user_rate = 0;        ///< likewise, of one user's tokens
   std::size_t failed_logins = 10;   ///< a minute and address; then: 429 `rate_limited`
@@ -34,7 +35,8 @@ public:
 private:
   struct account {
     std::atomic<std::size_t> in_flight = 0;
-    double left = 0.0;  ///< requests that may come at once; under the mutex, as is:
+    std::atomic<std::size_t> past = 0;  ///< of these, that read earlier revisions
+    double left = 0.0;                  ///< requests that may come at once; under the mutex, as is:
     std::int64_t at_ms = 0;
     bool begun = false;
   };
@@ -48,10 +50,16 @@ public:
     ticket& operator=(ticket&& other) noexcept;
     ~ticket() { give_back(); }
 
+    /// The request reads an earlier revision, for which others may wait. Errors: `busy`: this user
+    /// has as many of these as may be.
+    expected<void> look_back();
+
   private:
     friend class admission;
     void give_back() noexcept;
     std::shared_ptr<account> name_space_, user_;
+    std::size_t most_past_ = 0;
+    bool past_ = false;
   };
 
   /// Errors: `busy`, `rate_limited`, with the limit and when to come back.

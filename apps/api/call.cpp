@@ -5,7 +5,9 @@
 
 #include "api/status.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 namespace troupe::api {
@@ -123,15 +125,17 @@ void call::refuse(const error& why) {
 }
 
 void call::send(answer what) {
-  http::response out{.status = what.status, .headers = std::move(what.headers)};
+  http::response out{.status = what.status};
+  out.headers.reserve(what.headers.size() + 2);  // and whoever names the request adds one
   if (what.etag)
-    out.headers.insert(out.headers.begin(), {"ETag", '"' + std::to_string(*what.etag) + '"'});
+    out.headers.push_back({"ETag", '"' + std::to_string(*what.etag) + '"'});
+  std::ranges::move(what.headers, std::back_inserter(out.headers));
   if (!what.body.empty() && accepts_msgpack(request)) {
     out.content_type = "application/msgpack";
     out.body = std::move(what.body);
   } else if (!what.body.empty()) {
     out.body.reserve(what.body.size() + what.body.size() / 4 + 64);
-    append_json(out.body, value_view{what.body});
+    append_json(out.body, value_view::whole(what.body));
   }
   respond_(std::move(out));
 }
@@ -272,6 +276,7 @@ void execute(const call_ptr& c, const entity_access& entity, std::vector<operati
   auto request = c->envelope();
   if (!request)
     return c->refuse(request.error());
+  std::string{}.swap(c->request.body);  // was read, and the disk may take its time
   request->operations = std::move(what);
   request->expected_revision = expected_revision;
   entity.execute(*std::move(request), std::move(done));

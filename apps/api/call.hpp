@@ -30,6 +30,7 @@ struct answer {
 template <described T>
 [[nodiscard]] answer to_answer(const T& body, std::uint64_t etag, int status = 200) {
   value_writer out;
+  out.reserve(64);  // most are short
   binding<T>::write(out, body);
   return {status, out.take(), etag, {}};
 }

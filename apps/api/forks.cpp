@@ -94,6 +94,9 @@ void fork_as_asked(const call_ptr& c, const entity_access& child, const fork_req
     const auto at = revision_to_fork(body, **parent, if_match);
     if (!at)
       return c->refuse(at.error());
+    if (*at != 0 && *at != (**parent).revision)
+      if (auto ok = c->admitted.look_back(); !ok)
+        return c->refuse(ok.error());
     make_fork(c, child, *at);
   });
 }

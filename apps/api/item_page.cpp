@@ -118,29 +118,31 @@ picked_items pick(const history& items, const item_page& page) {
   if (page.before)
     within.end = *page.before == 0 ? 0 : items.first_after(*page.before - 1);
   picked_items out;
+  out.items.reserve(std::min<std::size_t>(limit, 16));
   std::size_t bytes = 0;
   auto at = newest ? within.end : within.begin;  // the next item in front of it, or it
-  while (out.indexes.size() < limit && (newest ? at > within.begin : at < within.end)) {
+  while (out.items.size() < limit && (newest ? at > within.begin : at < within.end)) {
     const auto i = newest ? at - 1 : at;
     const auto item = items[i];
     if (page.text.empty() || has_text(item.fields, page.text)) {
       bytes += item.fields.bytes().size();
-      if (bytes > page.bytes && !out.indexes.empty())
+      if (bytes > page.bytes && !out.items.empty())
         break;
-      out.indexes.push_back(i);
+      out.items.push_back(item);
     }
     at = newest ? i : i + 1;
   }
   if (newest)
-    std::ranges::reverse(out.indexes);
-  if (page.pair_safe && !out.indexes.empty()) {
-    const auto whole = whole_pairs(items, {out.indexes.front(), out.indexes.back() + 1}, newest);
-    out.indexes.clear();
+    std::ranges::reverse(out.items);
+  if (page.pair_safe && !out.items.empty()) {
+    const auto begin = newest ? at : at - out.items.size();  // without `text` they are neighbours
+    const auto whole = whole_pairs(items, {begin, begin + out.items.size()}, newest);
+    out.items.clear();
     for (auto i = whole.begin; i < whole.end; ++i)
-      out.indexes.push_back(i);
+      out.items.push_back(items[i]);
     at = whole.end;
   }
-  if (!newest && at < within.end && !out.indexes.empty())
+  if (!newest && at < within.end && !out.items.empty())
     out.cursor = items[at - 1].seq;
   return out;
 }

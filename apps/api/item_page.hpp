@@ -25,14 +25,15 @@ struct item_page {
 };
 
 struct picked_items {
-  std::vector<std::size_t> indexes;     ///< ascending, in the history
+  std::vector<item_view> items;         ///< ascending; they live as long as the history
   std::optional<std::uint64_t> cursor;  ///< `after` of the next page; none: there is none
 };
 
 /// The items of a page. From the newest on (`last`, `before`) a page has no cursor.
 ///
 /// `pair_safe` leaves out what its other half is not there for, at the end where the page was cut;
-/// when nothing would be left, the page grows beyond its limits until the pair is whole.
+/// when nothing would be left, the page grows beyond its limits until the pair is whole. REQUIRES:
+/// not `text` and `pair_safe`.
 [[nodiscard]] picked_items pick(const history& items, const item_page& page);
 
 }  // namespace troupe::api

@@ -11,7 +11,13 @@ namespace troupe::api {
 
 namespace {
 
-constexpr std::size_t longest_id = 128;  // then: another one is made
+constexpr std::size_t longest_id = 128;    // then: another one is made
+constexpr std::size_t longest_word = 256;  // of a request in a log; then: cut, and "..."
+
+std::string to_log(std::string_view word) {
+  std::string out{word.substr(0, longest_word)};
+  return word.size() > longest_word ? out + "..." : out;
+}
 
 class identified_sink final : public http::response_sink {
 public:
@@ -59,8 +65,8 @@ void tell_id(http::response& answered, std::string_view id) {
 
 http::responder identified(http::responder to, const http::request& request, std::string id) {
   return http::responder{std::make_unique<identified_sink>(
-      std::move(to), request.method, request.target.substr(0, request.target.find('?')),
-      std::move(id))};
+      std::move(to), to_log(request.method),
+      to_log(std::string_view{request.target}.substr(0, request.target.find('?'))), std::move(id))};
 }
 
 }  // namespace troupe::api

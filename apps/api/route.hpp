@@ -65,7 +65,7 @@ std::span<const route> transfer_routes();
 /// What a path leads to.
 struct match {
   const route* found = nullptr;  ///< null: no such path (`allowed` is empty), or no such method
-  std::string allowed;           ///< the path's methods: "GET, PUT"
+  std::string allowed;           ///< of a path without this method, those that it has: "GET, PUT"
   entity_kind kind{};            ///< of {S}, with its id
   std::string_view id{};
   std::vector<std::string> parameters;  ///< what the other {names} stand for

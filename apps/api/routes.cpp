@@ -119,15 +119,18 @@ match find_route(std::string_view method, const std::vector<std::string>& path) 
       continue;
     pattern = row.pattern;
     out.for_operators = row.for_operators;
-    out.allowed += (out.allowed.empty() ? "" : ", ") + std::string{row.method};
-    if (row.method != method)
+    if (row.method != method) {
+      out.allowed += (out.allowed.empty() ? "" : ", ") + std::string{row.method};
       continue;
+    }
+    out.allowed.clear();
     out.found = &row;
     out.parameters = values_of(r, rest);
     if (r.scoped) {
       out.kind = scope->kind;
       out.id = scope->id;
     }
+    break;
   }
   return out;
 }

@@ -150,6 +150,8 @@ void get_revision(const call_ptr& c) {
   const auto revision = revision_in_path(c->parameters[0]);
   if (!revision)
     return c->refuse(revision.error());
+  if (auto ok = c->admitted.look_back(); !ok)
+    return c->refuse(ok.error());
   c->entity.read_at(*revision, [c](expected<runtime::snapshot> found) {
     if (!found)
       return c->refuse(found.error());
@@ -167,6 +169,8 @@ void get_diff(const call_ptr& c) {
     return c->refuse(from ? to.error() : from.error());
   if (!*from)
     return c->refuse({errc::invalid_value, "`from` is a revision", "from"});
+  if (auto ok = c->admitted.look_back(); !ok)
+    return c->refuse(ok.error());
   c->entity.read(false, [c, from = **from, to = *to](expected<runtime::snapshot> current) {
     if (!current)
       return c->refuse(current.error());

@@ -37,6 +37,12 @@ inline constexpr int send_buffer = 128 * 1024;
 
 class connection;
 
+/// Leaves nothing, and no room: assigning `{}` keeps that.
+template <class Bytes>
+void give_back(Bytes& what) noexcept {
+  Bytes{}.swap(what);
+}
+
 /// What the workers of one server share. Outlives them.
 struct common {
   common(server_options o, handler h) : options{std::move(o)}, handle{std::move(h)} {}
@@ -530,7 +536,7 @@ inline void connection::write(response answered) {
 inline void connection::on_written(error_code ec) {
   if (phase_ != phase::writing)
     return;
-  body_out_ = {};
+  give_back(body_out_);
   if (ec)
     close();
   else if (close_after_)
@@ -546,9 +552,9 @@ inline void connection::next_request() {
     return;
   }
   if (buffer_.size() > 4 * 1024)
-    buffer_ = {};
+    give_back(buffer_);
   if (head_out_.capacity() > 4 * 1024)
-    head_out_ = {};
+    give_back(head_out_);
   enter(phase::idle, limits_.idle_timeout);
   read();
   if (worker_.shared.draining)

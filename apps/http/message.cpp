@@ -85,6 +85,7 @@ expected<parsed_target> parse_target(std::string_view target) {
   parsed_target result;
   const auto mark = target.find('?');
   const auto path = target.substr(1, mark == std::string_view::npos ? mark : mark - 1);
+  result.segments.reserve(8);  // no path of ours has more
   bool ok = path.empty() || split(path, '/', [&](std::string_view piece) {
               return decode(piece, false, result.segments.emplace_back());
             });

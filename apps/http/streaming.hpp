@@ -24,7 +24,7 @@ inline void connection::begin(begun_stream what) {
   error_code ec;
   socket_.set_option(tcp::socket::send_buffer_size{static_cast<int>(limits_.stream_buffer)}, ec);
   if (begin_ == end_)
-    buffer_ = {};  // nothing more is read
+    give_back(buffer_);  // nothing more is read
   watch_peer();
   write_stream({}, {});
 }
@@ -63,8 +63,8 @@ inline void connection::pump() {
     return end_stream();
   if (!more->empty())
     return write_part(*std::move(more));
-  body_out_ = {};
-  head_out_ = {};
+  give_back(body_out_);
+  give_back(head_out_);
   enter(phase::streaming, limits_.stream_heartbeat);
 }
 
@@ -98,7 +98,7 @@ inline void connection::write_stream(std::string_view before, std::string_view a
 /// The last chunk says that nothing is missing.
 inline void connection::end_stream() {
   stream_.reset();
-  body_out_ = {};
+  give_back(body_out_);
   head_out_ = http10_ ? "" : "0\r\n\r\n";
   enter(phase::writing, limits_.write_timeout);
   asio::async_write(

@@ -4,8 +4,8 @@
 #include <troupe/state/time.hpp>
 
 #include "api/request_id.hpp"
+#include "troupe/text.hpp"
 #include <spdlog/formatter.h>
-#include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -29,12 +29,31 @@ std::string_view request_of(std::string_view line) {
   return id.find(' ') == std::string_view::npos ? id : std::string_view{};
 }
 
+std::string time_of(const spdlog::details::log_msg& what) {
+  const auto since = what.time.time_since_epoch();
+  return to_rfc3339(
+      timestamp{std::chrono::duration_cast<std::chrono::milliseconds>(since).count()});
+}
+
+/// A line ends where it ends: what is logged makes no second one and drives no terminal.
+class text_formatter final : public spdlog::formatter {
+public:
+  void format(const spdlog::details::log_msg& what, spdlog::memory_buf_t& dest) override {
+    auto out = time_of(what) + ' ';
+    out += view(spdlog::level::to_string_view(what.level));
+    out += ' ' + escape_controls(view(what.payload)) + '\n';
+    dest.append(out.data(), out.data() + out.size());
+  }
+
+  [[nodiscard]] std::unique_ptr<spdlog::formatter> clone() const override {
+    return std::make_unique<text_formatter>();
+  }
+};
+
 class json_formatter final : public spdlog::formatter {
 public:
   void format(const spdlog::details::log_msg& what, spdlog::memory_buf_t& dest) override {
-    const auto since = what.time.time_since_epoch();
-    const timestamp at{std::chrono::duration_cast<std::chrono::milliseconds>(since).count()};
-    std::string out = R"({"time":")" + to_rfc3339(at) + R"(","level":")";
+    std::string out = R"({"time":")" + time_of(what) + R"(","level":")";
     out += view(spdlog::level::to_string_view(what.level));
     out += '"';
     if (const auto id = request_of(view(what.payload)); !id.empty()) {
@@ -57,8 +76,7 @@ public:
 std::unique_ptr<spdlog::formatter> make_log_formatter(log_format how) {
   if (how == log_format::json)
     return std::make_unique<json_formatter>();
-  return std::make_unique<spdlog::pattern_formatter>("%Y-%m-%dT%H:%M:%S.%eZ %l %v",
-                                                     spdlog::pattern_time_type::utc);
+  return std::make_unique<text_formatter>();
 }
 
 void set_up_logging(log_format how, const std::string& level) {

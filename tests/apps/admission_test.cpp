@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 /// What one namespace, one user and one address may ask of a node.
@@ -41,6 +42,28 @@ TEST_CASE("what is in flight is counted by user and by namespace until it is giv
   CHECK_FALSE(all.enter(who("ann"), noon));
   held.clear();
   CHECK(all.enter(who("bob"), noon));
+}
+
+TEST_CASE("a user has so many requests for earlier revisions at a time") {
+  admission all{{}};
+  const auto look_back = [&](const identity& by) {
+    auto out = all.enter(by, noon).value();
+    return std::pair{out.look_back(), std::move(out)};
+  };
+  auto first = look_back(who("ann")), second = look_back(who("ann"));
+  CHECK(first.first);
+  CHECK(second.first);
+  CHECK(second.second.look_back());  // once is enough
+  const auto refused = look_back(who("ann"));
+  REQUIRE_FALSE(refused.first);
+  CHECK(refused.first.error().code == errc::busy);
+  CHECK(refused.first.error().limit == 2);
+  CHECK(look_back(who("bob")).first);
+  CHECK(look_back(who("ann", "other")).first);
+  auto moved = std::move(first.second);
+  CHECK_FALSE(look_back(who("ann")).first);
+  moved = {};
+  CHECK(look_back(who("ann")).first);
 }
 
 TEST_CASE("a ticket that moves is given back once") {
@@ -104,4 +127,5 @@ TEST_CASE("failed logins are counted by address and of IPv6 by network for a min
   CHECK(again("2001:db8::2", 0));
   CHECK_FALSE(again("2001:db8::ffff:3", 0));
   CHECK(again("2001:db8:0:1::1", 0));
+  CHECK(admission_limits{}.failed_logins == 10);
 }

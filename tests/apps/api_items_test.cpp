@@ -34,8 +34,8 @@ std::string picked(std::string_view items, const api::item_page& page) {
   const auto all = drawn(items);
   const auto out = api::pick(all, page);
   std::string text;
-  for (const auto i : out.indexes)
-    text += std::to_string(all[i].seq);
+  for (const auto& item : out.items)
+    text += std::to_string(item.seq);
   return out.cursor ? text + '>' + std::to_string(*out.cursor) : text;
 }
 

@@ -1,7 +1,9 @@
 #include "support/api_node.hpp"
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -167,7 +169,12 @@ TEST_CASE("an id is data whatever it looks like") {
     const auto target = std::string{"/v1/sessions/"} + id;
     CHECK(n.send("PUT", target).status == 201);
     CHECK(n.send("GET", target).status == 200);
+    CHECK(n.send("PUT", target + "/state/" + id, "1").status == 200);
   }
+  const std::set<std::string> own{"store",      "data.mdb",    "lock.mdb",
+                                  "owner.lock", "commit.mark", "cache"};
+  for (const auto& file : std::filesystem::recursive_directory_iterator{n.backups().parent_path()})
+    CHECK_MESSAGE(own.contains(file.path().filename().string()), file.path().string());
 }
 
 TEST_CASE("health and readiness answer without a session") {
@@ -368,7 +375,10 @@ TEST_CASE("bad ids are refused with 400") {
   CHECK_PROBLEM(
       n.send("PUT", "/v1/sessions/" + std::string(257, 'a')), 400,
       R"("title":"Bad Request","status":400,"detail":"an id is at most 256 bytes long","code":"bad_id","limit":256})");
-  CHECK(n.send("PUT", "/v1/sessions/" + std::string(256, 'a')).status == 201);
+  const std::string longest(256, 'a');
+  CHECK(n.send("PUT", "/v1/sessions/" + longest).status == 201);
+  CHECK(n.send("PUT", "/v1/sessions/" + longest + "/state/" + longest, "1").status == 200);
+  CHECK(n.send("GET", "/v1/sessions/" + longest + "/revisions/1").status == 200);
   CHECK(n.send("PUT", "/v1/sessions/%zz").status == 400);
 }
 

@@ -120,6 +120,10 @@ struct matrix {
     return n.send(method, target, body, std::move(headers));
   }
   http::response ask(const api::route& row, const std::string& id, const std::string& bearer) {
+    return ask(row, path_to(row, id), id, bearer);
+  }
+  http::response ask(const api::route& row, const std::string& path, const std::string& id,
+                     const std::string& bearer) {
     std::string body;
     for (const auto& s : steps) {
       const auto way = api::find_route(s.method, http::parse_target(with_key(s.target))->segments);
@@ -131,7 +135,7 @@ struct matrix {
       body.replace(body.find(named), named.size(), R"("id":")" + id + '"');
     const std::string query = row.pattern == "{S}/diff" ? "?from=1" : "";
     const bool stream = row.media == "text/event-stream";
-    return send(stream ? "HEAD" : std::string{row.method}, path_to(row, id) + query, body, bearer);
+    return send(stream ? "HEAD" : std::string{row.method}, path + query, body, bearer);
   }
 
   /// What the last request may have deleted.
@@ -204,12 +208,18 @@ TEST_CASE("what is another user's answers on every row exactly as what is not th
     if (row.scopes == api::no_scope || name_of(row) == "PUT {S}"
         || api::paths_of(row).front() == "/v1/global")
       continue;
-    CAPTURE(name_of(row));
-    const auto foreign = m.ask(row, "hers", m.other), absent = m.ask(row, "nobodys", m.other);
-    CHECK(foreign.status == 404);
-    CHECK(foreign.status == absent.status);
-    CHECK(foreign.body == absent.body);
-    CHECK(foreign.headers.size() == absent.headers.size());
+    for (std::size_t i = 0; i < api::paths_of(row).size(); ++i) {
+      const auto path = path_to(row, "hers", i);
+      CAPTURE(path);
+      if (path.starts_with("/v1/global"))
+        continue;
+      const auto foreign = m.ask(row, path, "hers", m.other),
+                 absent = m.ask(row, path_to(row, "nobodys", i), "nobodys", m.other);
+      CHECK(foreign.status == 404);
+      CHECK(foreign.status == absent.status);
+      CHECK(foreign.body == absent.body);
+      CHECK(foreign.headers.size() == absent.headers.size());
+    }
   }
   const std::string changes = R"({"changes":[{"scope":"session","id":")";
   const auto foreign = m.send("POST", "/v1/changes", changes + R"(hers","expected":1}]})", m.other);
@@ -234,6 +244,48 @@ TEST_CASE("a creation under an id of another user is 404 and a fork names the pa
   const auto put = m.send("PUT", "/v1/sessions/hers", "{}", m.other);
   CHECK(put.status == 404);
   CHECK(put.body.find("ann") == std::string::npos);
+}
+
+TEST_CASE("no id in a body or a parameter leads to what is another user's") {
+  matrix m;
+  const auto his = [&](const char* method, const std::string& target,
+                       const std::string& body = {}) {
+    auto got = m.send(method, target, body, m.other);
+    return std::to_string(got.status) + ' ' + got.body;
+  };
+  const auto like = [](std::string answer) {
+    for (auto at = answer.find("hers"); at != std::string::npos; at = answer.find("hers"))
+      answer.replace(at, 4, "none");
+    return answer;
+  };
+  m.send("PATCH", "/v1/workflows/hers/state", R"({"k":"secret"})", m.writer);
+  const auto pinned = m.send("POST", "/v1/sessions/hers/checkpoints", "{}", m.writer).body;
+  const auto checkpoint = pinned.substr(pinned.find(R"("id":")") + 6, 32);
+  REQUIRE(m.send("GET", "/v1/sessions/hers/checkpoints/" + checkpoint, "", m.writer).status == 200);
+  CHECK(his("PUT", "/v1/sessions/his", R"({"user":"bob","workflow":"hers"})").starts_with("201"));
+  CHECK(his("GET", "/v1/sessions/his/state?inherit=true")
+        == R"(200 {"revision":1,"state":{},"sources":{}})");
+  const auto merged = his("POST", "/v1/sessions/his/merge", R"({"from":"hers"})");
+  CHECK(merged.starts_with("404"));
+  CHECK(like(merged) == his("POST", "/v1/sessions/his/merge", R"({"from":"none"})"));
+  for (const auto& id : {checkpoint, std::string(32, '0')}) {
+    CHECK(has(his("GET", "/v1/sessions/his/checkpoints/" + id), R"("no such checkpoint")"));
+    CHECK(his("POST", "/v1/sessions/his/checkpoints/" + id + "/restore").starts_with("404"));
+    CHECK(his("POST", "/v1/sessions/his/fork", R"({"at":")" + id + "\"}").starts_with("404"));
+  }
+  CHECK(his("PUT", "/v1/sessions/hers").starts_with("404"));
+  CHECK(his("POST", "/v1/sessions/his/fork", R"({"id":"hers"})").starts_with("404"));
+  CHECK(his("POST", "/api/agent/quick", R"({"query":"x","context":{"session_id":"hers"}})")
+            .starts_with("404"));
+  const std::string keyed = R"({"agent":"a","request":{"q":1},"permissions":[]})";
+  const auto cached = m.send("POST", "/v1/cache/key", keyed, m.writer).body.substr(8, 64);
+  REQUIRE(m.send("PUT", "/v1/cache/" + cached, R"({"output":1,"agent":"a","request":{"q":1}})",
+                 m.writer)
+              .status
+          == 204);
+  CHECK(m.send("GET", "/v1/cache/" + cached, "", m.writer).status == 200);
+  CHECK(his("GET", "/v1/cache/" + cached) == his("GET", "/v1/cache/" + std::string(64, '0')));
+  CHECK_FALSE(has(m.send("POST", "/v1/cache/key", keyed, m.other).body, cached));
 }
 
 TEST_CASE("a share opens what is another's for reading or for writing") {
@@ -282,6 +334,10 @@ TEST_CASE("two tokens and other schemes and tokens in the target are refused") {
   CHECK(with({{"Authorization", "Bearer " + m.reader}, {"Authorization", "Bearer " + m.reader}})
         == 400);
   CHECK(m.n.send("GET", "/v1/stats?access_token=" + m.reader).status == 401);
+  CHECK(m.n.send("GET", "/v1/stats?access_token=" + m.reader, "",
+                 {{"Authorization", "Bearer " + m.reader}})
+            .status
+        == 422);
 }
 
 TEST_CASE("an address that sends wrong tokens is told to wait and right ones are not") {
@@ -389,9 +445,9 @@ TEST_CASE("a stream ends when the share that opened it is taken back") {
   share(R"([{"user":"bob","access":"write"}])");  // still may
   CHECK(has(all.until("\n\n\r\n"), "shares_set"));
   share("[]");
-  m.send("PUT", "/v1/sessions/hers/state/k", "2", m.writer);
-  for (auto* peer : {&all, &some})
+  for (auto* peer : {&all, &some})  // at once: nothing else needs to happen
     CHECK(peer->until("0\r\n\r\n") == "0\r\n\r\n");
+  m.send("PUT", "/v1/sessions/hers/state/k", "2", m.writer);
   CHECK(has(hers.until("\n\n\r\n"), "state_set"));
 }
 

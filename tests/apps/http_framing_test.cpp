@@ -151,6 +151,21 @@ TEST_CASE("a body of exactly the limit arrives whole with a length and in chunks
         == "1048576");
 }
 
+TEST_CASE("what a peer may cost is by default what the table of threats says") {
+  const limits bounds;
+  CHECK(bounds.header_line == 8 * 1024);
+  CHECK(bounds.head == 32 * 1024);
+  CHECK(bounds.headers == 100);
+  CHECK(bounds.body == 1 << 20);
+  CHECK(bounds.chunk_extension == 256);
+  CHECK(bounds.head_timeout == 10s);
+  CHECK(bounds.body_window == 10s);
+  CHECK(bounds.body_rate == 1024);
+  CHECK(bounds.write_timeout == 30s);
+  CHECK(bounds.connections == 8'192);
+  CHECK(bounds.unknown_connections == 100);
+}
+
 TEST_CASE("a million chunks of one byte are refused long before their end") {
   const auto s = serve();
   std::string ones;

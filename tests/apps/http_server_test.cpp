@@ -1,10 +1,12 @@
 #include "http/client.hpp"
 #include "support/raw_socket.hpp"
+#include <malloc.h>
 
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <future>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -36,6 +38,33 @@ TEST_CASE("a request reaches the handler whole and its answer reaches the peer")
   CHECK(*seen.find_header("x-y") == "z");
   CHECK(seen.remote_address == "127.0.0.1");
   CHECK(s->address() == "127.0.0.1:" + std::to_string(s->port()));
+}
+
+TEST_CASE("an idle connection keeps no room of the answers that it sent") {
+  // A line at a time, so that the peers keep none either. A sanitizer's malloc tells nothing here.
+  const auto line = std::string(4'095, 'x') + '\n';
+  constexpr int lines = 256;
+  const auto in_use = [] {
+    const auto told = ::mallinfo2();
+    return told.uordblks + told.hblkhd;
+  };
+  const auto s = serve([&](request asked, responder answer) {
+    std::string body;
+    for (int i = 0; i < (asked.target == "/large" ? lines : 1); ++i)
+      body += line;
+    answer({.body = std::move(body)});
+  });
+  const auto before = in_use();
+  std::vector<std::unique_ptr<raw_peer>> peers;
+  for (const char* target : {"/large", "/large", "/large", "/large", "/small"}) {
+    peers.push_back(std::make_unique<raw_peer>(s->port()));
+    peers.back()->send("GET " + std::string{target} + " HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(status_of(peers.back()->until("\r\n\r\n")) == 200);
+    for (int i = 0; i < (target == std::string_view{"/large"} ? lines : 1); ++i)
+      REQUIRE(peers.back()->until("\n") == line);
+  }
+  // Behind the last answer the one thread is done with those before.
+  CHECK(in_use() < before + lines * line.size());
 }
 
 TEST_CASE("pipelined requests are answered in their order on one connection") {

@@ -55,3 +55,9 @@ TEST_CASE("a JSON log tells the request that a line is about and no other") {
 TEST_CASE("a text log begins with its time in UTC and its level") {
   CHECK(formatted(cli::log_format::text, "hello") == "2026-01-02T03:04:05.678Z warning hello\n");
 }
+
+TEST_CASE("a text log is one line whatever is logged and drives no terminal") {
+  const auto line = formatted(cli::log_format::text, "a\r\nb \x1b[31m {\"level\":\"x\"} h\u00e9");
+  CHECK(line
+        == "2026-01-02T03:04:05.678Z warning a\\x0d\\nb \\x1b[31m {\"level\":\"x\"} h\u00e9\n");
+}

@@ -148,6 +148,12 @@ TEST_CASE("what is no answer is a failure that says what came and is not asked f
         })
         == "responder_failed: the endpoint answers 500: oops");
   CHECK(said([](endpoint_peer& peer, std::size_t) {
+          const auto host = peer.head.find("Host: ") + 6;
+          const auto own = peer.head.substr(host, peer.head.find('\r', host) - host);
+          peer.begin("307 Temporary Redirect", "text/html",
+                     "Location: http://" + own + "/v1/chat/completions\r\n");
+        }).starts_with("responder_failed: the endpoint answers 307"));
+  CHECK(said([](endpoint_peer& peer, std::size_t) {
           peer.begin("200 OK", "text/html").send("<html>");
         })
         == "responder_failed: the endpoint answers with text/html, which is neither a stream nor "

@@ -4,6 +4,8 @@
 #include "support/temp_directory.hpp"
 #include "support/tls_peer.hpp"
 #include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -230,6 +232,7 @@ TEST_CASE("what is stored stands in no log and in no core dump") {
   const temp_directory directory;
   const auto log = directory.path() / "log";
   const std::string secret = "planted-secret";
+  std::string token_secret;
   {
     // The log of everything, in a file.
     child_process node{
@@ -258,12 +261,87 @@ TEST_CASE("what is stored stands in no log and in no core dump") {
     CHECK(send("POST", "/v1/sessions/s/items", R"({"items":[{"x":")" + secret + R"("},1]})")
           == 422);
     CHECK(send("GET", "/v1/stats?access_token=" + secret, "") == 422);
+    CHECK(send("GET", "/v1/sessions/" + std::string(300, 'n'), "") == 400);
+    const auto token =
+        run({"token", "create", "--data", directory.store().string(), "--user", "ann"});
+    CHECK(::kill(node.pid(), SIGHUP) == 0);
+    CHECK(soon([&] { return status(port, "/v1/stats") == 401; }));
+    CHECK(status(port, "/v1/stats?access_token=" + token) == 401);
+    CHECK(status(port, "/v1/stats?access_token=" + token, token) == 422);
+    CHECK(status(port, "/v1/stats", token.substr(0, token.size() - 1)) == 401);
+    token_secret = token.substr(token.rfind('_') + 1, 60);
     CHECK(node.kill(SIGTERM) == 0);
   }
   std::ifstream in{log};
   const std::string logged{std::istreambuf_iterator<char>{in}, {}};
   CHECK(logged.find("/v1/sessions/s") != std::string::npos);
   CHECK(logged.find(secret) == std::string::npos);
+  CHECK(token_secret.size() == 60);
+  CHECK(logged.find(token_secret) == std::string::npos);
+  CHECK(logged.find(std::string(200, 'n') + "... is answered 400") != std::string::npos);
+  CHECK(logged.find(std::string(257, 'n')) == std::string::npos);
+}
+
+TEST_CASE("no other process of its user reads a node's memory") {
+  const temp_directory directory;
+  fs::permissions(directory.path(), fs::perms::all);
+  const std::string store = directory.store().string();
+  // What such a process may not read belongs to root in /proc; so the node is not root here.
+  std::vector<std::string> words{TROUPE_BINARY, "serve",    "--data",
+                                 store,         "--listen", "127.0.0.1:0"};
+  if (::geteuid() == 0)
+    words.insert(words.begin(), {"/usr/bin/setpriv", "--reuid", "65534", "--clear-groups"});
+  child_process node{words};
+  REQUIRE(node.read_line().value_or("").starts_with("listening on "));
+  struct stat found {};
+  REQUIRE(::stat(("/proc/" + std::to_string(node.pid()) + "/environ").c_str(), &found) == 0);
+  CHECK(found.st_uid == 0);
+  CHECK(node.kill(SIGTERM) == 0);
+}
+
+TEST_CASE("a second node on a directory ends with 73 in another container too") {
+  const temp_directory directory;
+  served_node n{TROUPE_BINARY, directory.store().string()};
+  const std::vector<std::string> second{TROUPE_BINARY, "serve",    "--data",
+                                        n.store(),     "--listen", "127.0.0.1:0"};
+  CHECK(child_process{second}.wait() == 73);
+  const std::vector<std::string> apart{"/usr/bin/unshare", "--map-root-user", "--pid", "--fork"};
+  auto words = apart;
+  words.push_back("/bin/true");
+  if (child_process{words}.wait() != 0) {
+    MESSAGE("not done: no process may have a name space of its own here");
+  } else {
+    words = apart;
+    words.insert(words.end(), second.begin(), second.end());
+    CHECK(child_process{words}.wait() == 73);
+  }
+  CHECK(status(n.port(), "/healthz") == 200);
+  CHECK(n.stop() == 0);
+}
+
+TEST_CASE("a directory that holds something else or is open to others ends a start by its code") {
+  const temp_directory directory;
+  const auto start = [&] {
+    child_process node{
+        {TROUPE_BINARY, "serve", "--data", directory.store().string(), "--listen", "127.0.0.1:0"}};
+    return node.read_line() ? -1 : node.wait();  // -1: it serves
+  };
+  fs::create_directory(directory.store());
+  fs::permissions(directory.store(), fs::perms::owner_all);
+  const auto file = directory.store() / "data.mdb";
+  std::ofstream{file} << std::string(10'000, 'x');
+  CHECK(start() == 65);
+  fs::permissions(directory.store(), fs::perms::others_read, fs::perm_options::add);
+  CHECK(start() == 78);
+  fs::remove_all(directory.store());
+  { served_node made{TROUPE_BINARY, directory.store().string()}; }
+  fs::rename(file, directory.path() / "data.mdb");
+  fs::create_symlink(directory.path() / "data.mdb", file);
+  CHECK(start() == 65);
+  fs::remove(file);
+  fs::rename(directory.path() / "data.mdb", file);
+  fs::resize_file(file, 8'192);
+  CHECK(start() == 65);
 }
 
 TEST_CASE("a node that stops gives an agent's stream its time and then ends it with an error") {

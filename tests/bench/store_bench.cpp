@@ -2,8 +2,8 @@
 // size of the store, waking a session, and folding the journal. JSON on stdout, one object per
 // result.
 //
-//   store_bench [--only amplification|folding|reopening] [--turns 50000] [--long-turns 10000]
-//               [--sessions 1000000] [--rounds 5] [--dir DIRECTORY]
+//   store_bench [--only amplification|folding|lookups|reopening] [--turns 50000]
+//               [--long-turns 10000] [--sessions 1000000] [--rounds 5] [--dir DIRECTORY]
 
 #include "store/scenarios.hpp"
 #include <stdlib.h>
@@ -47,6 +47,8 @@ int main(int argc, char** argv) {
       measure_write_amplification(how);
     if (only.empty() || only == "folding")
       measure_folding(how);
+    if (only.empty() || only == "lookups")
+      measure_lookups(how);
     if (only.empty() || only == "reopening")
       measure_reopening(how);
     std::filesystem::remove_all(how.dir);

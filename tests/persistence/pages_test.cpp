@@ -32,8 +32,8 @@ struct written_tree {
     const auto tree = pages->find_tree("d").value();
     REQUIRE(tree.depth == 2);
     root = pages->read(tree.root, tree, 1, {});
-    first = pages->read(root.nodes[0].child, tree, 2, {});
-    second = pages->read(root.nodes[1].child, tree, 2, {});
+    first = pages->read(root[0].child, tree, 2, {});
+    second = pages->read(root[1].child, tree, 2, {});
   }
 
   void overwrite(lmdb::page_number page, std::size_t at, const void* bytes, std::size_t size) {
@@ -60,7 +60,7 @@ std::string fault_of(lmdb::page_file& pages, std::string_view key) {
 
 TEST_CASE("a page is read again when the next transaction begins and not before") {
   written_tree t;
-  const std::string key{t.first.nodes[0].key};
+  const std::string key{t.first[0].key};
   CHECK(fault_of(*t.pages, key).empty());
   t.overwrite(t.first.number, 0, "\xff\xff", 2);  // its own number
   CHECK(fault_of(*t.pages, key).empty());
@@ -70,9 +70,9 @@ TEST_CASE("a page is read again when the next transaction begins and not before"
 
 TEST_CASE("a page that was found on one way is checked again when another way leads to it") {
   written_tree t;
-  const auto node = static_cast<std::size_t>(t.root.nodes[1].key.data() - t.root.bytes.data()) - 8;
+  const auto node = static_cast<std::size_t>(t.root[1].key.data() - t.root.bytes.get()) - 8;
   const auto wrong = static_cast<std::uint32_t>(t.first.number);
   t.overwrite(t.root.number, node, &wrong, sizeof wrong);
-  CHECK(fault_of(*t.pages, t.first.nodes[0].key).empty());
-  CHECK(has(fault_of(*t.pages, t.second.nodes[0].key), "below those that belong there"));
+  CHECK(fault_of(*t.pages, t.first[0].key).empty());
+  CHECK(has(fault_of(*t.pages, t.second[0].key), "below those that belong there"));
 }

@@ -210,6 +210,33 @@ TEST_CASE_FIXTURE(fixture, "a tail beyond its bound is materialised without bein
   CHECK(stats().materialised > 50);
 }
 
+TEST_CASE_FIXTURE(
+    fixture, "a batch waits for folding when the tail is half its bound beyond it and not before") {
+  auto options = small_map();
+  options.tail_bytes = 20'000;
+  int folds = 0;
+  start(options, {},
+        [&](entity_kind kind, std::string_view snapshot, const std::vector<std::string>& changes) {
+          ++folds;
+          return join(kind, snapshot, changes);
+        });
+  const auto append_and_wait = [&](const std::string& id, std::size_t bytes) {
+    seen.clear();
+    send(changes_of(id, 1, 1, std::string(bytes, 'x')));
+    while (seen.empty())
+      REQUIRE(actors.step());
+  };
+  append_and_wait("a", 25'000);
+  CHECK(folds == 0);
+  actors.run();
+  CHECK(folds == 1);
+  CHECK(stats().tail_bytes == 0);
+  append_and_wait("b", 45'000);
+  CHECK(folds == 2);
+  actors.run();
+  CHECK(folds == 2);
+}
+
 TEST_CASE_FIXTURE(fixture, "a journal beyond what is kept is freed without being asked") {
   auto options = small_map();
   options.tail_bytes = 10'000;

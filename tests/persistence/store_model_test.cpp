@@ -1,5 +1,6 @@
 // Random lives of some sessions, with forks, checkpoints, undo and deletion, in a store that folds,
-// frees and reopens between them, beside the states as they were decided.
+// frees, erases and reopens between them, with slices that are prepared while all that goes on,
+// beside the states as they were decided.
 // TROUPE_SEED and TROUPE_SEQUENCES are as in docs/testing.md.
 
 #include <troupe/persistence/verify.hpp>
@@ -37,7 +38,7 @@ public:
   std::string run(int steps) {
     for (int i = 0; i < steps; ++i) {
       clock_ += pick(1'000);
-      auto wrong = pick(10) == 0 ? maintain() : write();
+      auto wrong = pick(10) == 0 ? maintain() : pick(6) == 0 ? fold() : write();
       if (wrong.empty())
         wrong = check(all_[pick(all_.size())], pick(4) == 0);
       if (!wrong.empty())
@@ -63,6 +64,7 @@ private:
   std::uint64_t pick(std::uint64_t n) { return random_() % n; }
 
   void reopen() {
+    job_.reset();
     if (std::exchange(store_, std::nullopt)) {
       const auto verified = verify_store(dir_.store());
       REQUIRE_MESSAGE(verified, (verified ? "" : verified.error().message));
@@ -73,9 +75,41 @@ private:
     store_.emplace(std::move(*opened));
   }
 
+  /// Begins a job, runs it, takes it back, or forgets it: what comes between is up to chance.
+  std::string fold() {
+    if (!job_) {
+      auto begun = store_->begin_fold();
+      if (!begun)
+        return "begin_fold: " + begun.error().message;
+      job_ = *std::move(begun);
+      ran_ = false;
+      return {};
+    }
+    if (!ran_) {
+      job_->run();
+      ran_ = true;
+      return {};
+    }
+    const auto job = std::move(job_);
+    if (pick(10) == 0)
+      return {};
+    const auto done = store_->end_fold(*job);
+    return done ? "" : "end_fold: " + done.error().message;
+  }
+
+  std::string erase_one() {
+    auto& one = all_[pick(all_.size())];
+    if (one.now().live() || one.now().revision == 0)
+      return {};
+    const auto done = store_->erase(one.ref);
+    one.answered.clear();
+    return done ? "" : "erase: " + done.error().message;
+  }
+
   std::string maintain() {
-    switch (pick(4)) {
+    switch (pick(5)) {
       case 0: reopen(); return {};
+      case 3: return erase_one();
       case 1: {
         const auto done = store_->compact();
         return done ? "" : "compact: " + done.error().message;
@@ -222,6 +256,8 @@ private:
   memory_directory dir_;
   journal_options options_;
   std::optional<journal_store> store_;
+  std::unique_ptr<fold_job> job_;
+  bool ran_ = false;
   std::vector<life> all_;
   std::int64_t clock_ = 1'000'000;
 };

@@ -195,7 +195,7 @@ TEST_CASE("a damaged free list refuses to start before LMDB writes by it") {
     const auto& free = pages.head().free;
     REQUIRE(free.depth == 1);
     const auto root = pages.read(free.root, free, 1, {});
-    const auto at = static_cast<std::size_t>(root.nodes.front().value.data() - root.bytes.data());
+    const auto at = static_cast<std::size_t>(root[0].value.data() - root.bytes.get());
     change_page(dir, free.root, at, '\x7f');  // how many pages are free
   }
   CHECK(open_fault(dir) == errc::damaged);

@@ -111,6 +111,8 @@ TEST_CASE("a description with a fault is refused with its path") {
   CHECK(where(fault([](entity_info& x) { x.schema->id = ""; })) == "bad_id at /schema/id");
   CHECK(where(fault([](entity_info& x) { x.limits.loop_limit = 0; }))
         == "invalid_value at /policy/loop_limit");
+  CHECK(where(fault([](entity_info& x) { x.limits.keep_revisions = 10'001; }))
+        == "invalid_value at /policy/keep_revisions");
   CHECK(where(fault([](entity_info& x) { x.tags[1] = ""; })) == "bad_id at /tags/1");
   CHECK(fault([](entity_info& x) { x.tags.resize(65, "t"); })
         == error{.code = errc::too_many_elements,

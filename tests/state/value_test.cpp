@@ -130,6 +130,13 @@ TEST_CASE("a container of any header width is read back whole") {
     CHECK(same);
     CHECK(seen == size);
     CHECK(value_view{std::string{map.bytes()} + "tail"}.bytes() == map.bytes());
+    CHECK(value_view::whole(map.bytes()) == map.view());
+    CHECK(value_view::whole(map.bytes()).bytes() == map.bytes());
+
+    value_writer more;
+    more.begin_map(size + 1).string("first").null().members(map);
+    entries.insert(entries.begin(), {"first", value{}});
+    CHECK(more.bytes() == map_of(entries).bytes());
   }
 }
 

@@ -331,6 +331,8 @@ TEST_CASE("retention comes from the policy and the scopes above and the default"
   const auto both = retention_of(own.state(), {.keep_revisions = 9, .keep_revisions_ms = 5});
   CHECK(both.last == 7);
   CHECK(both.max_age_ms == 5);
+  CHECK(retention_of(live({.keep_revisions = 10'000}).state()).last == 10'000);
+  CHECK(retention_of(live().state(), {.keep_revisions = 10'001}).last == 10'000);
 }
 
 TEST_CASE("a kept revision costs its change and not its content") {

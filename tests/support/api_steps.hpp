@@ -13,9 +13,9 @@ inline std::string name_of(const api::route& r) {
   return std::string{r.method} + ' ' + std::string{r.pattern};
 }
 
-/// A path of the row, of an entity with this id.
-inline std::string path_to(const api::route& r, const std::string& id) {
-  auto path = api::paths_of(r).front();
+/// A path of the row, the first or another of `paths_of`, of an entity with this id.
+inline std::string path_to(const api::route& r, const std::string& id, std::size_t which = 0) {
+  auto path = api::paths_of(r).at(which);
   for (auto at = path.find('{'); at != std::string::npos; at = path.find('{')) {
     const auto end = path.find('}', at);
     const auto name = path.substr(at + 1, end - at - 1);

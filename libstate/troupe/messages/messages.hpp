@@ -109,7 +109,10 @@ private:
   template <class F>
   struct once_of final : once {
     explicit once_of(F f) : call{std::move(f)} {}
-    ~once_of() override { answer(tl::unexpected(internal::unanswered(this->unread))); }
+    ~once_of() override {
+      if (call)
+        answer(tl::unexpected(internal::unanswered(this->unread)));
+    }
     void answer(expected<T> what) noexcept override {
       if (!call)
         return;

@@ -162,7 +162,7 @@ struct binding<value> {
 
 template <>
 struct binding<timestamp> {
-  static void write(value_writer& out, timestamp x) { out.string(to_rfc3339(x)); }
+  static void write(value_writer& out, timestamp x) { out.string(rfc3339_text{x}); }
   static expected<timestamp> read(value_view x, unknown_members) { return internal::time_from(x); }
 };
 
@@ -170,7 +170,7 @@ template <>
 struct binding<std::chrono::sys_time<std::chrono::milliseconds>> {
   using time = std::chrono::sys_time<std::chrono::milliseconds>;
   static void write(value_writer& out, time x) {
-    out.string(to_rfc3339(timestamp{x.time_since_epoch().count()}));
+    out.string(rfc3339_text{timestamp{x.time_since_epoch().count()}});
   }
   static expected<time> read(value_view x, unknown_members) {
     return internal::time_from(x).map(

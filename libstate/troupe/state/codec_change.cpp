@@ -184,6 +184,19 @@ private:
   bool any_ = false;
 };
 
+/// About as many as `what` takes: what is stored most often is written into one piece of memory.
+std::size_t bytes_of(const change& what) {
+  std::size_t out = 64;
+  for (const auto& e : what.events) {
+    if (const auto* appended = std::get_if<items_appended>(&e))
+      for (const auto& item : appended->items)
+        out += item.bytes().size();
+    else if (const auto* set = std::get_if<entry_set>(&e))
+      out += set->key.size() + set->data.bytes().size();
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string encode(const change& what, std::size_t zstd_threshold) {
@@ -191,6 +204,7 @@ std::string encode(const change& what, std::size_t zstd_threshold) {
   const auto next_rest = [&]() { return extra.next() ? extra.item() : value_view{}; };
   const auto own = next_rest();
   value_writer out;
+  out.reserve(bytes_of(what));
   out.begin_array(5 + own.size())
       .unsigned_integer(current_codec_version)
       .unsigned_integer(what.revision)

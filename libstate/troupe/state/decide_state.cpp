@@ -1,5 +1,6 @@
 #include <troupe/state/digest.hpp>
 #include <troupe/state/internal/decider.hpp>
+#include <troupe/state/internal/stored.hpp>
 #include <troupe/state/merge_patch.hpp>
 #include <troupe/state/schema.hpp>
 
@@ -43,6 +44,9 @@ expected<void> check_policy(const policy& limits) {
   if (limits.keep_checkpoints.value_or(0) > max_checkpoints)
     return fail(errc::invalid_value, "at most 1,000 automatic checkpoints are kept",
                 "/policy/keep_checkpoints");
+  if (limits.keep_revisions.value_or(0) > max_keep_revisions)
+    return refuse_beyond(errc::invalid_value, "at most 10,000 revisions are kept",
+                         max_keep_revisions, "/policy/keep_revisions");
   return {};
 }
 

@@ -46,10 +46,8 @@ bool document_builder::end() {
   if (failed_)
     return false;
   const auto first = keys_.begin() + static_cast<std::ptrdiff_t>(frames_.back().first_key);
-  sorted_.assign(first, keys_.end());
-  std::sort(sorted_.begin(), sorted_.end());
-  if (const auto twice = std::adjacent_find(sorted_.begin(), sorted_.end());
-      twice != sorted_.end()) {
+  std::sort(first, keys_.end());
+  if (const auto twice = std::adjacent_find(first, keys_.end()); twice != keys_.end()) {
     frames_.back().key = *twice;
     return fail(errc::invalid_value, "a key occurs twice");
   }

@@ -142,7 +142,7 @@ struct policy {
   std::optional<std::uint64_t> token_budget{};       ///< default none; reported, never enforced
   std::optional<std::uint64_t> checkpoint_every{};   ///< tool calls; default 0: no automatic ones
   std::optional<std::uint64_t> keep_checkpoints{};   ///< automatic ones; default 50
-  std::optional<std::uint64_t> keep_revisions{};     ///< beside the current one; default 100
+  std::optional<std::uint64_t> keep_revisions{};     ///< beside the current; 100, at most 10,000
   std::optional<std::uint64_t> keep_revisions_ms{};  ///< and none older than that; default no bound
   friend bool operator==(const policy&, const policy&) = default;
 };

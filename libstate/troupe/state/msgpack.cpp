@@ -11,7 +11,7 @@ namespace {
 /// msgpack-c's own limits are per type and apply after it counted; ours stand before anything
 /// grows.
 struct guard : msgpack::null_visitor {
-  guard(const limits& budget, std::size_t input) : out{budget}, unread{input} {}
+  guard(const limits& budget, std::size_t input) : out{budget, input}, unread{input} {}
 
   bool visit_nil() { return not_a_key() && out.null(); }
   bool visit_boolean(bool x) { return not_a_key() && out.boolean(x); }

@@ -48,24 +48,29 @@ std::optional<std::chrono::minutes> offset_of(std::string_view text) {
 
 }  // namespace
 
-std::string to_rfc3339(timestamp at) {
+rfc3339_text::rfc3339_text(timestamp at) noexcept {
   const millis time{std::chrono::milliseconds{std::clamp(at.ms, first_ms, last_ms)}};
   const auto day = floor<std::chrono::days>(time);
   const std::chrono::year_month_day date{day};
-  const std::chrono::hh_mm_ss clock{time - day};
-  std::string out = "0000-00-00T00:00:00.000Z";  // times stand in every item of every answer
-  const auto put = [&](std::size_t end, auto number) {
-    for (auto left = static_cast<unsigned>(number); left != 0; left /= 10)
-      out[--end] = static_cast<char>('0' + left % 10);
+  auto* to = text_.data();
+  const auto put = [&](unsigned number, int digits, char behind) {
+    for (int i = digits - 1; i >= 0; --i, number /= 10)
+      to[i] = static_cast<char>('0' + number % 10);
+    to[digits] = behind;
+    to += digits + 1;
   };
-  put(4, static_cast<int>(date.year()));
-  put(7, static_cast<unsigned>(date.month()));
-  put(10, static_cast<unsigned>(date.day()));
-  put(13, clock.hours().count());
-  put(16, clock.minutes().count());
-  put(19, clock.seconds().count());
-  put(23, clock.subseconds().count());
-  return out;
+  const auto of_day = static_cast<unsigned>((time - day).count());
+  put(static_cast<unsigned>(static_cast<int>(date.year())), 4, '-');
+  put(static_cast<unsigned>(date.month()), 2, '-');
+  put(static_cast<unsigned>(date.day()), 2, 'T');
+  put(of_day / 3'600'000, 2, ':');
+  put(of_day / 60'000 % 60, 2, ':');
+  put(of_day / 1'000 % 60, 2, '.');
+  put(of_day % 1'000, 3, 'Z');
+}
+
+std::string to_rfc3339(timestamp at) {
+  return std::string{rfc3339_text{at}};
 }
 
 std::optional<timestamp> from_rfc3339(std::string_view text) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <optional>
@@ -17,7 +18,16 @@ struct timestamp {
 };
 
 /// RFC 3339 in UTC with milliseconds: "2026-01-02T03:04:05.678Z". A time outside the years 0 to
-/// 9999 is shown as the nearest within.
+/// 9999 is shown as the nearest within. Takes no memory, for who writes the times of many items.
+class rfc3339_text {
+public:
+  explicit rfc3339_text(timestamp at) noexcept;
+  operator std::string_view() const noexcept { return {text_.data(), text_.size()}; }
+
+private:
+  std::array<char, 24> text_;
+};
+
 [[nodiscard]] std::string to_rfc3339(timestamp at);
 
 /// The reverse of `to_rfc3339`; nothing for any other form.

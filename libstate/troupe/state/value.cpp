@@ -16,40 +16,7 @@ namespace troupe {
 using internal::big_endian;
 using internal::extent;
 using internal::read_head;
-
-namespace {
-
-struct integer_bits {
-  bool negative;
-  std::uint64_t bits;
-};
-
-std::optional<integer_bits> read_integer(std::string_view b) noexcept {
-  const auto tag = static_cast<unsigned char>(b[0]);
-  const auto sign_extend = [&](std::size_t width) {
-    const auto raw = big_endian(b, 1, width);
-    const auto shift = 64 - 8 * width;
-    return integer_bits{
-        true, static_cast<std::uint64_t>(static_cast<std::int64_t>(raw << shift) >> shift)};
-  };
-  if (tag < 0x80)
-    return integer_bits{false, tag};
-  if (tag >= 0xe0)
-    return integer_bits{true, static_cast<std::uint64_t>(static_cast<std::int8_t>(tag))};
-  switch (tag) {
-    case 0xcc: return integer_bits{false, big_endian(b, 1, 1)};
-    case 0xcd: return integer_bits{false, big_endian(b, 1, 2)};
-    case 0xce: return integer_bits{false, big_endian(b, 1, 4)};
-    case 0xcf: return integer_bits{false, big_endian(b, 1, 8)};
-    case 0xd0: return sign_extend(1);
-    case 0xd1: return sign_extend(2);
-    case 0xd2: return sign_extend(4);
-    case 0xd3: return sign_extend(8);
-    default: return std::nullopt;
-  }
-}
-
-}  // namespace
+using internal::read_integer;
 
 std::string_view to_string(value_type type) noexcept {
   switch (type) {
@@ -444,6 +411,11 @@ value_writer& value_writer::begin_map(std::size_t size) {
 
 value_writer& value_writer::raw(value_view x) {
   out_ += x.bytes();
+  return *this;
+}
+
+value_writer& value_writer::members(value_view map) {
+  out_ += map.bytes().substr(read_head(map.bytes()).size);
   return *this;
 }
 

@@ -30,6 +30,13 @@ public:
   /// REQUIRES: `bytes` begins with one canonical value; what follows is ignored. One pass to find
   /// its end.
   explicit value_view(std::string_view bytes) noexcept;
+  /// The same of bytes behind which nothing follows: no pass. REQUIRES: `bytes` is one canonical
+  /// value.
+  [[nodiscard]] static value_view whole(std::string_view bytes) noexcept {
+    value_view out;
+    out.bytes_ = bytes;
+    return out;
+  }
 
   [[nodiscard]] value_type type() const noexcept;
   [[nodiscard]] bool is_null() const noexcept { return type() == value_type::null; }
@@ -171,7 +178,11 @@ public:
   value_writer& binary(std::string_view x);
   value_writer& begin_array(std::size_t size);
   value_writer& begin_map(std::size_t size);
-  value_writer& raw(value_view x);  ///< a whole value
+  value_writer& raw(value_view x);        ///< a whole value
+  value_writer& members(value_view map);  ///< those of a map into the one that was begun
+
+  /// Makes room for so many bytes, for who knows that much is to come.
+  void reserve(std::size_t bytes) { out_.reserve(bytes); }
 
   [[nodiscard]] const std::string& bytes() const noexcept { return out_; }
   [[nodiscard]] std::string take() noexcept { return std::move(out_); }

@@ -233,7 +233,8 @@ std::optional<checkpoint> find_checkpoint(const entity_state& state, std::string
 
 retention retention_of(const entity_state& state, const policy& inherited) {
   const auto limits = overlay(policy_of(state), inherited);
-  return {.last = limits.keep_revisions.value_or(default_keep_revisions),
+  return {.last = std::min(limits.keep_revisions.value_or(default_keep_revisions),
+                           internal::max_keep_revisions),
           .max_age_ms = limits.keep_revisions_ms};
 }
 

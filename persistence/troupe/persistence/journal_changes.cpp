@@ -38,7 +38,7 @@ expected<std::vector<journal_store::impl::kept_change>> journal_store::impl::cha
   auto at = entry != nullptr ? entry->value.newest.position : known->head.position;
   auto end = after == newest;
   while (!end && at >= first) {
-    const auto change = find_change(txn, at, key);
+    const auto change = internal::find_change(txn, dbs, at, key);
     if (!change)
       return unexpected{change.error()};
     end = change->sequence <= after;
@@ -86,7 +86,7 @@ expected<void> journal_store::impl::for_each_change(
       change = bytes ? internal::decode_record(kept_key, *bytes, record_type::change)
                      : fail(errc::damaged, "a kept change is missing");
     } else {
-      change = find_change(txn, one.position, key);
+      change = internal::find_change(txn, dbs, one.position, key);
     }
     if (!change)
       return unexpected{change.error()};

@@ -222,7 +222,7 @@ expected<void> journal_store::impl::begin_fork(batch& to, std::string_view key,
   const auto parent = read_known(to.txn, parent_key, internal::verify::checksum);
   if (!parent)
     return unexpected{parent.error()};
-  const auto shared = read_body(to.txn, dbs.snapshots, parent_key);
+  const auto shared = internal::read_body(to.txn, dbs.snapshots, parent_key);
   if (!shared)
     return unexpected{shared.error()};
 
@@ -233,7 +233,8 @@ expected<void> journal_store::impl::begin_fork(batch& to, std::string_view key,
                     .id = request.entity.id,
                     .payload = {}};
   if (const auto* tail = index.find(key)) {
-    const auto stored = read_entity(to.txn, key, &tail->value);
+    forget_fold();  // which may have folded this tail upon the body that goes
+    const auto stored = internal::read_entity(to.txn, dbs, key, &tail->value);
     if (!stored)
       return unexpected{stored.error()};
     const auto made = fold(request.entity.kind, stored->parts);

@@ -26,7 +26,7 @@ expected<bool> journal_store::impl::compact(std::uint64_t keep_from,
       if (internal::get_be64(at->key) != next)
         return fail(errc::damaged, "journal record " + std::to_string(next) + " is missing");
       const std::string bytes{at->value};  // the tree moves when something is written
-      const auto changes = read_changes(next, bytes);
+      const auto changes = internal::changes_in(next, bytes);
       if (!changes)
         return unexpected{changes.error()};
       for (const auto& change : *changes) {

@@ -41,7 +41,7 @@ expected<std::vector<std::uint64_t>> journal_store::impl::positions_of(lmdb::tra
                                                                        std::uint64_t newest) {
   std::vector<std::uint64_t> out;
   for (auto at = newest; at != 0 && at >= first;) {
-    const auto change = find_change(txn, at, key);
+    const auto change = internal::find_change(txn, dbs, at, key);
     if (!change)
       return unexpected{change.error()};
     out.push_back(at);
@@ -53,7 +53,7 @@ expected<std::vector<std::uint64_t>> journal_store::impl::positions_of(lmdb::tra
 /// The record without what it says of the entity; empty: it says nothing.
 expected<std::string> journal_store::impl::redacted_record(std::uint64_t at, std::string_view bytes,
                                                            std::string_view key) {
-  const auto changes = read_changes(at, bytes);
+  const auto changes = internal::changes_in(at, bytes);
   if (!changes)
     return unexpected{changes.error()};
   const auto position_key = internal::be64(at);
@@ -145,6 +145,7 @@ expected<erasure> journal_store::impl::erase(const entity_ref& entity) {
   auto now_covered = covered, now_tail = tail_bytes;
   {
     auto txn = lmdb::transaction::write(env);
+    forget_fold();  // which counted the records as they were
     for (const auto& [at, value] : rewritten) {
       const auto position_key = internal::be64(at);
       auto& counted = at <= watermark ? now_covered : now_tail;

@@ -57,7 +57,7 @@ expected<entity_header> journal_store::impl::header_of(lmdb::transaction& txn, e
     const auto known = read_known(txn, key, internal::verify::checksum);
     return known ? decode_header(known->header) : unexpected{known.error()};
   }
-  const auto stored = read_entity(txn, key, tail);
+  const auto stored = internal::read_entity(txn, dbs, key, tail);
   if (!stored)
     return unexpected{stored.error()};
   const auto made = fold(kind, stored->parts);

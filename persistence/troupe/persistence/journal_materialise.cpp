@@ -2,8 +2,10 @@
 #include <troupe/persistence/internal/journal_impl.hpp>
 
 #include <algorithm>
-#include <chrono>
+#include <memory>
 #include <unordered_set>
+#include <utility>
+#include <vector>
 
 namespace troupe {
 
@@ -22,123 +24,68 @@ std::string time_key(timestamp at, std::string_view answer) {
 
 }  // namespace
 
-/// One entity's tail, folded.
-struct journal_store::impl::folded {
-  internal::tail_index::node* entry;
-  internal::namespace_hash hash;
-  entity_kind kind;
-  folded_entity what;
-  std::vector<std::string> chunks;  // that were read
-
-  [[nodiscard]] std::string_view key() const { return entry->key(); }
-  [[nodiscard]] std::uint64_t bytes() const {
-    std::uint64_t out = what.parts.header.size() + what.parts.body.size();
-    for (auto i = chunks.size(); i < what.parts.chunks.size(); ++i)
-      out += what.parts.chunks[i].size();
-    for (const auto& one : what.answers)
-      out += one.answer.size();
-    return out;
-  }
-  /// Pages that may be copied: one for each value written.
-  [[nodiscard]] std::uint64_t pages() const {
-    return 8 + what.parts.chunks.size() - std::min(chunks.size(), what.parts.chunks.size())
-           + 2 * what.answers.size();
-  }
-};
-
-/// Everything that one transaction writes: positions (watermark, to] are covered then.
-struct journal_store::impl::slice {
-  std::vector<folded> entities;
-  std::uint64_t to = 0;
-  std::uint64_t journal_bytes = 0;
-  std::uint64_t written_bytes = 0;
-  std::uint64_t pages = 0;
-};
-
-expected<void> journal_store::impl::fold_one(lmdb::transaction& txn,
-                                             internal::tail_index::node& entry, slice& out) {
-  const auto key = entry.key();
-  auto stored = read_entity(txn, key, &entry.value);
-  if (!stored)
-    return unexpected{stored.error()};
-  folded one{.entry = &entry, .hash = {}, .kind = entity_kind::session, .what = {}, .chunks = {}};
-  std::copy_n(key.begin(), one.hash.size(), one.hash.begin());
-  one.kind = static_cast<entity_kind>(static_cast<unsigned char>(key[one.hash.size()]));
-  auto what = fold(one.kind, stored->parts);
-  if (!what)
-    return unexpected{what.error()};
-  if (what->parts.body.size() > internal::max_payload_bytes / 2
-      || what->parts.header.size() > internal::max_payload_bytes / 2)
-    return fail(errc::too_large, "a snapshot has at most 512 MiB");
-  one.what = *std::move(what);
-  one.chunks = std::move(stored->parts.chunks);
-  out.written_bytes += one.bytes();
-  out.pages += one.pages();
-  out.entities.push_back(std::move(one));
-  return {};
-}
-
-/// Reads from the watermark on until the slice is full. An entity is folded at its first record,
-/// over its whole tail, so that its later records cost nothing more.
-expected<journal_store::impl::slice> journal_store::impl::fold_slice() {
-  slice out{.entities = {}, .to = watermark};
-  std::unordered_set<const void*> seen;
-  const auto begun = std::chrono::steady_clock::now();
-  const bool timed = options.slice_time.count() != 0;
-  bool late = false;
+expected<std::unique_ptr<fold_job>> journal_store::impl::begin_fold() {
+  if (watermark == position)
+    return nullptr;
   // What a slice replaces is free two transactions later, so a small one finds room where a large
   // one does not.
   const auto slice_bytes = env.short_of_room() ? options.slice_bytes / 16 : options.slice_bytes;
-  auto txn = lmdb::transaction::read(env);
-  lmdb::cursor journal{txn, dbs.journal};
-  for (auto at = journal.seek(internal::be64(watermark + 1)); at; at = journal.next()) {
-    const auto here = out.to + 1;
-    const auto work = out.journal_bytes + out.written_bytes + at->value.size();
-    if (out.to != watermark && (work > slice_bytes || late))
-      break;
-    // An entity that cannot be folded stops the watermark in front of its record, after what can be
-    // done before it.
-    const auto stop_at = [&](const error& what) -> expected<slice> {
-      if (out.to != watermark)
-        return std::move(out);
-      return unexpected{what};
-    };
-    if (internal::get_be64(at->key) != here)
-      return stop_at({errc::damaged, "journal record " + std::to_string(here) + " is missing"});
-    const auto changes = read_changes(here, at->value);
-    if (!changes)
-      return stop_at(changes.error());
-    const auto before = out.entities.size();
-    for (const auto& change : *changes) {
-      auto* entry = index.find(internal::entity_key(change.name_space, change.kind, change.id));
-      if (entry == nullptr || entry->value.first > here || !seen.insert(entry).second)
-        continue;
-      if (auto done = fold_one(txn, *entry, out); !done) {
-        out.entities.erase(out.entities.begin() + static_cast<std::ptrdiff_t>(before),
-                           out.entities.end());
-        return stop_at({done.error().code, "cannot fold " + std::string{change.id}
-                                               + " at journal record " + std::to_string(here) + ": "
-                                               + done.error().message});
-      }
-    }
-    if (timed && out.entities.size() != before)
-      late = std::chrono::steady_clock::now() - begun > options.slice_time;
-    out.journal_bytes += at->value.size();
-    out.to = here;
+  auto out = std::make_unique<internal::fold_slice>(
+      env, dbs, fold, internal::fold_slice::bounds{slice_bytes, options.slice_time}, ++folds_,
+      watermark, std::exchange(ahead_, {}));
+  folding_ = folds_;
+  std::unordered_set<const void*> seen;
+  const auto& walked = out->walked();
+  for (std::size_t i = 0; i < walked.size(); ++i) {
+    const auto* entry = index.find(walked[i].key);
+    if (entry != nullptr && entry->value.first <= walked[i].position && seen.insert(entry).second)
+      out->pick(i, entry->value);
   }
+  index.begin_fold(walked.empty() ? 0 : walked.back().position, position);
   return out;
 }
 
+void journal_store::impl::forget_fold() noexcept {
+  folding_ = 0;
+  ahead_.clear();
+  index.end_fold();
+}
+
+expected<bool> journal_store::impl::end_fold(fold_job& job) {
+  auto& slice = static_cast<internal::fold_slice&>(job);
+  if (slice.number() != folding_)
+    return watermark != position;
+  struct ended {
+    impl& self;
+    ~ended() {
+      self.folding_ = 0;
+      self.index.end_fold();
+    }
+  } const whichever_way{*this};
+  auto& made = slice.result();
+  if (!made)
+    return unexpected{made.error()};
+  if (auto done = write_slice(*made); !done)
+    return unexpected{done.error()};
+  ahead_ = slice.take_ahead();
+  return watermark != position;
+}
+
 /// What is folded and the watermark in one transaction: a crash leaves both or none.
-expected<void> journal_store::impl::write_slice(slice& what) {
+expected<void> journal_store::impl::write_slice(internal::folded_slice& what) {
   env.reserve(what.written_bytes + what.pages * page_bytes);
   auto txn = lmdb::transaction::write(env);
   const auto logs_before = logs;
+  // An entity that was materialised alone meanwhile has another tail, or none.
+  std::vector<std::pair<internal::tail_index::node*, const internal::folded_tail*>> written;
+  for (const auto& one : what.entities)
+    if (auto* entry = index.find(one.key); entry != nullptr && entry->value.first == one.tail.first)
+      written.emplace_back(entry, &one);
   const auto write = [&]() -> expected<void> {
-    for (const auto& one : what.entities)
-      if (auto done = write_folded(txn, one); !done)
-        return fail(done.error().code, "cannot write " + std::string{one.key().substr(17)} + ": "
-                                           + done.error().message);
+    for (const auto& [entry, one] : written)
+      if (auto done = write_folded(txn, *one); !done)
+        return fail(done.error().code,
+                    "cannot write " + one->key.substr(17) + ": " + done.error().message);
     using namespace internal;
     write_number(txn, dbs.meta, meta_key::watermark, what.to);
     write_number(txn, dbs.meta, meta_key::covered, covered + what.journal_bytes);
@@ -155,8 +102,8 @@ expected<void> journal_store::impl::write_slice(slice& what) {
     logs = logs_before;
     throw;
   }
-  for (const auto& one : what.entities)
-    index.materialised(*one.entry);
+  for (const auto& [entry, one] : written)
+    index.materialised(*entry, one->tail.newest);
   watermark = what.to;
   covered += what.journal_bytes;
   tail_bytes -= what.journal_bytes;
@@ -164,25 +111,32 @@ expected<void> journal_store::impl::write_slice(slice& what) {
 }
 
 /// The new body and record, and what of the old ones is promised still.
-expected<void> journal_store::impl::write_folded(lmdb::transaction& txn, const folded& one) {
-  const auto key = one.key();
+expected<void> journal_store::impl::write_folded(lmdb::transaction& txn,
+                                                 const internal::folded_tail& one) {
+  const std::string_view key = one.key;
   const auto prefix = internal::parts_of(key);
   const auto& parts = one.what.parts;
-  const auto newest = one.entry->value.newest;
+  const auto newest = one.tail.newest;
   auto before = read_known(txn, key, internal::verify::checksum);
   if (!before)
     return unexpected{before.error()};
-  const auto old = read_body(txn, dbs.snapshots, key);
+  if (before->revision != one.upon)
+    return fail(errc::store_failed, "it was folded upon revision " + std::to_string(one.upon)
+                                        + " and its snapshot is at "
+                                        + std::to_string(before->revision));
+  const auto old = internal::read_body(txn, dbs.snapshots, key);
   if (!old)
     return unexpected{old.error()};
   const auto versions = versions_of(txn, key);
   if (!versions)
     return unexpected{versions.error()};
+  internal::namespace_hash hash{};
+  std::copy_n(key.begin(), hash.size(), hash.begin());
   const record name{.epoch = epoch,
                     .sequence = newest.sequence,
-                    .name_space = one.hash,
-                    .kind = one.kind,
-                    .id = key.substr(one.hash.size() + 1),
+                    .name_space = hash,
+                    .kind = one.kind(),
+                    .id = key.substr(hash.size() + 1),
                     .payload = {}};
 
   std::vector<chunk_list> left, dropped;
@@ -210,7 +164,7 @@ expected<void> journal_store::impl::write_folded(lmdb::transaction& txn, const f
       auto stored = read_at(txn, key, revision);
       if (!stored)
         return unexpected{stored.error()};
-      const auto made = fold(one.kind, stored->parts);
+      const auto made = fold(name.kind, stored->parts);
       if (!made)
         return unexpected{made.error()};
       auto& head = before->head;
@@ -256,7 +210,7 @@ expected<void> journal_store::impl::write_folded(lmdb::transaction& txn, const f
     (stays(revision) ? left : dropped).push_back((**old).chunks);
   }
   for (const auto revision : *versions) {
-    const auto version = read_body(txn, dbs.versions, prefix + internal::be64(revision));
+    const auto version = internal::read_body(txn, dbs.versions, prefix + internal::be64(revision));
     if (!version)
       return unexpected{version.error()};
     (stays(revision) ? left : dropped).push_back((**version).chunks);
@@ -326,27 +280,28 @@ void journal_store::impl::forget_answers(lmdb::transaction& txn, timestamp now) 
 }
 
 expected<bool> journal_store::impl::materialise() {
-  if (watermark == position)
+  const auto job = begin_fold();
+  if (!job)
+    return unexpected{job.error()};
+  if (*job == nullptr)
     return false;
-  auto next = fold_slice();
-  if (!next)
-    return unexpected{next.error()};
-  if (auto done = write_slice(*next); !done)
-    return unexpected{done.error()};
-  return watermark != position;
+  (*job)->run();
+  return end_fold(**job);
 }
 
 expected<void> journal_store::impl::materialise(const entity_ref& entity) {
-  auto* entry = index.find(
+  const auto* entry = index.find(
       internal::entity_key(name_spaces.hash_of(entity.name_space), entity.kind, entity.id));
   if (entry == nullptr)
     return {};
-  slice one{.entities = {}, .to = watermark};
+  internal::folded_slice one{.to = watermark};
   {
     auto txn = lmdb::transaction::read(env);
-    if (auto done = fold_one(txn, *entry, one); !done)
-      return fail(done.error().code,
-                  "cannot fold " + to_string(entity) + ": " + done.error().message);
+    auto made = internal::fold_tail(txn, dbs, fold, entry->key(), entry->value);
+    if (!made)
+      return fail(made.error().code,
+                  "cannot fold " + to_string(entity) + ": " + made.error().message);
+    one.add(*std::move(made));
   }
   return write_slice(one);
 }

@@ -6,88 +6,15 @@
 
 namespace troupe {
 
+using internal::at_entity;
+using internal::at_record;
 using internal::decode_record;
+using internal::key_of;
 using internal::newest_change;
 using internal::record;
 using internal::record_type;
 
-namespace {
-
-unexpected at_record(std::uint64_t at, const error& what) {
-  return fail(what.code, "journal record " + std::to_string(at) + ": " + what.message);
-}
-
-unexpected at_entity(std::string_view what, std::string_view key, const error& why) {
-  return fail(why.code, std::string{what} + " of "
-                            + std::string{key.substr(std::min<std::size_t>(17, key.size()))} + ": "
-                            + why.message);
-}
-
-std::string key_of(const record& of) {
-  return internal::entity_key(of.name_space, of.kind, of.id);
-}
-
-}  // namespace
-
 // The journal ------------------------------------------------------------------------------------
-
-expected<std::vector<record>> journal_store::impl::read_changes(std::uint64_t at,
-                                                                std::string_view bytes) {
-  const auto key = internal::be64(at);
-  const auto outer = decode_record(
-      key, bytes,
-      internal::type_of(bytes) == record_type::set ? record_type::set : record_type::change);
-  if (!outer)
-    return at_record(at, outer.error());
-  if (outer->type == record_type::change)
-    return std::vector{*outer};
-  const auto inner = internal::split_set(outer->payload);
-  if (!inner)
-    return at_record(at, inner.error());
-  std::vector<record> out;
-  for (const auto one : *inner) {
-    const auto change = decode_record(key, one, record_type::change);
-    if (!change)
-      return at_record(at, change.error());
-    out.push_back(*change);
-  }
-  if (out.size() < 2)
-    return at_record(at, {errc::damaged, "a set has at least two changes"});
-  return out;
-}
-
-expected<record> journal_store::impl::find_change(lmdb::transaction& txn, std::uint64_t at,
-                                                  std::string_view key) {
-  const auto bytes = txn.get(dbs.journal, internal::be64(at));
-  if (!bytes)
-    return at_record(at, {errc::damaged, "it is missing"});
-  const auto changes = read_changes(at, *bytes);
-  if (!changes)
-    return unexpected{changes.error()};
-  for (const auto& change : *changes)
-    if (key_of(change) == key)
-      return change;
-  return at_record(at, {errc::damaged, "it is not the change that the index says"});
-}
-
-/// Newest first. The records' bytes stay where they are as long as the transaction writes nothing.
-expected<std::vector<record>> journal_store::impl::tail_of(lmdb::transaction& txn,
-                                                           std::string_view key,
-                                                           const internal::tail_entry& tail) {
-  std::vector<record> out;
-  for (auto at = tail.newest.position;;) {
-    auto change = find_change(txn, at, key);
-    if (!change)
-      return unexpected{change.error()};
-    const auto before = change->previous;
-    out.push_back(*std::move(change));
-    if (at == tail.first)
-      return out;
-    if (before < tail.first || before >= at)
-      return at_record(at, {errc::damaged, "the change before it is not where it says"});
-    at = before;
-  }
-}
 
 expected<void> journal_store::impl::for_each_record(
     std::uint64_t from, std::uint64_t to, const std::function<bool(const journal_record&)>& next) {
@@ -99,7 +26,7 @@ expected<void> journal_store::impl::for_each_record(
     const auto here = internal::get_be64(at->key);
     if (here != expected_here)
       return at_record(expected_here, {errc::damaged, "it is missing"});
-    const auto changes = read_changes(here, at->value);
+    const auto changes = internal::changes_in(here, at->value);
     if (!changes)
       return unexpected{changes.error()};
     std::uint32_t part = 0;
@@ -149,7 +76,7 @@ expected<void> journal_store::impl::replay() {
   for (auto at = journal.seek(internal::be64(watermark + 1)); at; at = journal.next()) {
     if (at->key.size() != 8 || internal::get_be64(at->key) != position + 1)
       return fail(errc::damaged, "journal record " + std::to_string(position + 1) + " is missing");
-    const auto read = read_changes(++position, at->value);
+    const auto read = internal::changes_in(++position, at->value);
     if (!read)
       return unexpected{read.error()};
     tail_bytes += at->value.size();
@@ -227,64 +154,6 @@ expected<journal_store::impl::known_entity> journal_store::impl::read_known(
   return known_entity{stored->sequence, std::move(*head), std::string{header}};
 }
 
-expected<std::optional<journal_store::impl::stored_body>> journal_store::impl::read_body(
-    lmdb::transaction& txn, lmdb::dbi from, std::string_view key) {
-  const auto bytes = txn.get(from, key);
-  if (!bytes)
-    return std::nullopt;
-  const auto stored = decode_record(key, *bytes, record_type::snapshot);
-  if (!stored)
-    return at_entity("snapshot", key, stored.error());
-  auto body = stored->payload;
-  auto chunks = internal::take_chunks(body);
-  if (!chunks)
-    return at_entity("snapshot", key, chunks.error());
-  return stored_body{stored->sequence, std::move(*chunks), std::string{body}};
-}
-
-expected<void> journal_store::impl::add_body(lmdb::transaction& txn, const stored_body& from,
-                                             stored_entity& to) {
-  to.sequence = from.revision;
-  to.parts.body = from.body;
-  to.parts.chunks.reserve(from.chunks.size());
-  for (std::size_t i = 0; i < from.chunks.size(); ++i) {
-    auto chunk = internal::read_chunk(txn, dbs, from.chunks[i], i);
-    if (!chunk)
-      return unexpected{chunk.error()};
-    to.parts.chunks.push_back(*std::move(chunk));
-  }
-  return {};
-}
-
-expected<stored_entity> journal_store::impl::read_entity(lmdb::transaction& txn,
-                                                         std::string_view key,
-                                                         const internal::tail_entry* tail) {
-  stored_entity out;
-  const auto body = read_body(txn, dbs.snapshots, key);
-  if (!body)
-    return unexpected{body.error()};
-  if (*body)
-    if (auto done = add_body(txn, **body, out); !done)
-      return unexpected{done.error()};
-  if (tail == nullptr)
-    return out;
-  const auto changes = tail_of(txn, key, *tail);
-  if (!changes)
-    return unexpected{changes.error()};
-  out.parts.changes.reserve(changes->size());
-  for (const auto& change : *changes | std::views::reverse) {
-    if (change.sequence <= out.sequence)
-      continue;  // of what its id held before it became a fork
-    if (change.sequence != out.sequence + 1)
-      return fail(errc::damaged, "change " + std::to_string(change.sequence)
-                                     + " of the journal follows revision "
-                                     + std::to_string(out.sequence));
-    out.parts.changes.emplace_back(change.payload);
-    out.sequence = change.sequence;
-  }
-  return out;
-}
-
 expected<std::vector<std::string>> journal_store::impl::read_answers(lmdb::transaction& txn,
                                                                      std::string_view key) {
   std::vector<std::string> out;
@@ -319,7 +188,7 @@ expected<stored_entity> journal_store::impl::load(const entity_ref& entity) {
         internal::entity_key(name_spaces.hash_of(entity.name_space), entity.kind, entity.id);
     auto txn = lmdb::transaction::read(env);
     const auto* known = index.find(key);
-    auto out = read_entity(txn, key, known == nullptr ? nullptr : &known->value);
+    auto out = internal::read_entity(txn, dbs, key, known == nullptr ? nullptr : &known->value);
     if (!out)
       return out;
     auto answers = read_answers(txn, key);

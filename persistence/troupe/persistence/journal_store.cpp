@@ -203,6 +203,14 @@ expected<bool> journal_store::materialise() {
   return guarded(*impl_, [&] { return impl_->materialise(); });
 }
 
+expected<std::unique_ptr<fold_job>> journal_store::begin_fold() {
+  return guarded(*impl_, [&] { return impl_->begin_fold(); });
+}
+
+expected<bool> journal_store::end_fold(fold_job& job) {
+  return guarded(*impl_, [&] { return impl_->end_fold(job); });
+}
+
 expected<void> journal_store::for_each_entity(
     const std::function<bool(const entity_ref& entity, std::uint64_t sequence)>& next) {
   return guarded(*impl_, [&] { return impl_->for_each_entity(next); });

@@ -54,12 +54,12 @@ expected<stored_entity> journal_store::impl::read_at(lmdb::transaction& txn, std
 
   stored_entity out;
   if (known->revision != 0 && known->revision <= revision) {
-    const auto body = read_body(txn, dbs.snapshots, key);
+    const auto body = internal::read_body(txn, dbs.snapshots, key);
     if (!body)
       return unexpected{body.error()};
     if (!*body)
       return fail(errc::damaged, "its snapshot is missing");
-    if (auto done = add_body(txn, **body, out); !done)
+    if (auto done = internal::add_body(txn, dbs, **body, out); !done)
       return unexpected{done.error()};
   } else if (known->revision != 0) {
     const auto versions = versions_of(txn, key);
@@ -71,10 +71,10 @@ expected<stored_entity> journal_store::impl::read_at(lmdb::transaction& txn, std
       return gone(revision);
     if (from != 0) {
       const auto body =
-          read_body(txn, dbs.versions, internal::parts_of(key) + internal::be64(from));
+          internal::read_body(txn, dbs.versions, internal::parts_of(key) + internal::be64(from));
       if (!body)
         return unexpected{body.error()};
-      if (auto done = add_body(txn, **body, out); !done)
+      if (auto done = internal::add_body(txn, dbs, **body, out); !done)
         return unexpected{done.error()};
     } else {
       out.sequence = first_revision - 1;
@@ -91,7 +91,7 @@ expected<stored_entity> journal_store::impl::read_at(lmdb::transaction& txn, std
       changes.emplace_back(change.payload);
   };
   if (entry != nullptr) {
-    const auto tail = tail_of(txn, key, entry->value);
+    const auto tail = internal::tail_of(txn, dbs, key, entry->value);
     if (!tail)
       return unexpected{tail.error()};
     for (const auto& change : *tail)
@@ -100,7 +100,7 @@ expected<stored_entity> journal_store::impl::read_at(lmdb::transaction& txn, std
   }
   auto sequence = known->revision;
   for (auto at = known->head.position; sequence > out.sequence && at >= first;) {
-    const auto change = find_change(txn, at, key);
+    const auto change = internal::find_change(txn, dbs, at, key);
     if (!change)
       return unexpected{change.error()};
     if (change->sequence != sequence)

@@ -166,6 +166,27 @@ expected<backup_report> copy_and_walk(const lmdb::environment& env, const fs::pa
 
 }  // namespace
 
+namespace {
+
+/// Of a store that has nothing to read beside its owner.
+class nothing_to_fold final : public fold_job {
+public:
+  void run() noexcept override {}
+};
+
+}  // namespace
+
+expected<std::unique_ptr<fold_job>> store::begin_fold() {
+  const auto now = stats();
+  if (now.materialised == now.position)
+    return nullptr;
+  return std::make_unique<nothing_to_fold>();
+}
+
+expected<bool> store::end_fold(fold_job& /*job*/) {
+  return materialise();
+}
+
 expected<void> store::adopt(std::span<const adopted_entity> /*entities*/) {
   return fail(errc::not_supported, "this store takes no entities from elsewhere");
 }

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -36,9 +37,10 @@ struct journal_options {
   std::uint64_t tail_bytes = 64ULL
                              << 20;  ///< journal without snapshots; then: the owner materialises
   std::uint64_t slice_bytes =
-      1ULL << 20;  ///< read and written by one `materialise`; then: it stops there
-  /// Spent by one `materialise` on reading and folding, since commits wait for it; then: it stops
-  /// there. 0: `slice_bytes` alone, so that the same changes are always folded together.
+      1ULL << 20;  ///< read and written by one `materialise` or fold job; then: it stops there
+  /// Spent by one of them on reading and folding, which bounds what its transaction writes and so
+  /// how long commits wait for it; then: it stops there. 0: `slice_bytes` alone, so that the same
+  /// changes are always folded together.
   std::chrono::milliseconds slice_time{0};
   std::uint64_t quota_bytes = 0;  ///< of the store; then: store_full. 0: the disk and the map
   std::uint64_t reserve_bytes =
@@ -53,7 +55,8 @@ struct journal_options {
 };
 
 /// What an entity's changes make of the parts they follow; see `fold_entity`. Pure and total for
-/// what was stored; an error leaves the entity's tail as it is.
+/// what was stored; an error leaves the entity's tail as it is. Called on the owner's thread and,
+/// by fold jobs, on others beside it.
 using fold_function =
     std::function<expected<folded_entity>(entity_kind kind, const stored_parts& stored)>;
 
@@ -71,6 +74,14 @@ struct journal_record {
   entity_ref entity;
   std::string_view payload;
   std::uint32_t part = 0, parts = 1;  ///< of the set that was made together: 0, 1 ... of so many
+};
+
+/// What of `materialise` writes nothing: reading and folding. See `store::begin_fold`.
+class fold_job {
+public:
+  virtual ~fold_job() = default;
+  /// Once, on any thread, beside the store's owner. What goes wrong is told by `end_fold`.
+  virtual void run() noexcept = 0;
 };
 
 /// The changes of all entities in commit order, and what they add up to. When `commit` returned a
@@ -108,6 +119,18 @@ public:
   /// transaction of about `slice_bytes`. Answers whether more is left.
   /// Errors: as `load`, those of the fold; `store_full`. Nothing changed then.
   virtual expected<bool> materialise() = 0;
+
+  /// `materialise` in parts, for an owner that goes on meanwhile: what is to be folded next, or
+  /// null when there is nothing. It is run once, anywhere, then given to `end_fold` or just
+  /// destroyed, in any case before the store is. While one is out, another one or `materialise`
+  /// makes it worth nothing. Errors: as `load`.
+  virtual expected<std::unique_ptr<fold_job>> begin_fold();
+  /// Writes what the job has made, in one transaction of about `slice_bytes`. What was committed
+  /// meanwhile, also to entities that it has folded, stays in the tail. A job whose ground was
+  /// rewritten meanwhile (by `erase`, by a fork that takes the place of an entity with a tail) is
+  /// dropped, and the next one folds anew. Answers whether more is left. Errors: as `materialise`.
+  /// REQUIRES: the job is of this store and was run.
+  virtual expected<bool> end_fold(fold_job& job);
 
   /// Folds one entity's tail, wherever it stands in the journal. Errors: as `materialise`.
   virtual expected<void> materialise(const entity_ref& entity) = 0;

@@ -1,6 +1,7 @@
 #include <troupe/messages/burst.hpp>
 #include <troupe/messages/metrics.hpp>
 #include <troupe/persistence/internal/commits.hpp>
+#include <troupe/persistence/internal/fold_lane.hpp>
 #include <troupe/persistence/maintenance.hpp>
 #include <troupe/persistence/store_actor.hpp>
 
@@ -35,6 +36,9 @@ using store_impl = maintained_store_actor::extend<caf::result<void>(caf::tick_at
 
 /// Copies on a thread of its own, for one request; nobody waits but who asked.
 using copier_actor = caf::typed_actor<caf::result<backup_made>(make_backup)>;
+
+/// Folds beside the owner of the store, who is answered when the job of the lane was run.
+using folder_actor = caf::typed_actor<caf::result<void>(caf::tick_atom)>;
 
 /// What the copies and the owner of the store share: it waits for them before it closes the store.
 struct copies {
@@ -83,6 +87,7 @@ public:
   }
 
   ~store_behavior() {
+    static_cast<void>(lane_->drop());
     copies_->wanted = false;
     for (auto left = copies_->running.load(); left != 0; left = copies_->running.load())
       copies_->running.wait(left);
@@ -275,16 +280,17 @@ private:
     return promise;
   }
 
-  /// Everything that waited has been read: one transaction for all of it, then at most a slice of
-  /// snapshots.
+  /// Everything that waited has been read: one transaction for all of it, then what was folded
+  /// beside it.
   void on_tick() {
     ticking_ = false;
     const auto before = store_->stats().tail_bytes;
     commit_waiting();
-    materialise_slices(store_->stats().tail_bytes - before);
+    fold_slices(store_->stats().tail_bytes - before);
     compact_slice();
-    if (!waiting_.empty() || wants_slice() || wants_compaction() || !room_wanted_.empty())
-      tick();
+    const bool next_slice = !folding_ && (wants_slice() || !room_wanted_.empty());
+    if (!waiting_.empty() || next_slice || wants_compaction())
+      tick();  // else the folder's answer is the next
   }
 
   void tick() {
@@ -361,33 +367,80 @@ private:
     return std::max(store_->options().tail_bytes, failed_at_ + store_->options().tail_bytes / 4);
   }
 
-  /// Bytes of the tail to be folded while so many are added.
+  /// Bytes of the tail that the owner sees folded before it goes on, while so many are added: none
+  /// as long as folding beside it keeps up.
   [[nodiscard]] std::uint64_t due_beside(std::uint64_t added) const {
     const auto bound = store_->options().tail_bytes;
+    const auto alone = bound + bound / 2;
     const auto tail = store_->stats().tail_bytes;
-    const auto beyond = std::min(tail - std::min(tail, bound), bound);
-    return bound == 0 ? added
-                      : static_cast<std::uint64_t>(2.0 * static_cast<double>(added)
-                                                   * static_cast<double>(beyond)
-                                                   / static_cast<double>(bound));
+    const auto beyond = std::min(tail - std::min(tail, alone), bound / 2);
+    return bound < 2 ? added
+                     : static_cast<std::uint64_t>(2.0 * static_cast<double>(added)
+                                                  * static_cast<double>(beyond)
+                                                  / static_cast<double>(bound / 2));
   }
 
-  /// Some slices between two batches: the further the tail is beyond its bound, the more, so that
-  /// every batch waits about equally long. Half the bound beyond it as much is folded as writers
-  /// add; from the whole bound on twice as much, and so a start never replays more than that.
-  void materialise_slices(std::uint64_t added) {
-    if (!wants_slice())
-      return;
+  /// Slices are read and folded beside the commits and written between two batches. When the tail
+  /// is half its bound beyond it all the same, batches wait for slices: the further, the more, from
+  /// the whole bound beyond it on for twice as much as writers add, and so a start never replays
+  /// more than that.
+  void fold_slices(std::uint64_t added) {
+    if (folding_ && lane_->ran())
+      end_fold();
     const auto before = store_->stats().tail_bytes;
     const auto due = due_beside(added);
-    expected<bool> more = true;
-    do {
-      const auto begun = std::chrono::steady_clock::now();
-      more = store_->materialise();
-      measured_.slices->inc();
-      measured_.slice_time->observe(
-          std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
-    } while (more && *more && before - store_->stats().tail_bytes < due);
+    while (wants_slice() && before - store_->stats().tail_bytes < due) {
+      if (!folding_)
+        begin_fold();
+      if (folding_)
+        end_fold();
+    }
+    if (!folding_ && wants_slice()) {
+      begin_fold();
+      if (folding_)
+        ask_folder();
+    }
+  }
+
+  void begin_fold() {
+    auto job = store_->begin_fold();
+    if (!job)
+      return slice_done(unexpected{job.error()});
+    if (*job == nullptr)
+      return slice_done(false);
+    lane_->offer(std::move(*job));
+    folding_ = true;
+  }
+
+  void ask_folder() {
+    if (!folder_) {
+      const auto folds = [lane = lane_](folder_actor::pointer) -> folder_actor::behavior_type {
+        return {[lane](caf::tick_atom) { lane->run(); }};
+      };
+      folder_ = options_.detached ? self_->home_system().spawn<caf::detached>(folds)
+                                  : self_->home_system().spawn(folds);
+    }
+    compat::request(self_, folder_, caf::tick_atom_v)
+        .then([this] { tick(); },
+              [this](const caf::error&) {  // it is gone
+                lane_->run();
+                tick();
+              });
+  }
+
+  /// Writes what the lane's job has made; runs it, or waits for it, where that is still to be done.
+  void end_fold() {
+    folding_ = false;
+    const auto begun = std::chrono::steady_clock::now();
+    const auto job = lane_->take();
+    const auto more = store_->end_fold(*job);
+    measured_.slices->inc();
+    measured_.slice_time->observe(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+    slice_done(more);
+  }
+
+  void slice_done(const expected<bool>& more) {
     check_fatal();
     failed_at_ = more ? 0 : store_->stats().tail_bytes;
     if (!more) {
@@ -465,6 +518,9 @@ private:
   std::vector<waiting_for_snapshots> snapshots_wanted_;
   std::vector<waiting_for_room> room_wanted_;  // one after another
   std::shared_ptr<copies> copies_ = std::make_shared<copies>();
+  std::shared_ptr<internal::fold_lane> lane_ = std::make_shared<internal::fold_lane>();
+  folder_actor folder_;
+  bool folding_ = false;              // a job is in the lane
   std::uint64_t failed_at_ = 0;       // tail bytes when the last slice failed
   std::uint64_t compacted_from_ = 0;  // more covered bytes than allowed when compaction failed
   bool ticking_ = false;

@@ -9,7 +9,8 @@
 namespace troupe {
 
 struct store_options {
-  bool detached = true;  ///< a thread of its own; false only under a test scheduler
+  bool detached =
+      true;  ///< a thread of its own, and one to fold; false only under a test scheduler
 
   /// Called once, on the store's thread, after an I/O error and before anything is answered. When
   /// empty: logs the error and ends the process with exit code 75, so that nothing is acknowledged
@@ -26,10 +27,12 @@ inline constexpr std::size_t max_batch_bytes = 1 << 20;  // of one transaction; 
 
 /// Starts the actor that owns the store. Changes that wait together share one transaction, without
 /// artificial delay; a `load_request` sees every change sent before it. When the tail exceeds
-/// `journal_options::tail_bytes`, or the store is short of room, it is materialised in slices
-/// between the batches, and what snapshots cover is freed. The store is
-/// closed when the actor ends: end it explicitly, after the senders. A change it had read but not
-/// begun to write then is answered `outcome_unknown`, and a backup on its way is given up.
+/// `journal_options::tail_bytes`, or the store is short of room, it is read and folded in slices by
+/// an actor of its own (detached as the store's) and written between the batches, and what
+/// snapshots cover is freed; from half the bound beyond it on batches wait for slices. The store is
+/// closed when the actor ends, which waits for a slice that is being folded: end it explicitly,
+/// after the senders. A change it had read but not begun to write then is answered
+/// `outcome_unknown`, and a backup on its way is given up.
 maintained_store_actor spawn_store(caf::actor_system& system, std::unique_ptr<store> owned,
                                    store_options options = {});
 maintained_store_actor spawn_store(caf::actor_system& system, journal_store owned,

@@ -20,6 +20,9 @@ void measure_write_amplification(const store_scenarios& how);
 /// session of ten turns.
 void measure_reopening(const store_scenarios& how);
 
+/// What a look-up of a journal record costs with the check of its pages.
+void measure_lookups(const store_scenarios& how);
+
 /// What it costs to fold the journal into snapshots, and how long one slice takes.
 void measure_folding(const store_scenarios& how);
 

@@ -78,6 +78,8 @@ private:
   }
 
   void maintain() {
+    if (pick(2) == 0)
+      out_.steps.push_back({.is = step::what::end_fold});
     for (auto slices = pick(3); slices > 0; --slices)
       out_.steps.push_back({.is = step::what::materialise});
     if (pick(6) == 0)
@@ -85,6 +87,8 @@ private:
           {.is = step::what::materialise_one, .entity = out_.entities[pick(lives_.size())].ref});
     if (pick(3) == 0)
       out_.steps.push_back({.is = step::what::compact});
+    if (pick(2) == 0)
+      out_.steps.push_back({.is = step::what::begin_fold});
   }
 
   std::vector<commit_request> batch() {

@@ -25,7 +25,15 @@ inline constexpr workload all_workloads[] = {workload::append, workload::truncat
 [[nodiscard]] std::string_view to_string(workload which) noexcept;
 
 struct step {
-  enum class what { commit, materialise, materialise_one, compact, reopen } is = what::commit;
+  enum class what {
+    commit,
+    materialise,
+    materialise_one,
+    begin_fold,  ///< of the next slice, which commits and all else go on beside
+    end_fold,    ///< of the one that was begun, if any
+    compact,
+    reopen
+  } is = what::commit;
   std::vector<commit_request> requests{};  ///< of a commit: all of them succeed
   entity_ref entity{};                     ///< of `materialise_one`
 };

@@ -42,11 +42,13 @@ public:
       case step::what::commit: commit(what.requests, number); break;
       case step::what::materialise: demand(store_->materialise()); break;
       case step::what::materialise_one: demand(store_->materialise(what.entity)); break;
+      case step::what::begin_fold: begin_fold(); break;
+      case step::what::end_fold: end_fold(); break;
       case step::what::compact:
         late("latechanges", "changes", [&] { demand(store_->compact()); });
         break;
       case step::what::reopen:
-        store_.reset();
+        close();
         open();
         break;
     }
@@ -63,6 +65,26 @@ private:
     auto out = journal_store::open(directory_, small_bounds(), fold_entities());
     demand(out);
     store_.emplace(std::move(*out));
+  }
+
+  void close() {
+    job_.reset();
+    store_.reset();
+  }
+
+  void begin_fold() {
+    job_.reset();
+    auto job = store_->begin_fold();
+    demand(job);
+    job_ = *std::move(job);
+  }
+
+  void end_fold() {
+    if (!job_)
+      return;
+    job_->run();
+    demand(store_->end_fold(*job_));
+    job_.reset();
   }
 
   void commit(std::span<const commit_request> requests, std::uint64_t number) {
@@ -90,7 +112,7 @@ private:
   using contents = std::map<std::string, std::string>;
 
   lmdb::environment raw() {
-    store_.reset();
+    close();
     auto env = lmdb::environment::open(directory_, small_bounds().map_bytes);
     env.reserve(1 << 20);
     return env;
@@ -141,6 +163,7 @@ private:
   const char* directory_;
   std::string_view plant_;
   std::optional<journal_store> store_;
+  std::unique_ptr<fold_job> job_;
 };
 
 }  // namespace

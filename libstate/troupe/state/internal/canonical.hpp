@@ -6,6 +6,7 @@
 #include <troupe/state/value.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace troupe::internal {
@@ -62,6 +63,38 @@ inline head read_head(std::string_view b) noexcept {
     case 0xde: return {value_type::map, 3, 0, 2 * length(2)};
     case 0xdf: return {value_type::map, 5, 0, 2 * length(4)};
     default: return {};  // 0xc0; canonical bytes hold nothing else
+  }
+}
+
+/// An integer of 64 bits and a sign.
+struct integer_bits {
+  bool negative;
+  std::uint64_t bits;
+};
+
+/// Nothing when `b` begins with another value.
+inline std::optional<integer_bits> read_integer(std::string_view b) noexcept {
+  const auto tag = static_cast<unsigned char>(b[0]);
+  const auto sign_extend = [&](std::size_t width) {
+    const auto raw = big_endian(b, 1, width);
+    const auto shift = 64 - 8 * width;
+    return integer_bits{
+        true, static_cast<std::uint64_t>(static_cast<std::int64_t>(raw << shift) >> shift)};
+  };
+  if (tag < 0x80)
+    return integer_bits{false, tag};
+  if (tag >= 0xe0)
+    return integer_bits{true, static_cast<std::uint64_t>(static_cast<std::int8_t>(tag))};
+  switch (tag) {
+    case 0xcc: return integer_bits{false, big_endian(b, 1, 1)};
+    case 0xcd: return integer_bits{false, big_endian(b, 1, 2)};
+    case 0xce: return integer_bits{false, big_endian(b, 1, 4)};
+    case 0xcf: return integer_bits{false, big_endian(b, 1, 8)};
+    case 0xd0: return sign_extend(1);
+    case 0xd1: return sign_extend(2);
+    case 0xd2: return sign_extend(4);
+    case 0xd3: return sign_extend(8);
+    default: return std::nullopt;
   }
 }
 

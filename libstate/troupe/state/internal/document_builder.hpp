@@ -21,7 +21,12 @@ namespace troupe::internal {
 /// Keys are kept as views: the caller's bytes live as long as the builder.
 class document_builder {
 public:
-  explicit document_builder(const limits& budget) : budget_{budget} {}
+  /// `bytes` of input, which becomes about as many.
+  document_builder(const limits& budget, std::size_t bytes) : budget_{budget} {
+    out_.reserve(bytes);
+    frames_.reserve(8);  // most documents have fewer levels, and fewer keys that are open
+    keys_.reserve(16);
+  }
 
   bool null() { return scalar() && (out_.null(), true); }
   bool boolean(bool x) { return scalar() && (out_.boolean(x), true); }
@@ -100,7 +105,6 @@ private:
   std::size_t elements_ = 1;
   std::vector<frame> frames_;
   std::vector<std::string_view> keys_;  // of all open maps, innermost last
-  std::vector<std::string_view> sorted_;
   std::optional<error> failed_;
 };
 

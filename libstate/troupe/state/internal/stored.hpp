@@ -15,6 +15,10 @@ namespace troupe::internal {
 /// The time to read sections by that never expire: all but the key-value state.
 inline constexpr timestamp always{};
 
+/// Of a policy; then: `invalid_value`, and one that was imported with more keeps so many. Who reads
+/// an earlier revision has that many changes read and applied, while others wait for the store.
+inline constexpr std::uint64_t max_keep_revisions = 10'000;
+
 inline std::string text_at(value_view map, std::string_view key) {
   const auto found = map.find(key);
   return std::string{found ? found->as_string().value_or("") : ""};

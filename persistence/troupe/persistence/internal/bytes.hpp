@@ -1,8 +1,10 @@
 #pragma once
 
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -17,6 +19,11 @@ inline void put_le(char* out, T number) noexcept {
 
 template <std::unsigned_integral T>
 [[nodiscard]] inline T get_le(const char* in) noexcept {
+  if constexpr (std::endian::native == std::endian::little) {  // one load, where loops stay loops
+    T out;
+    std::memcpy(&out, in, sizeof out);
+    return out;
+  }
   std::uint64_t number = 0;
   for (std::size_t i = 0; i < sizeof(T); ++i)
     number |= std::uint64_t{static_cast<unsigned char>(in[i])} << (8 * i);

@@ -63,8 +63,8 @@ private:
         return fault(page_file::name_of(number) + " is used twice");
       take(number, 1, false);
       ++(here.leaf ? counted_.leaf_pages : counted_.branch_pages);
-      for (std::size_t i = 0; i < here.nodes.size(); ++i) {
-        const auto& entry = here.nodes[i];
+      for (std::size_t i = 0; i < here.size(); ++i) {
+        const auto entry = here[i];
         if (!here.leaf) {
           walk_page(entry.child, of, depth + 1, range_of(here, i, range), on_entry);
           continue;

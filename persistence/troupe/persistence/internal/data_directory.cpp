@@ -22,12 +22,11 @@ namespace troupe::internal {
 
 namespace fs = std::filesystem;
 
-int read_at(int fd, std::string& out, std::size_t bytes, std::uint64_t offset) {
-  out.resize(bytes);
-  std::size_t done = 0;
-  while (done < bytes) {
+int read_at(int fd, std::span<char> to, std::uint64_t offset, std::size_t& done) {
+  done = 0;
+  while (done < to.size()) {
     const auto size =
-        ::pread(fd, out.data() + done, bytes - done, static_cast<off_t>(offset + done));
+        ::pread(fd, to.data() + done, to.size() - done, static_cast<off_t>(offset + done));
     if (size < 0 && errno == EINTR)
       continue;
     if (size < 0)
@@ -36,8 +35,15 @@ int read_at(int fd, std::string& out, std::size_t bytes, std::uint64_t offset) {
       break;
     done += static_cast<std::size_t>(size);
   }
-  out.resize(done);
   return 0;
+}
+
+int read_at(int fd, std::string& out, std::size_t bytes, std::uint64_t offset) {
+  out.resize(bytes);
+  std::size_t done = 0;
+  const int code = read_at(fd, std::span{out}, offset, done);
+  out.resize(done);
+  return code;
 }
 
 unexpected system_failure(const std::string& what, int code) {

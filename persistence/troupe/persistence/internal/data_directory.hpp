@@ -4,6 +4,7 @@
 #include <troupe/state/expected.hpp>
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,6 +34,8 @@ private:
 /// As many bytes as there are at `offset`, at most `bytes`, however many calls that takes. Answers
 /// the system's code.
 [[nodiscard]] int read_at(int fd, std::string& out, std::size_t bytes, std::uint64_t offset);
+/// The same into memory of somebody else; `done` says how many there were.
+[[nodiscard]] int read_at(int fd, std::span<char> to, std::uint64_t offset, std::size_t& done);
 
 /// An error of the system with its words: `store_full` when there is no room, else `store_failed`.
 [[nodiscard]] unexpected system_failure(const std::string& what, int code);

@@ -4,7 +4,9 @@
 #include <troupe/persistence/internal/chunk_store.hpp>
 #include <troupe/persistence/internal/commit_mark.hpp>
 #include <troupe/persistence/internal/data_directory.hpp>
+#include <troupe/persistence/internal/entity_reading.hpp>
 #include <troupe/persistence/internal/entity_record.hpp>
+#include <troupe/persistence/internal/fold_slice.hpp>
 #include <troupe/persistence/internal/layout.hpp>
 #include <troupe/persistence/internal/lmdb.hpp>
 #include <troupe/persistence/internal/record.hpp>
@@ -12,6 +14,7 @@
 #include <troupe/persistence/journal_store.hpp>
 
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,6 +58,8 @@ public:
   std::vector<expected<commit_receipt>> commit(std::span<const commit_request> requests);
   expected<stored_entity> load(const entity_ref& entity);
   expected<stored_entity> load_at(const entity_ref& entity, std::uint64_t revision);
+  expected<std::unique_ptr<fold_job>> begin_fold();
+  expected<bool> end_fold(fold_job& job);
   expected<bool> materialise();
   expected<void> materialise(const entity_ref& entity);
   expected<bool> compact(std::uint64_t keep_from, std::optional<std::uint64_t> kept_bytes);
@@ -101,19 +106,12 @@ private:
   struct batch;
   std::vector<expected<commit_receipt>> attempt(std::span<const commit_request> requests,
                                                 lmdb::purpose what_for);
-  struct slice;
 
   /// What is known of an entity beside its body.
   struct known_entity {
     std::uint64_t revision = 0;  ///< of the body; 0: there is none
     internal::entity_head head;
     std::string header;
-  };
-  /// A body as it stands on disk.
-  struct stored_body {
-    std::uint64_t revision = 0;
-    internal::chunk_list chunks;
-    std::string body;
   };
 
   // journal_commit.cpp
@@ -130,20 +128,7 @@ private:
                                               internal::verify depth);
   expected<known_entity> read_known(lmdb::transaction& txn, std::string_view key,
                                     internal::verify depth);
-  /// Nothing, where there is none.
-  expected<std::optional<stored_body>> read_body(lmdb::transaction& txn, lmdb::dbi from,
-                                                 std::string_view key);
-  expected<void> add_body(lmdb::transaction& txn, const stored_body& from, stored_entity& to);
-  expected<stored_entity> read_entity(lmdb::transaction& txn, std::string_view key,
-                                      const internal::tail_entry* tail);
   expected<std::vector<std::string>> read_answers(lmdb::transaction& txn, std::string_view key);
-  expected<std::vector<internal::record>> read_changes(std::uint64_t at, std::string_view bytes);
-  /// The entity's change in the record at a position.
-  expected<internal::record> find_change(lmdb::transaction& txn, std::uint64_t at,
-                                         std::string_view key);
-
-  expected<std::vector<internal::record>> tail_of(lmdb::transaction& txn, std::string_view key,
-                                                  const internal::tail_entry& tail);
 
   // journal_versions.cpp
   expected<stored_entity> read_at(lmdb::transaction& txn, std::string_view key,
@@ -168,11 +153,11 @@ private:
                                     const internal::tail_entry* tail);
 
   // journal_materialise.cpp
-  expected<slice> fold_slice();
-  expected<void> fold_one(lmdb::transaction& txn, internal::tail_index::node& entry, slice& out);
-  expected<void> write_slice(slice& what);
-  struct folded;
-  expected<void> write_folded(lmdb::transaction& txn, const folded& what);
+  expected<void> write_slice(internal::folded_slice& what);
+  expected<void> write_folded(lmdb::transaction& txn, const internal::folded_tail& one);
+  /// What a job may have read is rewritten: the one that is out, if any, is dropped when it comes
+  /// back, and the next reads anew. Not for what `write_slice` sees by itself.
+  void forget_fold() noexcept;
   /// `name` says whose they are.
   expected<void> write_answers(lmdb::transaction& txn, std::string_view key,
                                const internal::record& name,
@@ -197,6 +182,10 @@ private:
   void finish(lmdb::transaction& txn);
 
   expected<void> write_mark(bool clean);
+
+  std::uint64_t folds_ = 0;    // jobs that were begun
+  std::uint64_t folding_ = 0;  // the one of them whose result may be written; 0: none
+  std::deque<internal::walked_change> ahead_;  // right behind the watermark, when none is out
 
   /// CRC32C of a record, key and value; 0 when it is not kept.
   std::uint32_t digest_of(std::uint64_t at);

@@ -71,10 +71,18 @@ MDB_txn* begin(environment& env, unsigned flags) {
 
 }  // namespace
 
-/// Stands before the look-ups of one environment: pages first, then LMDB.
+/// Stands before look-ups: pages first, then LMDB.
 class guard {
 public:
-  explicit guard(internal::unique_fd fd) : fd_{std::move(fd)}, pages{fd_.get()} {}
+  explicit guard(internal::unique_fd fd)
+      : fd_{std::make_shared<internal::unique_fd>(std::move(fd))},
+        pages{fd_->get()} {}
+
+  /// For a transaction that sees what `other` sees now, whatever is committed later.
+  explicit guard(guard& other)
+      : fd_{other.fd_},
+        names_{other.names_},
+        pages{fd_->get(), other.pages.head()} {}
 
   void name(dbi db, const char* name) {
     if (names_.size() <= db)
@@ -84,11 +92,12 @@ public:
   [[nodiscard]] std::string_view name_of(dbi db) const { return names_[db]; }
 
 private:
-  internal::unique_fd fd_;
+  std::shared_ptr<internal::unique_fd> fd_;
   std::vector<std::string> names_;
 
 public:
   page_file pages;
+  std::mutex map;  ///< held by who reads it on another thread, and by who moves it
 };
 
 failure_kind classify(int code) noexcept {
@@ -265,8 +274,10 @@ void environment::reserve(std::uint64_t bytes, purpose what_for) {
   // The reserve is the end of the file, in one piece.
   const auto for_all = (bound_ - std::min(bound_, reserve_bytes_)) / stat.ms_psize * stat.ms_psize;
   const bool near = what_for == purpose::add && used + work > for_all;
-  if (const auto map = near ? std::max(for_all, used) : bound_; info.me_mapsize != map)
+  if (const auto map = near ? std::max(for_all, used) : bound_; info.me_mapsize != map) {
+    const auto still = hold_map();
     check("mdb_env_set_mapsize", mdb_env_set_mapsize(env_, map));
+  }
   short_of_room_ = !fits(work + reserve_bytes_);
 }
 
@@ -301,6 +312,10 @@ std::uint64_t environment::live_bytes() {
     if (mdb_stat(txn.get(), db, &stat) == MDB_SUCCESS)
       pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
   return pages * stat.ms_psize;
+}
+
+std::unique_lock<std::mutex> environment::hold_map() const {
+  return std::unique_lock{guard_->map};
 }
 
 std::uint64_t environment::newest() {
@@ -341,6 +356,15 @@ transaction transaction::read(environment& env) {
 transaction transaction::write(environment& env) {
   env.pages()->pages.begin();
   return {begin(env, 0), env.pages()};
+}
+
+transaction transaction::read_beside(environment& env) {
+  transaction out{begin(env, MDB_RDONLY), env.pages()};
+  out.own_ = std::make_shared<guard>(*env.pages());
+  out.guard_ = out.own_.get();
+  if (out.guard_->pages.head().txn != out.id())
+    page_file::damaged("the newest meta page is not the one that LMDB reads");
+  return out;
 }
 
 transaction::~transaction() {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -16,8 +17,8 @@ struct MDB_txn;
 
 /// LMDB's handles, each closed by its destructor; the only file that includes lmdb.h is lmdb.cpp.
 /// Every page is checked before LMDB follows it (pages.hpp), but those that this process wrote
-/// last. One thread at a time. Every call throws `failure`; `journal_store` turns it into an
-/// `error` at its border.
+/// last. One thread at a time, but for transactions that `read_beside` began. Every call throws
+/// `failure`; `journal_store` turns it into an `error` at its border.
 namespace troupe::lmdb {
 
 enum class failure_kind {
@@ -80,7 +81,8 @@ public:
   /// Reserves disk space for a transaction that writes about `bytes`, and behind it the reserve, so
   /// that the file is never shorter than its meta pages say: only then is a shorter file certainly
   /// a truncated one. A full disk is not an error yet: what was freed may do. Moves the map's
-  /// end when there is little room, so that LMDB goes no further. REQUIRES: no transaction is open.
+  /// end when there is little room, so that LMDB goes no further. REQUIRES: no transaction is open
+  /// but those of `read_beside`.
   void reserve(std::uint64_t bytes, purpose what_for = purpose::free);
 
   /// Whether a transaction that adds about `bytes` leaves the reserve to those that free. Freed
@@ -92,6 +94,10 @@ public:
 
   /// Bytes of pages in use, without those that were freed.
   [[nodiscard]] std::uint64_t live_bytes();
+
+  /// While it is held, the map stays where it is: for who reads beside the environment's thread,
+  /// which waits for it when it must move the map.
+  [[nodiscard]] std::unique_lock<std::mutex> hold_map() const;
 
   /// The newest committed transaction.
   [[nodiscard]] std::uint64_t newest();
@@ -132,10 +138,15 @@ class transaction {
 public:
   static transaction read(environment& env);
   static transaction write(environment& env);
+  /// Begun on the environment's thread, to be used and ended by another one while that goes on
+  /// writing, with `hold_map` while it reads: sees what is committed now, and has a page check of
+  /// its own.
+  static transaction read_beside(environment& env);
 
   transaction(transaction&& other) noexcept
       : txn_{std::exchange(other.txn_, nullptr)},
-        guard_{other.guard_} {}
+        guard_{other.guard_},
+        own_{std::move(other.own_)} {}
   transaction& operator=(transaction&&) = delete;
   ~transaction();
 
@@ -165,6 +176,7 @@ private:
 
   MDB_txn* txn_;
   guard* guard_;
+  std::shared_ptr<guard> own_{};
 };
 
 /// Closed before its transaction ends.

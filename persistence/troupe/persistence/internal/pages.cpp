@@ -2,10 +2,19 @@
 #include <troupe/persistence/internal/lmdb.hpp>
 #include <troupe/persistence/internal/pages.hpp>
 
-#include <algorithm>
+#include <array>
 #include <utility>
 
 namespace troupe::lmdb {
+
+bool key_less(const tree& of, std::string_view a, std::string_view b) noexcept {
+  if (a.size() == 8 && b.size() == 8) {  // positions and transactions, which the longest trees have
+    const auto x = get_le<std::uint64_t>(a.data()), y = get_le<std::uint64_t>(b.data());
+    return (of.flags & tree::integer_keys) != 0 ? x < y
+                                                : __builtin_bswap64(x) < __builtin_bswap64(y);
+  }
+  return a < b;
+}
 
 namespace {
 
@@ -36,12 +45,46 @@ std::size_t even(std::size_t size) noexcept {
   return (size + 1) & ~std::size_t{1};
 }
 
+/// The first of `size` for which `before` is false, from `from` on.
+template <class Before>
+std::size_t first_not(std::size_t from, std::size_t size, Before before) {
+  while (from < size) {
+    const auto middle = from + (size - from) / 2;
+    if (before(middle))
+      from = middle + 1;
+    else
+      size = middle;
+  }
+  return from;
+}
+
 /// Which child of a branch holds the key: the last whose separator is not greater.
 std::size_t child_for(const page_file::page& branch, const tree& of, std::string_view key) {
-  const auto behind = std::upper_bound(
-      branch.nodes.begin() + 1, branch.nodes.end(), key,
-      [&](std::string_view wanted, const node& x) { return key_less(of, wanted, x.key); });
-  return static_cast<std::size_t>(behind - branch.nodes.begin()) - 1;
+  return first_not(1, branch.size(),
+                   [&](std::size_t i) { return !key_less(of, key, branch[i].key); })
+         - 1;
+}
+
+/// The first entry of a leaf that is not less than the key.
+std::size_t entry_for(const page_file::page& leaf, const tree& of, std::string_view key) {
+  return first_not(0, leaf.size(), [&](std::size_t i) { return key_less(of, leaf[i].key, key); });
+}
+
+/// The entry at `at`, whose own numbers are within the page.
+node node_at(const char* in, std::size_t at, bool leaf) noexcept {
+  node out;
+  const std::uint64_t low = get_le<std::uint32_t>(in + at);
+  out.flags = get_le<std::uint16_t>(in + at + 4);
+  out.key = {in + at + node_bytes, get_le<std::uint16_t>(in + at + 6)};
+  std::size_t value_bytes = 0;
+  if (leaf) {
+    out.size = static_cast<std::uint32_t>(low);
+    value_bytes = (out.flags & node::big) != 0 ? sizeof(page_number) : out.size;
+  } else {
+    out.child = low | std::uint64_t{out.flags} << 32;
+  }
+  out.value = {out.key.data() + out.key.size(), value_bytes};
+  return out;
 }
 
 }  // namespace
@@ -56,31 +99,34 @@ tree tree::read(const char* in) noexcept {
           .root = get_le<std::uint64_t>(in + 40)};
 }
 
-bool key_less(const tree& of, std::string_view a, std::string_view b) noexcept {
-  if ((of.flags & tree::integer_keys) != 0 && a.size() == 8 && b.size() == 8)
-    return get_le<std::uint64_t>(a.data()) < get_le<std::uint64_t>(b.data());
-  return a < b;
-}
-
 key_range range_of(const page_file::page& branch, std::size_t child, const key_range& range) {
   key_range out = range;
   if (child > 0)
-    out.low = branch.nodes[child].key;
-  if (child + 1 < branch.nodes.size())
-    out.high = branch.nodes[child + 1].key;
+    out.low = branch[child].key;
+  if (child + 1 < branch.size())
+    out.high = branch[child + 1].key;
   return out;
+}
+
+node page_file::page::operator[](std::size_t i) const noexcept {
+  return node_at(bytes.get(), get_le<std::uint16_t>(bytes.get() + header_bytes + 2 * i), leaf);
 }
 
 void page_file::damaged(const std::string& what) {
   throw failure{failure_kind::damaged, "data.mdb, " + what};
 }
 
-std::string page_file::bytes_at(page_number number, std::size_t bytes, std::uint64_t offset) {
-  std::string out;
-  if (const int code = internal::read_at(fd_, out, bytes, offset); code != 0)
+void page_file::read_bytes(page_number number, std::span<char> to, std::uint64_t offset) const {
+  std::size_t done = 0;
+  if (const int code = internal::read_at(fd_, to, offset, done); code != 0)
     throw failure{"read " + name_of(number) + " of data.mdb", code};
-  if (out.size() != bytes)
+  if (done != to.size())
     damaged(name_of(number) + " is behind the end of the file");
+}
+
+std::string page_file::bytes_at(page_number number, std::size_t bytes, std::uint64_t offset) const {
+  std::string out(bytes, '\0');
+  read_bytes(number, out, offset);
   return out;
 }
 
@@ -105,72 +151,86 @@ page_file::page page_file::read(page_number number, const tree& of, std::size_t 
             + std::to_string(head().last_page));
   if (depth > max_depth || depth > of.depth)
     damaged(name_of(number) + " is deeper than its tree");
-  page out{.number = number, .bytes = bytes_at(number, bytes, number * bytes)};
-  const char* in = out.bytes.data();
+  page out;
+  out.number = number;
+  out.leaf = depth == of.depth;
+  out.bytes = std::make_unique_for_overwrite<char[]>(bytes);
+  read_bytes(number, {out.bytes.get(), bytes}, number * bytes);
+  const char* in = out.bytes.get();
   const auto wrong = [&](const char* what) { damaged(name_of(number) + " " + what); };
   if (get_le<std::uint64_t>(in) != number)
     wrong("says that it is another page");
-  const auto flags = get_le<std::uint16_t>(in + 10);
-  out.leaf = depth == of.depth;
-  if (flags != (out.leaf ? leaf_flag : branch_flag))
+  if (get_le<std::uint16_t>(in + 10) != (out.leaf ? leaf_flag : branch_flag))
     wrong(out.leaf ? "is no leaf page" : "is no branch page");
   const std::size_t lower = get_le<std::uint16_t>(in + 12);
   const std::size_t upper = get_le<std::uint16_t>(in + 14);
   if (lower <= header_bytes || lower % 2 != 0 || lower > upper || upper > bytes)
     wrong("has bounds that do not match");
-  const auto count = (lower - header_bytes) / 2;
-  out.nodes.reserve(count);
+  out.size_ = (lower - header_bytes) / 2;
+  const std::size_t lowest = out.leaf ? 0 : 1;
   std::size_t used = 0;
-  for (std::size_t i = 0; i < count; ++i) {
+  std::string_view before;
+  for (std::size_t i = 0; i < out.size_; ++i) {
     const std::size_t at = get_le<std::uint16_t>(in + header_bytes + 2 * i);
     if (at < upper || at % 2 != 0 || at + node_bytes > bytes)
       wrong("has an entry outside of its bounds");
-    const std::uint64_t low = get_le<std::uint32_t>(in + at);
-    node next;
-    next.flags = get_le<std::uint16_t>(in + at + 4);
-    const std::size_t key_bytes = get_le<std::uint16_t>(in + at + 6);
-    std::size_t size = node_bytes + key_bytes;
-    if (out.leaf) {
-      if ((next.flags & ~(node::big | node::sub_tree)) != 0)
-        wrong("has an entry of an unknown kind");
-      next.size = static_cast<std::uint32_t>(low);
-      size += (next.flags & node::big) != 0 ? sizeof(page_number) : next.size;
-    } else {
-      next.child = low | std::uint64_t{next.flags} << 32;
-    }
+    const auto next = node_at(in, at, out.leaf);
+    if (out.leaf && (next.flags & ~(node::big | node::sub_tree)) != 0)
+      wrong("has an entry of an unknown kind");
+    const auto size = node_bytes + next.key.size() + next.value.size();
     if (at + size > bytes)
       wrong("has an entry that is longer than the page");
-    next.key = std::string_view{out.bytes}.substr(at + node_bytes, key_bytes);
-    next.value = std::string_view{out.bytes}.substr(at + node_bytes + key_bytes,
-                                                    size - node_bytes - key_bytes);
     used += even(size);
-    const bool compared = out.leaf || i > 0;  // the first key of a branch stands for all below
-    if (compared && range.low && key_less(of, next.key, *range.low))
-      wrong("has a key below those that belong there");
-    if (compared && range.high && !key_less(of, next.key, *range.high))
-      wrong("has a key above those that belong there");
-    if (i > (out.leaf ? 0U : 1U) && !key_less(of, out.nodes.back().key, next.key))
-      wrong("has keys that do not ascend");
-    out.nodes.push_back(next);
+    if (!out.leaf && i == 0)
+      continue;  // the first key of a branch stands for all below
+    if (i == lowest ? range.low && key_less(of, next.key, *range.low)
+                    : !key_less(of, before, next.key))
+      wrong(i == lowest ? "has a key below those that belong there"
+                        : "has keys that do not ascend");
+    before = next.key;
   }
+  if (out.size_ > lowest && range.high && !key_less(of, before, *range.high))
+    wrong("has a key above those that belong there");
   if (used != bytes - upper)
     wrong("has entries that overlap");
   return out;
 }
 
-/// As `read`, once for all look-ups that meet the page on the same way.
-std::shared_ptr<const page_file::page> page_file::look(page_number number, const tree& of,
-                                                       std::size_t depth, const key_range& range) {
-  if (const auto at = known_.find(number); at != known_.end()) {
-    const auto& known = at->second;
-    if (known.root == of.root && known.depth == depth && known.range == range)
-      return known.what;
-  }
-  auto what = std::make_shared<const page>(read(number, of, depth, range));
-  if (known_.size() >= max_known)
+/// Between two look-ups, as those under way hold pages that they met. Branches stay while they are
+/// few: they lead to every leaf.
+void page_file::make_room() {
+  if (known_.size() < max_known)
+    return;
+  std::erase_if(known_, [](const auto& x) { return x.second.what.leaf; });
+  if (known_.size() >= max_known / 2)
     known_.clear();
-  known_[number] = {of.root, depth, range, what};
-  return what;
+}
+
+const page_file::known_page& page_file::look_root(const tree& of) {
+  make_room();
+  return look(nullptr, 0, of);
+}
+
+/// As `read`, once for all look-ups that meet the page. A second way to it is a wrong number in one
+/// of the pages above it.
+const page_file::known_page& page_file::look(const known_page* parent, std::size_t child,
+                                             const tree& of) {
+  const auto number = parent == nullptr ? of.root : parent->what[child].child;
+  const auto at = known_.find(number);
+  if (at != known_.end() && at->second.parent == parent && at->second.child == child
+      && at->second.tree_flags == of.flags && at->second.tree_depth == of.depth)
+    return at->second;
+  known_page made{.parent = parent,
+                  .child = child,
+                  .tree_flags = of.flags,
+                  .tree_depth = of.depth,
+                  .depth = parent == nullptr ? 1 : parent->depth + 1};
+  if (parent != nullptr)
+    made.range = range_of(parent->what, child, parent->range);
+  made.what = read(number, of, made.depth, made.range);
+  if (at != known_.end())
+    damaged(name_of(number) + " is used twice");
+  return known_.emplace(number, std::move(made)).first->second;
 }
 
 std::uint64_t page_file::check_overflow(const page& holder, const node& what) {
@@ -180,7 +240,8 @@ std::uint64_t page_file::check_overflow(const page& holder, const node& what) {
   if (first < 2 || first > head().last_page || count > head().last_page - first + 1)
     damaged(name_of(holder.number)
             + " names an overflow page that cannot be one: " + std::to_string(first));
-  const auto in = bytes_at(first, header_bytes, first * bytes);
+  std::array<char, header_bytes> in;
+  read_bytes(first, in, first * bytes);
   if (get_le<std::uint64_t>(in.data()) != first
       || get_le<std::uint16_t>(in.data() + 10) != overflow_flag
       || get_le<std::uint32_t>(in.data() + 12) != count)
@@ -202,95 +263,66 @@ std::optional<tree> page_file::find_tree(std::string_view name) {
   const auto& main = head().main;
   if (main.root == no_page)
     return {};
-  key_range range;
-  auto at = main.root;
-  for (std::size_t depth = 1;; ++depth) {
-    const auto here = look(at, main, depth, range);
-    if (!here->leaf) {
-      const auto child = child_for(*here, main, name);
-      range = range_of(*here, child, range);
-      at = here->nodes[child].child;
+  const auto* here = &look_root(main);
+  while (!here->what.leaf)
+    here = &look(here, child_for(here->what, main, name), main);
+  for (std::size_t i = 0; i < here->what.size(); ++i) {
+    const auto entry = here->what[i];
+    if (entry.key != name || (entry.flags & node::sub_tree) == 0)
       continue;
-    }
-    for (const auto& entry : here->nodes) {
-      if (entry.key != name || (entry.flags & node::sub_tree) == 0)
-        continue;
-      if (entry.value.size() != tree::bytes)
-        damaged(name_of(here->number) + " does not hold the database " + std::string{name});
-      roots_.emplace_back(name, tree::read(entry.value.data()));
-      return roots_.back().second;
-    }
-    return {};
+    if (entry.value.size() != tree::bytes)
+      damaged(name_of(here->what.number) + " does not hold the database " + std::string{name});
+    roots_.emplace_back(name, tree::read(entry.value.data()));
+    return roots_.back().second;
   }
+  return {};
 }
 
-void page_file::check_edge(const page& parent, std::size_t child, const tree& of, std::size_t depth,
-                           const key_range& range, bool rightmost) {
-  auto within = range_of(parent, child, range);
-  auto here = look(parent.nodes[child].child, of, depth + 1, within);
-  while (!here->leaf) {
-    const auto next = rightmost ? here->nodes.size() - 1 : 0;
-    within = range_of(*here, next, within);
-    here = look(here->nodes[next].child, of, ++depth + 1, within);
-  }
+void page_file::check_edge(const known_page& parent, std::size_t child, const tree& of,
+                           bool rightmost) {
+  const auto* here = &look(&parent, child, of);
+  while (!here->what.leaf)
+    here = &look(here, rightmost ? here->what.size() - 1 : 0, of);
 }
 
 void page_file::check_key(std::string_view database, std::string_view key) {
   const auto of = find_tree(database);
   if (!of || of->root == no_page)
     return;
-  struct level {
-    std::shared_ptr<const page> at;
-    std::size_t child;
-    key_range range;
-  };
-  std::vector<level> path;
-  key_range range;
-  auto here = look(of->root, *of, 1, range);
-  while (!here->leaf) {
-    const auto child = child_for(*here, *of, key);
-    auto within = range_of(*here, child, range);
-    const auto next = here->nodes[child].child;
-    path.push_back({std::move(here), child, std::move(range)});
-    range = std::move(within);
-    here = look(next, *of, path.size() + 1, range);
-  }
-  const auto found = std::lower_bound(
-      here->nodes.begin(), here->nodes.end(), key,
-      [&](const node& x, std::string_view wanted) { return key_less(*of, x.key, wanted); });
-  if (found != here->nodes.end() && found->key == key) {
-    if ((found->flags & node::big) != 0)
-      check_overflow(*here, *found);
+  const auto* here = &look_root(*of);
+  while (!here->what.leaf)
+    here = &look(here, child_for(here->what, *of, key), *of);
+  const auto& leaf = here->what;
+  const auto found = entry_for(leaf, *of, key);
+  if (found < leaf.size() && leaf[found].key == key) {
+    if ((leaf[found].flags & node::big) != 0)
+      check_overflow(leaf, leaf[found]);
     return;
   }
-  const bool first = found == here->nodes.begin(), last = found == here->nodes.end();
-  for (std::size_t i = path.size(); i-- > 0 && (first || last);) {
-    const auto& [parent, child, within] = path[i];
-    if (first && child > 0)
-      return check_edge(*parent, child - 1, *of, i + 1, within, true);
-    if (last && child + 1 < parent->nodes.size())
-      return check_edge(*parent, child + 1, *of, i + 1, within, false);
+  const bool first = found == 0, last = found == leaf.size();
+  for (; here->parent != nullptr && (first || last); here = here->parent) {
+    const auto& parent = *here->parent;
+    if (first && here->child > 0)
+      return check_edge(parent, here->child - 1, *of, true);
+    if (last && here->child + 1 < parent.what.size())
+      return check_edge(parent, here->child + 1, *of, false);
   }
 }
 
-std::size_t page_file::run(page_number number, const tree& of, std::size_t depth,
-                           const key_range& range, std::string_view key, std::size_t entries) {
-  const auto here = look(number, of, depth, range);
-  std::size_t out = 0;
-  if (here->leaf) {
-    for (const auto& entry : here->nodes) {
-      if (key_less(of, entry.key, key))
-        continue;
-      if ((entry.flags & node::big) != 0)
-        check_overflow(*here, entry);
-      ++out;
-    }
-    return out;
+std::size_t page_file::run(const known_page& here, const tree& of, std::string_view key,
+                           std::size_t entries) {
+  const auto& what = here.what;
+  if (what.leaf) {
+    const auto from = entry_for(what, of, key);
+    for (auto i = from; i < what.size(); ++i)
+      if (const auto entry = what[i]; (entry.flags & node::big) != 0)
+        check_overflow(what, entry);
+    return what.size() - from;
   }
-  for (auto i = child_for(*here, of, key); i < here->nodes.size(); ++i) {
+  std::size_t out = 0;
+  for (auto i = child_for(what, of, key); i < what.size(); ++i) {
     const bool enough = out >= entries;
-    const auto found = run(here->nodes[i].child, of, depth + 1, range_of(*here, i, range), key,
-                           enough ? 0 : entries - out);
+    const auto found = run(look(&here, i, of), of, key, enough ? 0 : entries - out);
     if (enough)
       break;  // one more, which a deletion before it may merge with, does not count
     out += found;
@@ -303,21 +335,18 @@ std::size_t page_file::check_run(std::string_view database, std::string_view key
   const auto of = find_tree(database);
   if (!of || of->root == no_page)
     return 0;
-  return run(of->root, *of, 1, {}, key, entries);
+  return run(look_root(*of), *of, key, entries);
 }
 
 void page_file::check_last(std::string_view database) {
   const auto of = find_tree(database);
   if (!of || of->root == no_page)
     return;
-  key_range range;
-  auto here = look(of->root, *of, 1, range);
-  for (std::size_t depth = 2; !here->leaf; ++depth) {
-    range = range_of(*here, here->nodes.size() - 1, range);
-    here = look(here->nodes.back().child, *of, depth, range);
-  }
-  if (const auto& newest = here->nodes.back(); (newest.flags & node::big) != 0)
-    check_overflow(*here, newest);
+  const auto* here = &look_root(*of);
+  while (!here->what.leaf)
+    here = &look(here, here->what.size() - 1, *of);
+  if (const auto newest = here->what[here->what.size() - 1]; (newest.flags & node::big) != 0)
+    check_overflow(here->what, newest);
 }
 
 }  // namespace troupe::lmdb

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -67,12 +68,11 @@ struct node {
   page_number child = no_page;  ///< of a branch
 };
 
-/// Where the keys of a page must lie: `low` <= key < `high`, where there is one.
+/// Where the keys of a page must lie: `low` <= key < `high`, where there is one. They point into
+/// the pages above it.
 struct key_range {
-  std::optional<std::string> low{};
-  std::optional<std::string> high{};
-
-  friend bool operator==(const key_range&, const key_range&) = default;
+  std::optional<std::string_view> low{};
+  std::optional<std::string_view> high{};
 };
 
 /// The pages of one data file. Every function that reads a page throws `failure` with the kind
@@ -81,14 +81,24 @@ struct key_range {
 class page_file {
 public:
   explicit page_file(int fd) noexcept : fd_{fd} {}  ///< which outlives this
+  /// As of `head`, whatever is committed later. REQUIRES: a reader keeps its pages.
+  page_file(int fd, const meta& head) noexcept : fd_{fd}, head_{head} {}
 
   /// A branch or leaf page whose every number is within bounds and whose keys ascend within
-  /// `range`; nodes point into it.
-  struct page {
+  /// its range. Its nodes point into it, and are made of its bytes when they are asked for: most
+  /// pages are looked at once.
+  class page {
+  public:
     page_number number = 0;
     bool leaf = false;
-    std::string bytes{};
-    std::vector<node> nodes{};
+    std::unique_ptr<char[]> bytes{};
+
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }  ///< entries; never none
+    [[nodiscard]] node operator[](std::size_t i) const noexcept;
+
+  private:
+    friend class page_file;
+    std::size_t size_ = 0;
   };
 
   /// The newest meta page. It is remembered until `changed`.
@@ -99,7 +109,8 @@ public:
     known_.clear();
   }
 
-  /// From here on a page is read once, until `changed` or the next such: a transaction begins.
+  /// From here on a page is read once, as long as it is remembered, until `changed` or the next
+  /// such: a transaction begins.
   void begin() noexcept { known_.clear(); }
 
   page read(page_number number, const tree& of, std::size_t depth, const key_range& range);
@@ -133,22 +144,26 @@ public:
   [[noreturn]] static void damaged(const std::string& what);
 
 private:
-  /// A page that was read as part of a tree, at this depth and for this range.
+  /// A page that was read as part of a tree, as the child of one that was.
   struct known_page {
-    page_number root = no_page;
+    page what{};
+    const known_page* parent = nullptr;  ///< null: the root
+    std::size_t child = 0;
+    std::uint16_t tree_flags = 0;
+    std::uint16_t tree_depth = 0;
     std::size_t depth = 0;
     key_range range{};
-    std::shared_ptr<const page> what{};
   };
-  static constexpr std::size_t max_known = 512;  // then: all are forgotten
+  static constexpr std::size_t max_known = 512;  // then: the leaves are forgotten, or all
 
-  std::string bytes_at(page_number number, std::size_t bytes, std::uint64_t offset);
-  std::shared_ptr<const page> look(page_number number, const tree& of, std::size_t depth,
-                                   const key_range& range);
-  void check_edge(const page& parent, std::size_t child, const tree& of, std::size_t depth,
-                  const key_range& range, bool rightmost);
-  std::size_t run(page_number number, const tree& of, std::size_t depth, const key_range& range,
-                  std::string_view key, std::size_t entries);
+  void read_bytes(page_number number, std::span<char> to, std::uint64_t offset) const;
+  std::string bytes_at(page_number number, std::size_t bytes, std::uint64_t offset) const;
+  void make_room();
+  const known_page& look_root(const tree& of);
+  const known_page& look(const known_page* parent, std::size_t child, const tree& of);
+  void check_edge(const known_page& parent, std::size_t child, const tree& of, bool rightmost);
+  std::size_t run(const known_page& here, const tree& of, std::string_view key,
+                  std::size_t entries);
 
   int fd_;
   std::optional<meta> head_;

@@ -26,6 +26,8 @@ tail_index::node& tail_index::append(node* known, std::string_view key, const ne
     for (auto* generation : {&young_, &old_})  // one truth for each entity
       if (auto* found = generation->find(key))
         generation->erase(*found);
+  } else if (known->value.first <= folded_from_ && known->value.newest.position <= folded_to_) {
+    later_.emplace(known, what.position);
   }
   known->value.newest = what;
   return *known;
@@ -33,13 +35,28 @@ tail_index::node& tail_index::append(node* known, std::string_view key, const ne
 
 void tail_index::take_back(node& entry, const newest_change& before) {
   const bool last = entry.value.newest.position == entry.value.first;
+  if (before.position <= folded_to_)
+    later_.erase(&entry);
   entry.value.newest = before;
   if (last)
     drop(entry, before);
 }
 
-void tail_index::materialised(node& entry) {
-  drop(entry, entry.value.newest);
+void tail_index::materialised(node& entry, const newest_change& upto) {
+  if (entry.value.newest == upto)
+    drop(entry, upto);
+  else
+    entry.value.first = later_.at(&entry);
+}
+
+void tail_index::begin_fold(std::uint64_t from, std::uint64_t newest) noexcept {
+  folded_from_ = from;
+  folded_to_ = newest;
+}
+
+void tail_index::end_fold() noexcept {
+  folded_from_ = folded_to_ = 0;
+  later_.clear();
 }
 
 void tail_index::remember(std::string_view key, const newest_change& newest) {
@@ -64,6 +81,7 @@ std::vector<const tail_index::node*> tail_index::sorted() const {
 
 void tail_index::drop(node& entry, const newest_change& newest) {
   remember(entry.key(), newest);
+  later_.erase(&entry);  // another may come to stand there
   tails_.erase(entry);
 }
 

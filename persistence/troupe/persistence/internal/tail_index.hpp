@@ -6,6 +6,7 @@
 #include <memory_resource>
 #include <optional>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace troupe::internal {
@@ -53,8 +54,15 @@ public:
   /// Undoes the newest `append` of the entity, which was at `before` then.
   void take_back(node& entry, const newest_change& before);
 
-  /// A snapshot covers the whole tail.
-  void materialised(node& entry);
+  /// A snapshot covers the tail up to `upto`, which was its newest change when `begin_fold` was
+  /// called, or is now.
+  void materialised(node& entry, const newest_change& upto);
+
+  /// From here on it is noted where the first change stands that is appended to a tail which begins
+  /// at or before `from`, all of them being at or before `newest` now: what a snapshot of the tail
+  /// as it is now does not cover. One at a time; until `end_fold`.
+  void begin_fold(std::uint64_t from, std::uint64_t newest) noexcept;
+  void end_fold() noexcept;
 
   /// Remembers the newest change of an entity without tail for a while.
   void remember(std::string_view key, const newest_change& newest);
@@ -69,6 +77,9 @@ private:
   void drop(node& entry, const newest_change& newest);
 
   std::size_t generation_;
+  std::uint64_t folded_from_ = 0;  // 0: nothing is folded now
+  std::uint64_t folded_to_ = 0;
+  std::unordered_map<const node*, std::uint64_t> later_;  // the first change behind it
   // Beside all else that comes and goes, so that the pages of a long tail hold nothing but it.
   std::pmr::unsynchronized_pool_resource memory_;
   key_table<tail_entry> tails_{memory_};
