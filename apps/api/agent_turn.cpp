@@ -387,11 +387,8 @@ private:
   std::shared_ptr<told_answer> told_;  // null: answered at once
 };
 
-}  // namespace
-
-namespace {
-
-/// Whether one letter more, less or another, or two neighbours in each other's place, is all.
+/// Whether one letter more or less, or two neighbours in each other's place, is all. Another letter
+/// is another word: `content` is not `context`.
 bool nearly(std::string_view a, std::string_view b) {
   if (a.size() > b.size())
     std::swap(a, b);
@@ -403,8 +400,7 @@ bool nearly(std::string_view a, std::string_view b) {
   b.remove_prefix(same);
   if (a.size() < b.size())
     return a == b.substr(1);
-  return a.substr(1) == b.substr(1)
-         || (a.size() > 1 && a[0] == b[1] && a[1] == b[0] && a.substr(2) == b.substr(2));
+  return a.size() > 1 && a[0] == b[1] && a[1] == b[0] && a.substr(2) == b.substr(2);
 }
 
 /// Members of other clients are ignored; a mistyped one of this API is none of theirs.
