@@ -7,17 +7,15 @@
 #include <utility>
 
 using namespace troupe;
+using testing::if_match;
+using testing::ops;
 using node = testing::api_node;
 
 namespace {
 
-const http::header ops{"Content-Type", "application/vnd.troupe.ops+json"};
 const http::header msgpack{"Content-Type", "application/msgpack"};
 const http::header as_msgpack{"Accept", "application/msgpack"};
 
-http::header if_match(const std::string& revision) {
-  return {"If-Match", '"' + revision + '"'};
-}
 http::header once(std::string key) {
   return {"Idempotency-Key", std::move(key)};
 }

@@ -149,4 +149,16 @@ private:
   std::unique_ptr<http::server> server_;
 };
 
+/// The content type of operations on a state.
+inline const http::header ops{"Content-Type", "application/vnd.troupe.ops+json"};
+
+inline http::header if_match(const std::string& revision) {
+  return {"If-Match", '"' + revision + '"'};
+}
+
+inline std::string etag(const http::response& answer) {
+  const auto* header = answer.find_header("ETag");
+  return header ? *header : "none";
+}
+
 }  // namespace troupe::testing
