@@ -1,6 +1,9 @@
 // Slices that are folded beside the commits: what is committed, materialised or rewritten between
 // their beginning and their end.
 
+#include <troupe/persistence/internal/chunk_store.hpp>
+#include <troupe/persistence/internal/crc32c.hpp>
+#include <troupe/persistence/internal/fold_slice.hpp>
 #include <troupe/persistence/internal/lmdb.hpp>
 #include <troupe/persistence/internal/tail_index.hpp>
 #include <troupe/persistence/store_actor.hpp>
@@ -335,4 +338,40 @@ TEST_CASE("commits are answered while an entity is folded and a store that ends 
   }
   auto store = open(dir);
   CHECK(store.load(session_ref("a"))->sequence == changes);
+}
+
+TEST_CASE("a chunk that was read stands where it was and others are packed beside the owner") {
+  const std::string long_one(10'000, 'x');
+  const std::vector<std::string_view> chunks{"first", long_one, "third"};
+  const std::vector<std::string> read{"first", "second"};
+  const auto made = internal::unplaced(chunks, read);
+  REQUIRE(made.size() == 3);
+  CHECK(made[0].stands);
+  CHECK(made[0].packed.empty());
+  for (const std::size_t i : {1, 2}) {
+    CHECK(!made[i].stands);
+    CHECK(made[i].check == internal::crc32c(chunks[i]));
+  }
+  CHECK(made[1].packed.size() < 100);
+  CHECK(made[2].packed == std::string{'\0'} + "third");
+
+  for (const auto& one : internal::unplaced(chunks)) {
+    CHECK(!one.stands);
+    CHECK(one.check == internal::crc32c(one.bytes));
+    CHECK(one.packed.empty());
+  }
+}
+
+TEST_CASE("what a folded tail writes are the chunks that do not stand") {
+  const std::vector<std::string_view> chunks{"first", "second!", "third"};
+  const std::vector<std::string> read{"first", "second"};
+  internal::folded_tail one{};
+  one.what.parts.header = "head";
+  one.what.parts.body = "bodies";
+  const auto bytes = one.bytes();
+  const auto pages = one.pages();
+  CHECK(bytes == 10);
+  one.chunks = internal::unplaced(chunks, read);
+  CHECK(one.bytes() == bytes + 12);
+  CHECK(one.pages() == pages + 2);
 }

@@ -1,4 +1,6 @@
+#include <troupe/persistence/internal/sweeper.hpp>
 #include <troupe/persistence/store_actor.hpp>
+#include <troupe/state/entity.hpp>
 
 #include "store_fixture.hpp"
 #include "support/deterministic.hpp"
@@ -124,6 +126,51 @@ TEST_CASE_FIXTURE(fixture, "a transaction holds at most 1024 changes and 1 MiB")
   send(changes_of("b", 1, 30, std::string(100'000, 'x')));
   actors.run();
   CHECK(stats().commits == 6);
+}
+
+TEST_CASE_FIXTURE(fixture, "requests are let go of when they are answered however many there are") {
+  start();
+  const auto first_of = [](std::uint64_t count, std::uint64_t from) {
+    auto requests = changes_of("a", from, from + count - 1);
+    requests.front().after = std::make_shared<const entity_state>();
+    return requests;
+  };
+  std::uint64_t next = 1;
+  for (const std::uint64_t count : {1, 15, 16, 200, 2'500}) {
+    auto requests = first_of(count, next);
+    next += count;
+    const std::weak_ptr<const entity_state> held = requests.front().after;
+    send(std::move(requests));
+    actors.run();
+    CHECK(seen.size() == next - 1);
+    CHECK_MESSAGE(held.expired(), count);
+  }
+}
+
+TEST_CASE("spent batches beyond four are left to who brings them") {
+  internal::spent_batches spent;
+  const auto held = std::make_shared<const entity_state>();
+  const auto batch = [&] {
+    internal::spent_batch out{changes_of("a", 1, 16)};
+    out.requests.front().after = held;
+    out.messages.resize(16);
+    return out;
+  };
+  for (int i = 0; i < 4; ++i) {
+    auto one = batch();
+    CHECK(spent.take(one));
+    CHECK(one.empty());
+  }
+  auto fifth = batch();
+  CHECK(!spent.take(fifth));
+  CHECK(fifth.requests.size() == 16);
+  fifth.clear();
+  CHECK(held.use_count() == 5);
+  spent.let_go();
+  CHECK(held.use_count() == 1);
+  auto sixth = batch();
+  CHECK(spent.take(sixth));
+  CHECK(sixth.requests.capacity() >= 16);
 }
 
 TEST_CASE_FIXTURE(fixture, "nothing is answered before its transaction was committed") {

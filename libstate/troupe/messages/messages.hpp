@@ -222,7 +222,7 @@ struct read_changes {
   std::optional<std::uint64_t> after{};
   std::function<bool(const entity_ref&)> wanted{};  ///< empty: all; must not block
 };
-inline constexpr std::size_t max_slice_changes = 2'048;  // read by one slice; then: it ends there
+inline constexpr std::size_t max_slice_changes = 256;    // read by one slice; then: it ends there
 inline constexpr std::size_t max_slice_bytes = 1 << 20;  // of payload; then: it ends there
 
 struct change_slice {

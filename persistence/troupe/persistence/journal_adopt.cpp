@@ -49,7 +49,8 @@ expected<void> journal_store::impl::adopt(std::span<const adopted_entity> entiti
       return give_up({made.error().code, to_string(entity) + ": " + made.error().message});
     internal::entity_head head{
         .position = 0, .base = sequence, .first_revision = made->first_revision, .logs = {}};
-    const auto chunks = internal::place_chunks(txn, dbs, made->parts.chunks, {}, head, newest_log);
+    const auto chunks = internal::place_chunks(txn, dbs, internal::unplaced(made->parts.chunks), {},
+                                               head, newest_log);
     if (!chunks)
       return give_up(chunks.error());
     const internal::record name{.epoch = epoch,

@@ -258,9 +258,9 @@ expected<void> journal_store::impl::begin_fork(batch& to, std::string_view key,
     for (auto at = earlier.seek(prefix); at && at->key.starts_with(prefix); at = earlier.next())
       earlier.erase();
   }
-  const auto chunks = internal::place_chunks(
-      to.txn, dbs, base.chunks, {*shared ? (**shared).chunks : internal::chunk_list{}, {}}, head,
-      to.logs);
+  const auto chunks =
+      internal::place_chunks(to.txn, dbs, internal::unplaced(base.chunks),
+                             *shared ? (**shared).chunks : internal::chunk_list{}, head, to.logs);
   if (!chunks)
     return unexpected{chunks.error()};
   drop_past(to.txn, key);

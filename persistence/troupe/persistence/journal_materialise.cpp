@@ -139,6 +139,7 @@ expected<void> journal_store::impl::write_folded(lmdb::transaction& txn,
                     .id = key.substr(hash.size() + 1),
                     .payload = {}};
 
+  const auto stood = *old ? (**old).chunks : chunk_list{};
   std::vector<chunk_list> left, dropped;
 
   // Which older bodies stay.
@@ -168,8 +169,8 @@ expected<void> journal_store::impl::write_folded(lmdb::transaction& txn,
       if (!made)
         return unexpected{made.error()};
       auto& head = before->head;
-      const auto chunks = internal::place_chunks(
-          txn, dbs, made->parts.chunks, {*old ? (**old).chunks : chunk_list{}, {}}, head, logs);
+      const auto chunks = internal::place_chunks(txn, dbs, internal::unplaced(made->parts.chunks),
+                                                 stood, head, logs);
       if (!chunks)
         return unexpected{chunks.error()};
       auto what = name;
@@ -189,8 +190,7 @@ expected<void> journal_store::impl::write_folded(lmdb::transaction& txn,
   head.position = newest.position;
   head.base = kept.base;
   head.first_revision = one.what.first_revision;
-  const internal::known_chunks known{*old ? (**old).chunks : chunk_list{}, one.chunks};
-  const auto chunks = internal::place_chunks(txn, dbs, parts.chunks, known, head, logs);
+  const auto chunks = internal::place_chunks(txn, dbs, one.chunks, stood, head, logs);
   if (!chunks)
     return unexpected{chunks.error()};
   left.push_back(*chunks);

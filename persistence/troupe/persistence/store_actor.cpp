@@ -2,6 +2,7 @@
 #include <troupe/messages/metrics.hpp>
 #include <troupe/persistence/internal/commits.hpp>
 #include <troupe/persistence/internal/fold_lane.hpp>
+#include <troupe/persistence/internal/sweeper.hpp>
 #include <troupe/persistence/maintenance.hpp>
 #include <troupe/persistence/store_actor.hpp>
 
@@ -114,6 +115,8 @@ public:
   }
 
 private:
+  static constexpr std::size_t swept_from = 16;  // requests; fewer are let go of at once
+
   struct waiting_answer {
     caf::typed_response_promise<commit_receipt> promise;
     std::size_t requests;  // of `waiting_` in their order
@@ -148,6 +151,8 @@ private:
       fold_parent(request.parent);
     waiting_bytes_ += request.payload.size();
     waiting_.push_back(std::move(request));
+    if (pressed_)
+      messages_.push_back(self_->current_mailbox_element()->content());
     return answer_after_commit(1);
   }
 
@@ -284,6 +289,8 @@ private:
   /// beside it.
   void on_tick() {
     ticking_ = false;
+    if (lets_go_first())
+      return tick();
     const auto before = store_->stats().tail_bytes;
     commit_waiting();
     fold_slices(store_->stats().tail_bytes - before);
@@ -312,8 +319,30 @@ private:
     answer_waiting(results);
     if (options_.feed && options_.feed->wanted)
       internal::tell_commits(*options_.feed, before, store_->stats(), waiting_, results);
-    waiting_.clear();
     waiting_bytes_ = 0;
+    if (waiting_.size() < swept_from) {
+      messages_.clear();
+      return waiting_.clear();
+    }
+    if (!answered_.empty())
+      sweeper_.sweep(self_, answered_);
+    answered_.requests.swap(waiting_);
+    answered_.messages.swap(messages_);
+    tick();
+  }
+
+  /// The last batch is let go of while those who were answered come back, so that the next one is
+  /// full. When nearly as many wait already, a worker lets go of it: the disk shall not be idle.
+  bool lets_go_first() {
+    if (answered_.empty())
+      return false;
+    pressed_ = waiting_.size() >= answered_.requests.size() * 3 / 4;
+    if (pressed_) {
+      sweeper_.sweep(self_, answered_);
+      return false;
+    }
+    answered_.clear();
+    return !waiting_.empty();
   }
 
   void answer_waiting(std::vector<expected<commit_receipt>>& results) {
@@ -514,6 +543,10 @@ private:
   metrics measured_{metrics::of(self_->home_system())};
   std::vector<commit_request> waiting_;
   std::vector<waiting_answer> promises_;
+  std::vector<caf::message> messages_;  // that those came in, when they are to be swept
+  internal::spent_batch answered_;      // the last batch
+  internal::sweeper sweeper_;
+  bool pressed_ = false;  // nearly a batch waited when the last one was answered
   std::size_t waiting_bytes_ = 0;
   std::vector<waiting_for_snapshots> snapshots_wanted_;
   std::vector<waiting_for_room> room_wanted_;  // one after another

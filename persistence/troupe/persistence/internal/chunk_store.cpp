@@ -34,16 +34,21 @@ expected<std::string> unpack(std::string_view stored) {
   return fail(errc::damaged, "a chunk does not begin as one");
 }
 
+std::string pack(std::string_view bytes) {
+  const auto shorter = compressed(std::string{bytes}, default_zstd_threshold);
+  return std::string(1, shorter.size() == bytes.size() ? plain_chunk : zstd_chunk) + shorter;
+}
+
 /// False when other bytes of the same checksum stand there, or none that can be read.
 bool write_chunk(lmdb::transaction& txn, const databases& dbs, const chunk_ref& ref,
-                 std::size_t number, std::string_view bytes) {
+                 std::size_t number, const unplaced_chunk& what) {
   const auto key = chunk_key(ref, number);
   if (const auto there = txn.get(dbs.chunks, key))
-    return unpack(*there) == std::string{bytes};
-  const auto packed = compressed(std::string{bytes}, default_zstd_threshold);
-  auto* out = txn.reserve(dbs.chunks, key, 1 + packed.size());
-  *out = packed.size() == bytes.size() ? plain_chunk : zstd_chunk;
-  std::copy(packed.begin(), packed.end(), out + 1);
+    return unpack(*there) == std::string{what.bytes};
+  const auto write = [&](std::string_view packed) {
+    std::ranges::copy(packed, txn.reserve(dbs.chunks, key, packed.size()));
+  };
+  write(what.packed.empty() ? pack(what.bytes) : what.packed);
   return true;
 }
 
@@ -60,10 +65,31 @@ expected<std::string> read_chunk(lmdb::transaction& txn, const databases& dbs, c
   return bytes;
 }
 
+std::vector<unplaced_chunk> unplaced(std::span<const std::string_view> chunks) {
+  std::vector<unplaced_chunk> out;
+  out.reserve(chunks.size());
+  for (const auto bytes : chunks)
+    out.push_back({.bytes = bytes, .check = crc32c(bytes)});
+  return out;
+}
+
+std::vector<unplaced_chunk> unplaced(std::span<const std::string_view> chunks,
+                                     std::span<const std::string> read) {
+  std::vector<unplaced_chunk> out;
+  out.reserve(chunks.size());
+  for (const auto bytes : chunks) {
+    const auto i = out.size();
+    if (i < read.size() && read[i] == bytes)
+      out.push_back({.bytes = bytes, .stands = true});
+    else
+      out.push_back({.bytes = bytes, .check = crc32c(bytes), .packed = pack(bytes)});
+  }
+  return out;
+}
+
 expected<chunk_list> place_chunks(lmdb::transaction& txn, const databases& dbs,
-                                  std::span<const std::string_view> chunks,
-                                  const known_chunks& known, entity_head& head,
-                                  std::uint64_t& logs) {
+                                  std::span<const unplaced_chunk> chunks, const chunk_list& known,
+                                  entity_head& head, std::uint64_t& logs) {
   chunk_list out;
   out.reserve(chunks.size());
   const auto own_log = [&]() -> expected<std::uint64_t> {
@@ -76,19 +102,18 @@ expected<chunk_list> place_chunks(lmdb::transaction& txn, const databases& dbs,
     }
     return head.logs.front();
   };
-  const auto stands_there = [&](std::size_t i, std::uint32_t check) {
-    if (i >= known.places.size())
-      return false;
-    if (!known.bytes.empty())
-      return known.bytes[i] == chunks[i];
-    return known.places[i].check == check && write_chunk(txn, dbs, known.places[i], i, chunks[i]);
+  const auto stands_there = [&](std::size_t i) {
+    if (chunks[i].stands)
+      return true;
+    return i < known.size() && known[i].check == chunks[i].check
+           && write_chunk(txn, dbs, known[i], i, chunks[i]);
   };
   for (std::size_t i = 0; i < chunks.size(); ++i) {
-    const auto check = crc32c(chunks[i]);
-    if (stands_there(i, check)) {
-      out.push_back(known.places[i]);
+    if (stands_there(i)) {
+      out.push_back(known.at(i));
       continue;
     }
+    const auto check = chunks[i].check;
     auto log = own_log();
     while (log && !write_chunk(txn, dbs, {*log, check}, i, chunks[i])) {
       head.owns_log = false;  // two contents of one checksum: they stand in two logs

@@ -17,19 +17,27 @@ namespace troupe::internal {
 expected<std::string> read_chunk(lmdb::transaction& txn, const databases& dbs, const chunk_ref& ref,
                                  std::size_t number);
 
-/// Chunks that stand on disk: where, and the bytes where they were read.
-struct known_chunks {
-  chunk_list places;
-  std::vector<std::string> bytes;  ///< of all, or empty: to be read when they are asked for
+/// A chunk on its way to its place. What of that needs no transaction is done before one begins:
+/// checksum and compression are most of it.
+struct unplaced_chunk {
+  std::string_view bytes;   ///< as they were given
+  bool stands = false;      ///< they were read where the entity's body says that they stand
+  std::uint32_t check = 0;  ///< of one that does not: CRC32C
+  std::string packed{};     ///< what is written of it; empty: that is made when it must be
 };
+
+/// Chunks of which some may stand on disk; nobody looked yet.
+[[nodiscard]] std::vector<unplaced_chunk> unplaced(std::span<const std::string_view> chunks);
+/// Chunks of which the first were read from disk, ready to be written where they differ.
+[[nodiscard]] std::vector<unplaced_chunk> unplaced(std::span<const std::string_view> chunks,
+                                                   std::span<const std::string> read);
 
 /// Where each of `chunks` stands: where `known` says, as far as it stands there; the others are
 /// written to the entity's own log, of which `head` is told. `logs` is the newest number of a log.
-/// Errors: `damaged`.
+/// Errors: `damaged`. REQUIRES: `known` has those that stand.
 expected<chunk_list> place_chunks(lmdb::transaction& txn, const databases& dbs,
-                                  std::span<const std::string_view> chunks,
-                                  const known_chunks& known, entity_head& head,
-                                  std::uint64_t& logs);
+                                  std::span<const unplaced_chunk> chunks, const chunk_list& known,
+                                  entity_head& head, std::uint64_t& logs);
 
 /// One more entity uses each of the logs. Errors: `damaged`.
 expected<void> hold_logs(lmdb::transaction& txn, const databases& dbs,

@@ -13,16 +13,16 @@ entity_kind folded_tail::kind() const {
 
 std::uint64_t folded_tail::bytes() const {
   std::uint64_t out = what.parts.header.size() + what.parts.body.size();
-  for (auto i = chunks.size(); i < what.parts.chunks.size(); ++i)
-    out += what.parts.chunks[i].size();
+  for (const auto& one : chunks)
+    out += one.stands ? 0 : one.bytes.size();
   for (const auto& one : what.answers)
     out += one.answer.size();
   return out;
 }
 
 std::uint64_t folded_tail::pages() const {
-  return 8 + what.parts.chunks.size() - std::min(chunks.size(), what.parts.chunks.size())
-         + 2 * what.answers.size();
+  const auto written = std::ranges::count(chunks, false, &unplaced_chunk::stands);
+  return 8 + static_cast<std::uint64_t>(written) + 2 * what.answers.size();
 }
 
 expected<folded_tail> fold_tail(lmdb::transaction& txn, const databases& dbs,
@@ -43,7 +43,7 @@ expected<folded_tail> fold_tail(lmdb::transaction& txn, const databases& dbs,
       || what->parts.header.size() > max_payload_bytes / 2)
     return fail(errc::too_large, "a snapshot has at most 512 MiB");
   out.what = *std::move(what);
-  out.chunks = std::move(stored->parts.chunks);
+  out.chunks = unplaced(out.what.parts.chunks, stored->parts.chunks);
   return out;
 }
 

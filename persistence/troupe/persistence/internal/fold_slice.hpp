@@ -1,5 +1,6 @@
 #pragma once
 
+#include <troupe/persistence/internal/chunk_store.hpp>
 #include <troupe/persistence/internal/layout.hpp>
 #include <troupe/persistence/internal/lmdb.hpp>
 #include <troupe/persistence/internal/tail_index.hpp>
@@ -22,7 +23,7 @@ struct folded_tail {
   tail_entry tail;         ///< as it was then
   std::uint64_t upon = 0;  ///< the revision of the body that it was folded upon; 0: there was none
   folded_entity what;
-  std::vector<std::string> chunks;  ///< that were read
+  std::vector<unplaced_chunk> chunks;  ///< of `what`
 
   [[nodiscard]] entity_kind kind() const;
   [[nodiscard]] std::uint64_t bytes() const;
