@@ -1,6 +1,6 @@
 #include "api/admission.hpp"
 
-#include "http/unknown_peers.hpp"
+#include "http/peer_counts.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -13,6 +13,7 @@ namespace {
 constexpr std::int64_t login_window_ms = 60'000;
 constexpr std::size_t most_addresses = 10'000;  // remembered; then: all are forgotten
 constexpr std::uint64_t soon_ms = 100;          // what is in flight is answered meanwhile
+constexpr double longest_turn_ms = 1e3;         // that a rate tells; then: several have the same
 
 unexpected too_many(errc code, std::string what, std::size_t limit, std::uint64_t wait_ms) {
   return tl::unexpected(
@@ -76,10 +77,14 @@ expected<void> admission::spend(account& of, std::size_t rate, std::int64_t now_
   of.left = of.begun ? std::min(full, of.left + gained) : full;
   of.begun = true;
   of.at_ms = std::max(of.at_ms, now_ms);
-  if (of.left < 1.0)
+  if (of.left < 1.0) {  // each has a turn of its own, so that they do not all come at once
+    const auto now = static_cast<double>(now_ms), soonest = now + (1.0 - of.left) * 1e3 / full;
+    of.turn_ms =
+        std::clamp(of.turn_ms + 1e3 / full, soonest, std::max(soonest, now + longest_turn_ms));
     return too_many(errc::rate_limited,
                     "more than " + std::to_string(rate) + " requests a second: come back later",
-                    rate, static_cast<std::uint64_t>(std::ceil((1.0 - of.left) * 1e3 / full)));
+                    rate, static_cast<std::uint64_t>(std::ceil(of.turn_ms - now)));
+  }
   of.left -= 1.0;
   return {};
 }

@@ -38,6 +38,7 @@ private:
     std::atomic<std::size_t> past = 0;  ///< of these, that read earlier revisions
     double left = 0.0;                  ///< requests that may come at once; under the mutex, as is:
     std::int64_t at_ms = 0;
+    double turn_ms = 0.0;  ///< until then those that were refused are told to come again
     bool begun = false;
   };
 

@@ -19,12 +19,19 @@ std::string to_log(std::string_view word) {
   return word.size() > longest_word ? out + "..." : out;
 }
 
+/// Method and path; nothing when nobody is told.
+std::string as_logged(const http::request& request) {
+  if (!spdlog::should_log(spdlog::level::debug))
+    return {};
+  return to_log(request.method) + ' '
+         + to_log(std::string_view{request.target}.substr(0, request.target.find('?')));
+}
+
 class identified_sink final : public http::response_sink {
 public:
-  identified_sink(http::responder to, std::string method, std::string path, std::string id)
+  identified_sink(http::responder to, std::string asked, std::string id)
       : to_{std::move(to)},
-        method_{std::move(method)},
-        path_{std::move(path)},
+        asked_{std::move(asked)},
         id_{std::move(id)} {}
 
   void answer(http::response answered) override { to_(named(std::move(answered))); }
@@ -35,14 +42,15 @@ public:
 
 private:
   http::response named(http::response answered) {
-    spdlog::debug("{}{}: {} {} is answered {}", request_line, id_, method_, path_, answered.status);
+    if (!asked_.empty())
+      spdlog::debug("{}{}: {} is answered {}", request_line, id_, asked_, answered.status);
     tell_id(answered, id_);
     answered.headers.push_back({"X-Request-Id", std::move(id_)});
     return answered;
   }
 
   http::responder to_;
-  std::string method_, path_, id_;
+  std::string asked_, id_;
 };
 
 }  // namespace
@@ -64,9 +72,8 @@ void tell_id(http::response& answered, std::string_view id) {
 }
 
 http::responder identified(http::responder to, const http::request& request, std::string id) {
-  return http::responder{std::make_unique<identified_sink>(
-      std::move(to), to_log(request.method),
-      to_log(std::string_view{request.target}.substr(0, request.target.find('?'))), std::move(id))};
+  return http::responder{
+      std::make_unique<identified_sink>(std::move(to), as_logged(request), std::move(id))};
 }
 
 }  // namespace troupe::api

@@ -2,6 +2,8 @@
 
 #include "http/problem.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -77,6 +79,7 @@ std::optional<std::uint64_t> retry_after_ms(int status, const error& what) {
 }  // namespace
 
 http::response to_response(const error& what) {
+  constexpr std::uint64_t longest_delay_ms = 100;  // so that a refusal comes soon still
   const int status = http_status(what.code);
   std::string more;
   const auto member = [&](std::string_view name, const auto& append_value) {
@@ -100,6 +103,8 @@ http::response to_response(const error& what) {
   auto out = http::problem(status, to_string(what.code), what.message, more);
   if (wait)
     out.headers.push_back({"Retry-After", std::to_string((*wait + 999) / 1000)});
+  if (wait && status == 429)  // who does not wait is made to
+    out.delay = std::chrono::milliseconds{std::min(*wait, longest_delay_ms)};
   if (what.code == errc::unauthenticated)
     out.headers.push_back({"WWW-Authenticate", "Bearer realm=\"troupe\""});
   return out;

@@ -10,7 +10,7 @@ namespace troupe::api {
 [[nodiscard]] int http_status(errc code) noexcept;
 
 /// The error as problem+json, with what helps to act: `path`, `current_revision`, `limit`,
-/// `retry_after_ms`.
+/// `retry_after_ms`. Who asks too much (429) gets it when it may come again, 100 ms later at most.
 [[nodiscard]] http::response to_response(const error& what);
 
 }  // namespace troupe::api

@@ -7,14 +7,25 @@
 
 namespace troupe::http::detail {
 
-inline void connection::meet(const request& head) {
-  if (unknown_ && worker_.shared.options.knows(head))
-    unknown_.leave();
+/// False: it was refused.
+inline bool connection::meet(const request& head) {
+  auto& shared = worker_.shared;
+  auto peer = stranger_ ? shared.options.peer_of(head) : std::nullopt;
+  if (!peer)
+    return true;
+  stranger_ = false;
+  counted_ = shared.known.enter(*std::move(peer));
+  if (limits_.peer_connections == 0 || counted_.before() < limits_.peer_connections)
+    return true;
+  refuse(
+      {429, "busy", "too many connections of this user: use fewer, one request after the other"});
+  return false;
 }
 
 /// Of a body that is to come still. False: it was refused.
 inline bool connection::admit_body() {
-  meet(parser_.head());
+  if (!meet(parser_.head()))
+    return false;
   auto& shared = worker_.shared;
   const auto bytes = parser_.body_bytes();
   if (bytes <= limits_.small_body)

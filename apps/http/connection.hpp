@@ -3,10 +3,10 @@
 // Internal: included by server.cpp alone, so that Asio is compiled in one translation unit. What is
 // declared here and not defined here (the gate, the worker) is defined there.
 
+#include "http/peer_counts.hpp"
 #include "http/problem.hpp"
 #include "http/server.hpp"
 #include "http/transport.hpp"
-#include "http/unknown_peers.hpp"
 #include "http/wire.hpp"
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -54,16 +54,17 @@ struct common {
 
   std::atomic<std::size_t> open = 0;    ///< connections, from accept to close
   std::atomic<std::size_t> bodies = 0;  ///< bytes of those beyond `limits::small_body`
-  unknown_peers unknown;
+  peer_counts strangers;                ///< by network
+  peer_counts known;                    ///< by what `server_options::peer_of` says
   std::mutex mutex;
   std::condition_variable changed;
   bool accepting = true;  ///< under mutex
 
   /// Nobody's place where nobody has to prove anything.
-  unknown_peers::place enter_unknown(const std::string& address) {
-    if (options.bounds.unknown_connections == 0 || !options.knows || options.knows({}))
+  peer_counts::place enter_stranger(const std::string& address) {
+    if (!options.peer_of || options.peer_of({}))
       return {};
-    return unknown.enter(address);
+    return strangers.enter(network_of(address));
   }
 
   void closed_one() {
@@ -151,13 +152,14 @@ private:
 class connection : public std::enable_shared_from_this<connection> {
 public:
   connection(worker& w, tcp::socket socket, asio::ssl::context* tls, std::string remote_address,
-             unknown_peers::place unknown)
+             peer_counts::place counted)
       : worker_{w},
         limits_{w.shared.options.bounds},
         peer_{std::move(socket), tls},
         timer_{w.io},
         remote_address_{std::move(remote_address)},
-        unknown_{std::move(unknown)},
+        counted_{std::move(counted)},
+        stranger_{static_cast<bool>(counted_)},
         parser_{limits_, w.shared.options.longest_body} {}
 
   /// Begins to serve, or (beyond a limit of connections) to say so.
@@ -178,6 +180,7 @@ private:
     head,       // until the head is complete
     body,       // until the body is complete
     handling,   // a responder is out
+    delayed,    // an answer waits until it may be told
     writing,    // an answer is on its way
     streaming,  // an answer that goes on has nothing to say now
     part,       // a part of it is on its way
@@ -193,7 +196,7 @@ private:
   void read();
   void on_read(error_code ec, std::size_t n);
   void process();
-  void meet(const request& head);
+  bool meet(const request& head);
   bool admit_body();
   void leave_body() noexcept;
   void begin_body();
@@ -210,6 +213,7 @@ private:
   void write_stream(std::string_view before, std::string_view after);
   void end_stream();
   void write(response answered);
+  void write_out();
   void on_written(error_code ec);
   void next_request();
   void finish();
@@ -236,7 +240,8 @@ private:
   asio::steady_timer timer_;
   const std::string remote_address_;
   std::list<std::shared_ptr<connection>>::iterator place_{};  ///< in the worker's list
-  unknown_peers::place unknown_;  ///< until a request proves who sent it
+  peer_counts::place counted_;                                ///< with its network, or its peer
+  bool stranger_;  ///< until a request proves who sent it
 
   phase phase_ = phase::idle;
   clock::time_point deadline_{};
@@ -299,6 +304,8 @@ inline void connection::drain() {
     socket_.cancel(ec);  // the read decides: it may hold a request already
   else if (phase_ == phase::handshake)
     close();
+  else if (phase_ == phase::delayed)
+    write_out();
   else if (phase_ == phase::streaming && !stream_->ends())
     end_stream();
 }
@@ -309,7 +316,7 @@ inline void connection::close() {
   const auto self = shared_from_this();
   phase_ = phase::closed;
   stream_.reset();
-  unknown_.leave();
+  counted_.leave();
   leave_body();
   timer_.cancel();
   error_code ec;
@@ -362,6 +369,7 @@ inline void connection::on_deadline() {
     case phase::part:
     case phase::lingering: close(); break;
     case phase::streaming: write_part(stream_->heartbeat()); break;
+    case phase::delayed: write_out(); break;
     case phase::handling:  // an answer that comes later finds the connection closed
       close_after_ = true;
       write(problem(504, "outcome_unknown",
@@ -467,7 +475,8 @@ inline void connection::handle() {
   close_after_ = !parser_.keep_alive();
   request next = parser_.take();
   next.remote_address = remote_address_;
-  meet(next);
+  if (!meet(next))
+    return;
   const auto& longest = worker_.shared.options.longest_wait;
   enter(phase::handling, longest ? longest(next.method, next.target) : limits_.answer_timeout);
   responder owed{std::make_unique<connection_sink>(worker_.gate, weak_from_this())};
@@ -479,89 +488,8 @@ inline void connection::handle() {
   worker_.look_behind_handlers();
 }
 
-inline void connection::take(delivery what) {
-  if (auto* whole = std::get_if<response>(&what))
-    answer(std::move(*whole));
-  else if (auto* begun = std::get_if<begun_stream>(&what))
-    begin(std::move(*begun));
-  else if (phase_ == phase::streaming)
-    pump();
-}
-
-inline void connection::answer(response answered) {
-  if (phase_ != phase::handling)
-    return;
-  close_after_ = close_after_ || worker_.shared.draining;
-  if (is_writable(answered))
-    write(std::move(answered));
-  else
-    write(problem(500, "internal", "the answer could not be written as HTTP"));
-}
-
-inline void connection::refuse(const protocol_error& why) {
-  response answered = problem(why.status, why.code, why.detail);
-  if (why.status == 405)
-    answered.headers.push_back({"Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"});
-  else if (why.status == 415)
-    answered.headers.push_back({"Accept-Encoding", "identity"});
-  else if (why.status == 429 || why.status == 503)
-    answered.headers.push_back({"Retry-After", "1"});
-  turn_away(std::move(answered));
-}
-
-/// What stands behind a refused request cannot be trusted, so nothing of it is read any more.
-inline void connection::turn_away(response answered) {
-  error_code ec;
-  socket_.cancel(ec);  // a read may be waiting
-  refused_ = close_after_ = true;
-  head_only_ = http10_ = false;
-  write(std::move(answered));
-}
-
-inline void connection::write(response answered) {
-  leave_body();
-  head_out_.clear();
-  append_response_head(head_out_, answered,
-                       {.keep_alive = !close_after_, .http10 = http10_, .date = worker_.date()});
-  body_out_ = std::move(answered.body);
-  const bool without = head_only_ || !has_body(answered.status);
-  enter(phase::writing, limits_.write_timeout);
-  const std::array<asio::const_buffer, 2> parts{
-      asio::buffer(head_out_), without ? asio::const_buffer{} : asio::buffer(body_out_)};
-  asio::async_write(peer_, parts, then([](connection& self, error_code ec, std::size_t) {
-                      self.on_written(ec);
-                    }));
-}
-
-inline void connection::on_written(error_code ec) {
-  if (phase_ != phase::writing)
-    return;
-  give_back(body_out_);
-  if (ec)
-    close();
-  else if (close_after_)
-    finish();
-  else
-    next_request();
-}
-
-inline void connection::next_request() {
-  if (begin_ < end_) {  // pipelined
-    enter(phase::head, limits_.head_timeout);
-    process();
-    return;
-  }
-  if (buffer_.size() > 4 * 1024)
-    give_back(buffer_);
-  if (head_out_.capacity() > 4 * 1024)
-    give_back(head_out_);
-  enter(phase::idle, limits_.idle_timeout);
-  read();
-  if (worker_.shared.draining)
-    drain();
-}
-
 }  // namespace troupe::http::detail
 
 #include "http/admitting.hpp"
+#include "http/answering.hpp"
 #include "http/streaming.hpp"

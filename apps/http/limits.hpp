@@ -35,8 +35,9 @@ struct limits {
       1'000};                             ///< reading on after a refusal, so that it arrives
   std::size_t connections = 8'192;        ///< then: 503 with Retry-After
   std::size_t unknown_connections = 100;  ///< of one address (of IPv6: one /64) that have not
-                                          ///< proved who they are, see `server_options::knows`;
+                                          ///< proved who they are, see `server_options::peer_of`;
                                           ///< then: 429 with Retry-After. 0: any number
+  std::size_t peer_connections = 1'024;   ///< of one peer that has; likewise
   std::size_t refusals = 64;  ///< connections being told 503, or of one address 429; then: close
                               ///< without a word
 };

@@ -2,6 +2,7 @@
 
 #include <troupe/state/expected.hpp>
 
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <functional>
@@ -83,6 +84,9 @@ struct response {
   std::vector<header> headers{};
   std::string body{};
   std::string content_type = "application/json";
+  /// The server writes it so much later, or at once when it drains. Who asks again as soon as it is
+  /// refused, costs the node and the machine less so.
+  std::chrono::milliseconds delay{0};
 
   [[nodiscard]] const std::string* find_header(std::string_view name) const noexcept {
     return http::find_header(headers, name);

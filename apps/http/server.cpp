@@ -190,17 +190,18 @@ void server::impl::on_accept(worker& target, error_code ec, tcp::socket socket) 
   if (open < bounds.connections + bounds.refusals) {
     const auto peer = socket.remote_endpoint(ec);
     auto address = ec ? std::string{} : peer.address().to_string();
-    auto unknown = shared.enter_unknown(address);
-    if (!unknown || unknown.before() < bounds.unknown_connections + bounds.refusals) {
+    auto counted = shared.enter_stranger(address);
+    const auto most = counted ? bounds.unknown_connections : 0;  // 0: any number
+    if (most == 0 || counted.before() < most + bounds.refusals) {
       std::optional<protocol_error> refused;
       if (open >= bounds.connections)
         refused = {503, "busy", "too many connections"};
-      else if (unknown && unknown.before() >= bounds.unknown_connections)
+      else if (most != 0 && counted.before() >= most)
         refused = {429, "busy", "too many connections of this address that showed no access token"};
       shared.open.fetch_add(1);
       const auto context = tls();
       auto c = std::make_shared<connection>(target, std::move(socket), context.get(),
-                                            std::move(address), std::move(unknown));
+                                            std::move(address), std::move(counted));
       asio::dispatch(target.io, [c, refused] { c->start(refused); });
     }
   }

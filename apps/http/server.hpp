@@ -23,10 +23,10 @@ struct left_work {
   std::function<void()> run{};
 };
 
-/// Whether a request, of which the body may be to come still, proves who sent it. Called on an IO
-/// thread for every request of a connection until one does, and with an empty one for every
-/// connection: where that is enough, nobody has to prove anything.
-using peer_check = std::function<bool(const request& head)>;
+/// Who sent a request, of which the body may be to come still, if it proves that. Called on an IO
+/// thread for every request of a connection until one does, which then counts as that peer's, and
+/// with an empty one for every connection: where that is enough, nobody has to prove anything.
+using peer_check = std::function<std::optional<std::string>(const request& head)>;
 
 /// Decides by the head of a request whether the `bytes` of its body are read: what is kept until it
 /// is answered, or the answer that refuses it. Called on an IO thread.
@@ -45,7 +45,7 @@ struct server_options {
   answer_limit longest_wait{};     ///< likewise; empty: `bounds.answer_timeout` for every request
   left_work behind_handlers{};
   body_limit longest_body{};  ///< called on an IO thread; empty: `bounds.body` for every request
-  peer_check knows{};         ///< empty: nobody has to prove anything
+  peer_check peer_of{};       ///< empty: nobody has to prove anything
   body_check admit{};         ///< of bodies beyond `bounds.small_body`; empty: all are read
 };
 

@@ -1,7 +1,10 @@
 #include "api/admission.hpp"
 
+#include "api/status.hpp"
 #include <doctest/doctest.h>
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -102,6 +105,37 @@ TEST_CASE("a rate lets a second's worth come at once and then one by one") {
     CHECK(in(100'000));
   CHECK_FALSE(in(100'000));
   CHECK_FALSE(in(50'000));  // a clock that goes back gives nothing
+}
+
+TEST_CASE("those beyond a rate are each told a turn of their own within a second") {
+  admission all{{.name_space_rate = 4}};
+  const auto told = [&](std::int64_t ms) {
+    auto in = all.enter(who("ann"), after(ms));
+    return in ? 0 : in.error().retry_after_ms.value();
+  };
+  for (int i = 0; i < 4; ++i)
+    CHECK(told(0) == 0);
+  for (const auto turn : {250, 500, 750, 1'000, 1'000})
+    CHECK(told(0) == turn);
+  CHECK(told(250) == 0);
+  CHECK(told(260) == 990);  // behind those who were told before
+  CHECK(told(5'000) == 0);
+  CHECK(told(5'000) == 0);
+  CHECK(told(5'000) == 0);
+  CHECK(told(5'000) == 0);
+  CHECK(told(5'000) == 250);  // nobody waits any more
+}
+
+TEST_CASE("who asks too much is answered when the next may come and 100 ms late at most") {
+  const auto delay_of = [](errc code, std::optional<std::uint64_t> wait_ms) {
+    return to_response({.code = code, .message = "m", .retry_after_ms = wait_ms}).delay.count();
+  };
+  CHECK(delay_of(errc::rate_limited, 30) == 30);
+  CHECK(delay_of(errc::rate_limited, 60'000) == 100);
+  CHECK(delay_of(errc::busy, std::nullopt) == 100);
+  CHECK(delay_of(errc::too_many_sessions, std::nullopt) == 100);
+  for (const auto code : {errc::draining, errc::store_failed, errc::in_flight, errc::not_found})
+    CHECK(delay_of(code, 1'000) == 0);
 }
 
 TEST_CASE("users that nobody hears of any more are forgotten and those in flight are not") {

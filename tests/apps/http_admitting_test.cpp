@@ -1,4 +1,4 @@
-#include "http/unknown_peers.hpp"
+#include "http/peer_counts.hpp"
 #include "support/raw_socket.hpp"
 
 #include <chrono>
@@ -18,9 +18,10 @@ namespace {
 
 constexpr std::size_t small = limits{}.small_body;
 
-/// Whoever shows a token is known.
-bool knows(const request& head) {
-  return head.find_header("Authorization") != nullptr;
+/// Whoever shows a token is known by it.
+std::optional<std::string> token_of(const request& head) {
+  const auto* token = head.find_header("Authorization");
+  return token != nullptr ? std::optional{*token} : std::nullopt;
 }
 
 std::unique_ptr<server> serve_with(server_options options, handler handle = echo) {
@@ -30,8 +31,9 @@ std::unique_ptr<server> serve_with(server_options options, handler handle = echo
 }
 
 /// The head of a request with a body that waits for leave to come.
-std::string announced(std::size_t bytes) {
-  return post("Expect: 100-continue\r\nContent-Length: " + std::to_string(bytes) + "\r\n");
+std::string announced(std::size_t bytes, const std::string& headers = {}) {
+  return post(headers + "Expect: 100-continue\r\nContent-Length: " + std::to_string(bytes)
+              + "\r\n");
 }
 
 const std::string proof = get("Authorization: x\r\n");
@@ -39,8 +41,9 @@ const std::string proof = get("Authorization: x\r\n");
 }  // namespace
 
 TEST_CASE("an address has so many connections that are unknown and is told of more") {
-  const auto s = serve_with(
-      {.bounds = {.linger_timeout = 5s, .unknown_connections = 2, .refusals = 1}, .knows = knows});
+  const auto s =
+      serve_with({.bounds = {.linger_timeout = 5s, .unknown_connections = 2, .refusals = 1},
+                  .peer_of = token_of});
   raw_peer one{s->port()}, two{s->port()};
   CHECK(status_of(one.send(plain_get).answer()) == 200);
   CHECK(status_of(two.send(plain_get).answer()) == 200);
@@ -55,7 +58,7 @@ TEST_CASE("an address has so many connections that are unknown and is told of mo
 }
 
 TEST_CASE("a connection that proves who it is gives its place among the unknown to another") {
-  const auto s = serve_with({.bounds = {.unknown_connections = 1}, .knows = knows});
+  const auto s = serve_with({.bounds = {.unknown_connections = 1}, .peer_of = token_of});
   std::vector<std::unique_ptr<raw_peer>> known;
   for (int i = 0; i < 5; ++i) {
     known.push_back(std::make_unique<raw_peer>(s->port()));
@@ -68,7 +71,7 @@ TEST_CASE("a connection that proves who it is gives its place among the unknown 
 }
 
 TEST_CASE("a head is proof enough while its body is to come") {
-  const auto s = serve_with({.bounds = {.unknown_connections = 1}, .knows = knows});
+  const auto s = serve_with({.bounds = {.unknown_connections = 1}, .peer_of = token_of});
   raw_peer slow{s->port()};
   slow.send(post("Authorization: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n"));
   CHECK(status_of(slow.answer()) == 100);
@@ -78,7 +81,8 @@ TEST_CASE("a head is proof enough while its body is to come") {
 }
 
 TEST_CASE("an unknown connection that has gone leaves its place to another") {
-  const auto s = serve_with({.bounds = {.unknown_connections = 1, .refusals = 0}, .knows = knows});
+  const auto s =
+      serve_with({.bounds = {.unknown_connections = 1, .refusals = 0}, .peer_of = token_of});
   for (int i = 0; i < 5; ++i) {
     raw_peer peer{s->port()};
     CHECK(status_of(peer.send(get("Connection: close\r\n")).answer()) == 200);
@@ -87,11 +91,11 @@ TEST_CASE("an unknown connection that has gone leaves its place to another") {
 }
 
 TEST_CASE("where nobody has to prove anything an address has any number of connections") {
-  const peer_check all = [](const request&) { return true; };
+  const peer_check all = [](const request&) { return ""; };
   for (const auto& options :
-       {server_options{.bounds = {.unknown_connections = 1}, .knows = all},
+       {server_options{.bounds = {.unknown_connections = 1}, .peer_of = all},
         server_options{.bounds = {.unknown_connections = 1}},
-        server_options{.bounds = {.unknown_connections = 0}, .knows = knows}}) {
+        server_options{.bounds = {.unknown_connections = 0}, .peer_of = token_of}}) {
     const auto s = serve_with(options);
     std::vector<std::unique_ptr<raw_peer>> many;
     for (int i = 0; i < 70; ++i) {  // and so more than are told
@@ -101,21 +105,58 @@ TEST_CASE("where nobody has to prove anything an address has any number of conne
   }
 }
 
-TEST_CASE("unknown peers are counted by address and of IPv6 by network") {
-  unknown_peers all;
-  auto first = all.enter("192.0.2.1");
+TEST_CASE("a user has so many connections and is told of more while others come in") {
+  const auto s = serve_with(
+      {.bounds = {.unknown_connections = 1, .peer_connections = 2}, .peer_of = token_of});
+  raw_peer one{s->port()}, two{s->port()};
+  CHECK(status_of(one.send(proof).answer()) == 200);
+  CHECK(status_of(two.send(post("Authorization: x\r\nContent-Length: 1\r\n", "b")).answer())
+        == 200);
+  for (const auto& refused : {proof, announced(1, "Authorization: x\r\n")}) {
+    raw_peer three{s->port()};
+    const auto answer = three.send(refused).answer();
+    CHECK(status_of(answer) == 429);
+    CHECK(has(answer, "\r\nRetry-After: 1\r\n"));
+    CHECK(has(answer, "\r\nConnection: close\r\n"));
+    CHECK(has(answer, "\"code\":\"busy\""));
+    CHECK(three.closed());
+  }
+  raw_peer another{s->port()};
+  CHECK(status_of(another.send(get("Authorization: y\r\n")).answer()) == 200);
+  CHECK(status_of(one.send(proof).answer()) == 200);  // counted once
+  CHECK(status_of(two.send(get("Connection: close\r\n")).answer()) == 200);
+  CHECK(two.closed());
+  raw_peer three{s->port()};
+  CHECK(status_of(three.send(proof).answer()) == 200);
+}
+
+TEST_CASE("a user has any number of connections where none is named") {
+  const auto s = serve_with({.bounds = {.peer_connections = 0}, .peer_of = token_of});
+  std::vector<std::unique_ptr<raw_peer>> many;
+  for (int i = 0; i < 5; ++i) {
+    many.push_back(std::make_unique<raw_peer>(s->port()));
+    CHECK(status_of(many.back()->send(proof).answer()) == 200);
+  }
+}
+
+TEST_CASE("connections are counted by their peers and given back") {
+  peer_counts all;
+  auto first = all.enter("a");
   CHECK(first.before() == 0);
-  CHECK(all.enter("192.0.2.2").before() == 0);
-  CHECK(all.enter("::ffff:192.0.2.1").before() == 1);
-  CHECK(all.enter("::ffff:192.0.2.3").before() == 0);
-  const auto network = all.enter("2001:db8::1");
-  CHECK(all.enter("2001:db8::ffff:2").before() == 1);
-  CHECK(all.enter("2001:db8:0:1::1").before() == 0);
+  CHECK(all.enter("b").before() == 0);
+  CHECK(all.enter("a").before() == 1);
   auto moved = std::move(first);
   CHECK_FALSE(first);  // NOLINT(bugprone-use-after-move): that is the question
-  CHECK(all.enter("192.0.2.1").before() == 1);
-  moved = unknown_peers::place{};
-  CHECK(all.enter("192.0.2.1").before() == 0);
+  CHECK(all.enter("a").before() == 1);
+  moved = peer_counts::place{};
+  CHECK(all.enter("a").before() == 0);
+}
+
+TEST_CASE("an IPv6 address is told by its network and one of IPv4 by itself") {
+  CHECK(network_of("192.0.2.1") == "192.0.2.1");
+  CHECK(network_of("::ffff:192.0.2.1") == "192.0.2.1");
+  CHECK(network_of("2001:db8::1") == network_of("2001:db8::ffff:2"));
+  CHECK(network_of("2001:db8::1") != network_of("2001:db8:0:1::1"));
 }
 
 TEST_CASE("a large body is refused by its head and not asked for") {

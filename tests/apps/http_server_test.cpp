@@ -128,6 +128,54 @@ TEST_CASE("what handlers leave is done once behind those that are called in one 
   CHECK(body_of(peer.send(plain_get).answer()) == "2");
 }
 
+TEST_CASE("an answer that is delayed does not leave before its time and the connection goes on") {
+  const auto s = serve(
+      [](request asked, responder answer) {
+        answer({.body = asked.method, .delay = asked.method == "POST" ? 30ms : 0ms});
+      },
+      {.head_timeout = 1h,  // no other deadline comes sooner
+       .body_window = 1h,
+       .answer_timeout = 1h,
+       .write_timeout = 1h,
+       .stream_heartbeat = 1h,
+       .idle_timeout = 1h,
+       .linger_timeout = 1h});
+  raw_peer peer{s->port()};
+  for (int i = 0; i < 2; ++i) {
+    const auto begun = std::chrono::steady_clock::now();
+    peer.send(post("Content-Length: 0\r\n") + plain_get);
+    CHECK(body_of(peer.answer()) == "POST");
+    CHECK(std::chrono::steady_clock::now() - begun >= 30ms);
+    CHECK(body_of(peer.answer()) == "GET");
+  }
+}
+
+TEST_CASE(
+    "an answer that is delayed keeps no other peer waiting and leaves when the server drains") {
+  const auto s = serve([](request asked, responder answer) {
+    answer({.body = asked.method, .delay = asked.method == "POST" ? 1h : 0h});
+  });
+  raw_peer late{s->port()}, other{s->port()};
+  late.send(post("Content-Length: 0\r\n"));
+  for (int i = 0; i < 3; ++i)
+    CHECK(body_of(other.send(plain_get).answer()) == "GET");
+  CHECK(s->drain(in(5s)));
+  CHECK(body_of(late.answer()) == "POST");
+  CHECK(late.closed());
+}
+
+TEST_CASE("a server that drains delays no answer") {
+  held_responders held;
+  const auto s = serve(held.keep());
+  raw_peer peer{s->port()};
+  peer.send(plain_get);
+  auto owed = held.next();
+  CHECK_FALSE(s->drain(in(20ms)));
+  owed({.body = "late", .delay = 1h});
+  CHECK(body_of(peer.answer()) == "late");
+  CHECK(s->drain(in(5s)));
+}
+
 TEST_CASE("a dropped responder and a throwing handler answer 500 and keep the connection") {
   const auto s = serve([](request asked, responder) {
     if (asked.method == "POST")

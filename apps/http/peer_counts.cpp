@@ -1,4 +1,4 @@
-#include "http/unknown_peers.hpp"
+#include "http/peer_counts.hpp"
 
 #include <arpa/inet.h>
 
@@ -18,12 +18,12 @@ std::string network_of(const std::string& address) {
   return {bytes.begin(), bytes.begin() + 8};
 }
 
-unknown_peers::place::place(place&& other) noexcept
+peer_counts::place::place(place&& other) noexcept
     : all_{std::exchange(other.all_, nullptr)},
       of_{other.of_},
       before_{other.before_} {}
 
-unknown_peers::place& unknown_peers::place::operator=(place&& other) noexcept {
+peer_counts::place& peer_counts::place::operator=(place&& other) noexcept {
   leave();
   all_ = std::exchange(other.all_, nullptr);
   of_ = other.of_;
@@ -31,7 +31,7 @@ unknown_peers::place& unknown_peers::place::operator=(place&& other) noexcept {
   return *this;
 }
 
-void unknown_peers::place::leave() noexcept {
+void peer_counts::place::leave() noexcept {
   if (all_ == nullptr)
     return;
   const std::lock_guard lock{all_->mutex_};
@@ -40,10 +40,10 @@ void unknown_peers::place::leave() noexcept {
   all_ = nullptr;
 }
 
-unknown_peers::place unknown_peers::enter(const std::string& address) {
+peer_counts::place peer_counts::enter(std::string peer) {
   place out;
   const std::lock_guard lock{mutex_};
-  out.of_ = counts_.try_emplace(network_of(address), 0).first;
+  out.of_ = counts_.try_emplace(std::move(peer), 0).first;
   out.before_ = out.of_->second++;
   out.all_ = this;
   return out;

@@ -11,9 +11,8 @@ namespace troupe::http {
 /// address that a socket of IPv6 was reached from ("::ffff:192.0.2.1") is that one.
 [[nodiscard]] std::string network_of(const std::string& address);
 
-/// Connections that have not proved who they are, counted by the network of their peer. Outlives
-/// the places that it gave. Any thread.
-class unknown_peers {
+/// Connections counted by whose they are. Outlives the places that it gave. Any thread.
+class peer_counts {
 public:
   /// Of one connection, counted for as long as it is kept.
   class place {
@@ -23,24 +22,24 @@ public:
     place& operator=(place&& other) noexcept;
     ~place() { leave(); }
 
-    /// How many of its network there were before it.
+    /// How many of the same peer there were before it.
     [[nodiscard]] std::size_t before() const noexcept { return before_; }
     explicit operator bool() const noexcept { return all_ != nullptr; }
     void leave() noexcept;
 
   private:
-    friend class unknown_peers;
+    friend class peer_counts;
 
-    unknown_peers* all_ = nullptr;
+    peer_counts* all_ = nullptr;
     std::map<std::string, std::size_t>::iterator of_{};
     std::size_t before_ = 0;
   };
 
-  [[nodiscard]] place enter(const std::string& address);
+  [[nodiscard]] place enter(std::string peer);
 
 private:
   std::mutex mutex_;
-  std::map<std::string, std::size_t> counts_;  ///< of networks that have any
+  std::map<std::string, std::size_t> counts_;  ///< of peers that have any
 };
 
 }  // namespace troupe::http
