@@ -132,9 +132,13 @@ void service::operator()(http::request request, http::responder unnamed, listene
   row.run(c);
 }
 
-bool service::knows(const http::request& head) const {
-  return http::count_header(head.headers, "Authorization") <= 1
-         && doors_.identify(head.find_header("Authorization")).has_value();
+std::optional<std::string> service::peer_of(const http::request& head) const {
+  if (http::count_header(head.headers, "Authorization") > 1)
+    return std::nullopt;
+  const auto who = doors_.identify(head.find_header("Authorization"));
+  if (!who)
+    return std::nullopt;
+  return who->name_space + '\0' + who->by.user;
 }
 
 tl::expected<std::shared_ptr<void>, http::response> service::admit(const http::request& head,

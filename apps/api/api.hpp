@@ -45,8 +45,8 @@ public:
 
   // What a server asks by the head of a request, see `http::server_options`.
 
-  /// Whether it brings a token that holds, or needs none.
-  [[nodiscard]] bool knows(const http::request& head) const;
+  /// Whose token it brings, if that holds; of nobody in particular where none is needed.
+  [[nodiscard]] std::optional<std::string> peer_of(const http::request& head) const;
   /// Room for its body of so many bytes, or the refusal that the whole request would have been
   /// answered. Who brings no token sends no such body.
   tl::expected<std::shared_ptr<void>, http::response> admit(const http::request& head,

@@ -5,9 +5,7 @@
 
 #include "api/status.hpp"
 
-#include <algorithm>
 #include <charconv>
-#include <iterator>
 #include <utility>
 
 namespace troupe::api {
@@ -15,6 +13,7 @@ namespace troupe::api {
 namespace {
 
 constexpr std::size_t max_key_text = 256;  // of an Idempotency-Key; then: malformed
+constexpr std::size_t usual_headers = 4;   // of an answer, the id of its request among them
 
 std::optional<std::uint64_t> whole_number(std::string_view text) {
   std::uint64_t out = 0;
@@ -125,11 +124,10 @@ void call::refuse(const error& why) {
 }
 
 void call::send(answer what) {
-  http::response out{.status = what.status};
-  out.headers.reserve(what.headers.size() + 2);  // and whoever names the request adds one
+  http::response out{.status = what.status, .headers = std::move(what.headers)};
+  out.headers.reserve(usual_headers);
   if (what.etag)
     out.headers.push_back({"ETag", '"' + std::to_string(*what.etag) + '"'});
-  std::ranges::move(what.headers, std::back_inserter(out.headers));
   if (!what.body.empty() && accepts_msgpack(request)) {
     out.content_type = "application/msgpack";
     out.body = std::move(what.body);
@@ -296,6 +294,7 @@ void execute(const call_ptr& c, std::vector<operation> what,
 }
 
 void send_result(const call_ptr& c, answer what, const command_result& result) {
+  what.headers.reserve(usual_headers);
   if (const auto level = preferred(c->request); level && *level)
     what.headers.push_back({"Preference-Applied", "durability=" + std::string{name_of(**level)}});
   what.headers.push_back({"Troupe-Durable", result.durable ? "true" : "false"});

@@ -106,7 +106,9 @@ void post_items(const call_ptr& c) {
   auto body = c->body_as<append_body>();
   if (!body)
     return c->refuse(without_items(std::move(body.error()), *c));
-  execute(c, {append_items{std::move(body->items)}}, [](const command_result& result) {
+  std::vector<operation> what;  // braces would copy
+  what.emplace_back(append_items{std::move(body->items)});
+  execute(c, std::move(what), [](const command_result& result) {
     return to_answer(appended_body{result.revision, result.first_seq, result.last_seq},
                      result.revision, 201);
   });

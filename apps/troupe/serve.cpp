@@ -114,6 +114,7 @@ public:
     http::limits bounds;
     bounds.connections = std::min(bounds.connections, raise_descriptor_limit());
     bounds.unknown_connections = options.unknown_connections;
+    bounds.peer_connections = options.user_connections;
     listeners out;
     const auto open = [&](const std::string& host, std::uint16_t port,
                           listener by) -> expected<void> {
@@ -127,7 +128,7 @@ public:
            .longest_body = [bounds](
                                auto method,
                                auto target) { return api::longest_body(method, target, bounds); },
-           .knows = [&service](const auto& head) { return service.knows(head); },
+           .peer_of = [&service](const auto& head) { return service.peer_of(head); },
            .admit = [&service, by](const auto& head,
                                    std::size_t bytes) { return service.admit(head, bytes, by); }},
           [&service, by](http::request request, http::responder respond) {

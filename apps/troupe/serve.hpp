@@ -49,6 +49,7 @@ struct serve_options {
   std::filesystem::path backups{};       ///< where they go; empty: none are made over HTTP
   std::optional<http::tls_files> tls{};  ///< on both addresses; none: in the clear
   std::size_t unknown_connections = http::limits{}.unknown_connections;  ///< of one address
+  std::size_t user_connections = http::limits{}.peer_connections;
   api::admission_limits limits{};
   api::quota_limits quota{};
 };

@@ -97,6 +97,8 @@ void serve_flags::add_limits(CLI::App* sub) {
   add("--user-rate", limits_.user_rate, "requests", "Likewise, of one user's tokens");
   add("--address-connections", unknown_connections_, "connections",
       "Connections of one address that showed no access token yet; beyond: 429. 0: any number");
+  add("--user-connections", user_connections_, "connections",
+      "Connections of one user's tokens; beyond: 429. 0: any number");
   add("--user-sessions", quota_.user_sessions, "sessions",
       "Sessions of one user; beyond: 429 to what makes another. 0: any number. Counts with access "
       "tokens only");
@@ -138,6 +140,7 @@ void serve_flags::apply(serve_options& to) const {
   if (!certificate_.empty())
     to.tls = http::tls_files{certificate_, key_};
   to.unknown_connections = unknown_connections_;
+  to.user_connections = user_connections_;
   to.limits = limits_;
   to.quota = quota_;
 }

@@ -40,6 +40,7 @@ private:
   std::string certificate_;
   std::string key_;
   std::size_t unknown_connections_ = serve_options{}.unknown_connections;
+  std::size_t user_connections_ = serve_options{}.user_connections;
   api::admission_limits limits_{};
   api::quota_limits quota_{};
 };

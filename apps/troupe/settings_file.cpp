@@ -98,7 +98,6 @@ settings_file parse_settings(std::string_view toml) {
     if (out.mistakes.empty())  // each line is fine, and all of them are not
       out.mistakes.push_back({why.source().begin.line, std::string{why.description()}});
   }
-  std::ranges::stable_sort(out.settings, {}, &setting::line);
   return out;
 }
 

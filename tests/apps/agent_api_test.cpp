@@ -161,8 +161,9 @@ TEST_CASE(
   refused(R"({"query":"Hi","context":{"variablse":{}}})", "/context/variablse",
           "is it `variables`?");
   CHECK(n.send("GET", "/v1/sessions").body == R"({"items":[],"next_cursor":null})");
-  const auto* foreign = R"({"query":"Hi","api_key":"k","content":"x","context":{"session":"x",)"
-                        R"("cells":[],"session_id":null,"notebook":""}})";
+  const auto* foreign =
+      R"({"query":"Hi","api_key":"k","content":"x","conetnt":1,"context":{"session":"x",)"
+      R"("cells":[],"session_id":null,"notebook":""}})";
   CHECK(n.send("POST", "/api/agent/quick", foreign).status == 200);
 }
 

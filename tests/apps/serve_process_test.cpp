@@ -165,6 +165,26 @@ TEST_CASE("a node without tokens has no address for operators beyond its own mac
   CHECK(node.wait() == 2);
 }
 
+TEST_CASE("a node with tokens takes so many connections of one user") {
+  const temp_directory directory;
+  served_node n{TROUPE_BINARY, directory.store().string(), {"--user-connections", "2"}};
+  const auto ann = run({"token", "create", "--data", n.store(), "--user", "ann"});
+  const auto bob = run({"token", "create", "--data", n.store(), "--user", "bob"});
+  n.signal(SIGHUP);
+  CHECK(soon([&] { return status(n.port(), "/v1/stats") == 401; }));
+  std::vector<plain_socket> open;
+  const auto follow = [&](const std::string& token) {
+    open.emplace_back(n.port());
+    open.back().send("GET /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token
+                     + "\r\n\r\n");
+    return open.back().until("\r\n");
+  };
+  CHECK(follow(ann) == "HTTP/1.1 200 OK\r\n");
+  CHECK(follow(ann) == "HTTP/1.1 200 OK\r\n");
+  CHECK(follow(ann) == "HTTP/1.1 429 Too Many Requests\r\n");
+  CHECK(follow(bob) == "HTTP/1.1 200 OK\r\n");
+}
+
 TEST_CASE("a node with tokens takes so many connections of an address that show none") {
   const temp_directory directory;
   served_node n{TROUPE_BINARY, directory.store().string(), {"--address-connections", "2"}};

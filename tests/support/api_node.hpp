@@ -63,7 +63,7 @@ public:
     auto started = http::server::start(
         {.longest_body = [](auto method,
                             auto target) { return api::longest_body(method, target, {}); },
-         .knows = [this](const auto& head) { return service_->knows(head); },
+         .peer_of = [this](const auto& head) { return service_->peer_of(head); },
          .admit = [this, by](const auto& head,
                              std::size_t bytes) { return service_->admit(head, bytes, by); }},
         [this, by](http::request request, http::responder respond) {
