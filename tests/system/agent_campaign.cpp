@@ -309,9 +309,10 @@ comparison measure(node& n, model& m, const testing::scripted_endpoint& endpoint
 options read_options(int argc, char** argv) {
   options out;
   if (argc < 2) {
-    std::fputs("usage: agent_campaign TROUPE [--turns N] [--kills N] [--wait SECONDS] "
-               "[--slower RATIO] [--seed S]\n",
-               stderr);
+    std::fputs(
+        "usage: agent_campaign TROUPE [--turns N] [--kills N] [--wait SECONDS] "
+        "[--slower RATIO] [--seed S]\n",
+        stderr);
     std::exit(2);
   }
   out.binary = argv[1];
@@ -362,7 +363,8 @@ int main(int argc, char** argv) {
   static_cast<void>(client.send({.method = "PUT", .target = "/v1/sessions/other"}));
   comparison found = measure(n, m, endpoint, how.wait);
   const auto slower = [&] { return how.slower && found.beside > *how.slower * found.alone; };
-  for (int more = 2; slower() && more > 0; --more)  // what else the machine does only makes it worse
+  for (int more = 2; slower() && more > 0;
+       --more)  // what else the machine does only makes it worse
     found = measure(n, m, endpoint, how.wait);
   std::printf(
       "{\"turns\":%zu,\"kills\":%zu,\"repeats\":%zu,\"endpoint_asked\":%zu,\"waiting\":%zu,"

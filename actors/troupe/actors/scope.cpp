@@ -103,6 +103,15 @@ private:
   };
   using waiting_request = std::variant<waiting_command, waiting_read, waiting_reservation>;
 
+  struct held_command {
+    command request;
+    internal::any_asker to;  // who asked: somebody, or a set
+    internal::past past;
+    timestamp now;
+    std::optional<error> fault{};
+    bool waits = false;  // until no commit is on its way
+  };
+
   /// An actor's request, which `what` answers now or later.
   template <class Answer, class What>
   caf::result<Answer> asked(What what) {
@@ -150,7 +159,7 @@ private:
 
   // Requests ----------------------------------------------------------------------------------
 
-  void on_command(waiting_command what) {
+  void on_command(waiting_command&& what) {
     if (is_full())
       what.to.refuse(full());
     else if (stopped())
@@ -230,10 +239,23 @@ private:
   }
 
   /// REQUIRES: nothing is held.
-  void execute(waiting_command what) {
-    held_ = std::make_unique<held_command>(
-        held_command{std::move(what.request), std::move(what.to), known_states(), around().now()});
+  void execute(waiting_command&& what) {
+    hold({std::move(what.request), std::move(what.to), known_states(), around().now()});
+  }
+
+  /// It stands here while it is decided, as nearly all are at once; else it is kept.
+  void hold(held_command&& what) {
+    held_ = &what;
     go_on();
+    if (held_ == &what) {
+      kept_ = std::make_unique<held_command>(std::move(what));
+      held_ = kept_.get();
+    }
+  }
+
+  void let_go() {
+    held_ = nullptr;
+    kept_.reset();
   }
 
   /// Decides the held command, or asks the store for what it lacks and comes back.
@@ -277,7 +299,7 @@ private:
     write(*std::move(decided));
   }
 
-  void write(decision decided) {
+  void write(decision&& decided) {
     const auto& request = held_->request;
     count_unfolded(1);
     if (request.once)
@@ -352,9 +374,9 @@ private:
   }
 
   /// The held command's answer takes its place behind those in front.
-  void answer(reply out) {
+  void answer(reply&& out) {
     out.to = std::move(held_->to);
-    held_.reset();
+    let_go();
     line().leave_in_turn(std::move(out));
     come_to_rest();
     forget_dead_set();
@@ -419,13 +441,11 @@ private:
   }
 
   void on_decide_member(decide_member& what, asker<member_decision> to) {
-    held_ = std::make_unique<held_command>(
-        held_command{std::move(what.request), std::move(to), known_states(), what.now});
-    go_on();
+    hold({std::move(what.request), std::move(to), known_states(), what.now});
   }
 
   /// The set commits it, or not: until then it is nobody's state.
-  void propose(decision decided) {
+  void propose(decision&& decided) {
     auto& request = held_->request;
     auto change = line().to_be_stored(decided, request);
     proposal what{std::make_shared<const entity_state>(std::move(decided.next)), {}};
@@ -434,7 +454,7 @@ private:
       what.answer = kept_answer{*request.once, decided.what.at, decided.answer};
     std::get<asker<member_decision>>(held_->to).answer(
         {{decided.answer, what.state}, std::move(change)});
-    held_.reset();
+    let_go();
     member_->proposed = std::move(what);
     forget_dead_set();
   }
@@ -512,15 +532,6 @@ private:
   [[nodiscard]] const commit_line& line() const { return *this; }
   [[nodiscard]] internal::past known_states() const { return {line().durable(), line().latest()}; }
 
-  struct held_command {
-    command request;
-    internal::any_asker to;  // who asked: somebody, or a set
-    internal::past past;
-    timestamp now;
-    std::optional<error> fault{};
-    bool waits = false;  // until no commit is on its way
-  };
-
   /// What the set may make of this entity.
   struct proposal {
     state_ptr state;
@@ -539,8 +550,9 @@ private:
   bool stale_ = false;  // the load that is on its way may be too old
   internal::kept_answers answers_;
   std::unique_ptr<std::list<waiting_request>> waiting_;  // null: nobody waits
-  std::unique_ptr<held_command> held_;
-  std::unique_ptr<membership> member_;  // reserved by a set
+  held_command* held_ = nullptr;                         // being decided, or waiting for the store
+  std::unique_ptr<held_command> kept_;                   // then it stands here
+  std::unique_ptr<membership> member_;                   // reserved by a set
   std::unique_ptr<compat::monitors> monitors_;
 };
 

@@ -25,7 +25,7 @@ void commit_line::become(state_ptr state) {
   entity_->publish(std::move(state));
 }
 
-void commit_line::leave_in_turn(reply what) {
+void commit_line::leave_in_turn(reply&& what) {
   in_flow().replies.add(std::move(what));
   deliver_ready();
 }
@@ -51,7 +51,8 @@ commit_request commit_line::to_be_stored(const decision& decided, const command&
   return out;
 }
 
-reply commit_line::write(decision decided, const command& request) {
+reply commit_line::write(decision&& decided, const command& request) {
+  const auto now = decided.what.at;
   auto level = request.level;
   auto change = to_be_stored(decided, request);
   const auto after = std::make_shared<const entity_state>(std::move(decided.next));
@@ -66,11 +67,11 @@ reply commit_line::write(decision decided, const command& request) {
       send_unwritten();
   } else {
     send_unwritten();
-    const bool early = level == durability::relaxed
-                       && in_flow().pending.may_relax(change.payload.size(), around_->now());
+    const bool early =
+        level == durability::relaxed && in_flow().pending.may_relax(change.payload.size(), now);
     if (!early)
       level = durability::durable;
-    send(std::move(change), after, early);
+    send(std::move(change), after, now, early);
   }
   out.durable = level == durability::durable;
   out.needs = out.durable ? all_sent() : 0;
@@ -82,12 +83,12 @@ reply commit_line::write(decision decided, const command& request) {
 void commit_line::send_unwritten() {
   if (flow_)
     for (auto& [change, state] : flow_->pending.take_unwritten())
-      send(std::move(change), std::move(state), false);
+      send(std::move(change), std::move(state), around_->now(), false);
 }
 
-void commit_line::send(commit_request change, state_ptr after, bool relaxed) {
+void commit_line::send(commit_request&& change, state_ptr after, timestamp now, bool relaxed) {
   const auto bytes = relaxed ? change.payload.size() : 0;
-  in_flow().pending.add(std::move(after), around_->now(), bytes);
+  in_flow().pending.add(std::move(after), now, bytes);
   compat::request(self_, around_->store, std::move(change))
       .then([this, generation = generation_](const commit_receipt&) { on_committed(generation); },
             [this, generation = generation_](const caf::error& why) {

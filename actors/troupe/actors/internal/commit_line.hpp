@@ -49,7 +49,7 @@ public:
 
   /// What an answer needs that must not show less than is on its way to the disk now.
   [[nodiscard]] std::uint64_t all_sent() const { return flow_ ? flow_->pending.sent() : 0; }
-  void leave_in_turn(reply what);
+  void leave_in_turn(reply&& what);
   [[nodiscard]] std::size_t answers() const { return flow_ ? flow_->replies.size() : 0; }
   /// Whether the command that made this revision is not answered yet.
   [[nodiscard]] bool holds_answer(std::uint64_t revision) const {
@@ -64,7 +64,7 @@ public:
   [[nodiscard]] commit_request to_be_stored(const decision& decided, const command& request) const;
 
   /// Becomes what was decided, and sends it as the level asks. The answer, which nobody has yet.
-  [[nodiscard]] reply write(decision decided, const command& request);
+  [[nodiscard]] reply write(decision&& decided, const command& request);
 
   /// Changes of level `memory`, in front of one that is to be durable.
   void send_unwritten();
@@ -105,7 +105,7 @@ private:
     return *flow_;
   }
 
-  void send(commit_request change, state_ptr after, bool relaxed);
+  void send(commit_request&& change, state_ptr after, timestamp now, bool relaxed);
   void on_committed(std::uint32_t generation);
   void on_commit_failed(std::uint32_t generation, const error& why);
   void deliver_ready();

@@ -1,13 +1,12 @@
 #include <troupe/actors/internal/output_gate.hpp>
 
-#include <algorithm>
 #include <utility>
 
 namespace troupe::internal {
 
 namespace {
 
-void deliver(reply what, const state_ptr& newest) {
+void deliver(reply&& what, const state_ptr& newest) {
   if (!what.answer)
     return refuse(what.to, what.answer.error());
   auto& state = what.state ? what.state : newest;
@@ -27,21 +26,19 @@ void refuse(any_asker& who, const error& why) {
 }
 
 void output_gate::open(std::uint64_t durable, const state_ptr& state) {
-  while (!replies_.empty() && replies_.front().needs <= durable) {
-    auto ready = std::move(replies_.front());
-    replies_.pop_front();
-    deliver(std::move(ready), state);
-  }
+  while (!replies_.empty() && replies_.front().needs <= durable)
+    deliver(replies_.pop(), state);
 }
 
 bool output_gate::holds(std::uint64_t revision) const {
-  return std::ranges::any_of(replies_, [&](const reply& x) {
+  return replies_.any_of([&](const reply& x) {
     return x.answer && x.answer->changed && !x.repeated && x.answer->revision == revision;
   });
 }
 
 void output_gate::refuse_all(const error& why, const state_ptr& state) {
-  for (auto& lost : std::exchange(replies_, {})) {
+  for (auto all = std::exchange(replies_, {}); !all.empty();) {
+    auto lost = all.pop();
     if (auto* reader = std::get_if<asker<state_snapshot>>(&lost.to); reader && state)
       reader->answer({state});
     else

@@ -3,11 +3,12 @@
 /// The answers of one entity that wait for the disk. Not installed.
 
 #include <troupe/actors/internal/asker.hpp>
+#include <troupe/actors/internal/short_queue.hpp>
 #include <troupe/messages/messages.hpp>
 
 #include <cstdint>
-#include <list>
 #include <memory>
+#include <utility>
 #include <variant>
 
 namespace troupe::internal {
@@ -36,7 +37,7 @@ public:
   [[nodiscard]] bool empty() const noexcept { return replies_.empty(); }
   [[nodiscard]] std::size_t size() const noexcept { return replies_.size(); }
 
-  void add(reply what) { replies_.push_back(std::move(what)); }
+  void add(reply&& what) { replies_.push(std::move(what)); }
 
   /// So many commits are durable, and `state` with them: answers everything in front of the next
   /// that is still on its way.
@@ -49,7 +50,7 @@ public:
   void refuse_all(const error& why, const state_ptr& state = nullptr);
 
 private:
-  std::list<reply> replies_;
+  short_queue<reply> replies_;
 };
 
 }  // namespace troupe::internal

@@ -23,20 +23,19 @@ bool pending_changes::may_relax(std::size_t bytes, timestamp now) const {
 
 void pending_changes::add(state_ptr after, timestamp now, std::uint64_t relaxed) {
   relaxed_bytes_ += relaxed;
-  commits_.push_back({std::move(after), now.ms, relaxed});
+  commits_.push({std::move(after), now.ms, relaxed});
   ++sent_;
 }
 
 state_ptr pending_changes::pop() {
-  relaxed_bytes_ -= commits_.front().relaxed_bytes;
-  auto state = std::move(commits_.front().state);
-  commits_.pop_front();
-  return state;
+  auto oldest = commits_.pop();
+  relaxed_bytes_ -= oldest.relaxed_bytes;
+  return std::move(oldest.state);
 }
 
 void pending_changes::forget() {
-  for (const auto& lost : std::exchange(commits_, {}))
-    relaxed_bytes_ -= lost.relaxed_bytes;
+  while (!commits_.empty())
+    relaxed_bytes_ -= commits_.pop().relaxed_bytes;
   unwritten_.clear();
   unwritten_bytes_ = 0;
 }

@@ -3,11 +3,11 @@
 /// The changes of one entity that were decided and are not on disk. Not installed.
 
 #include <troupe/actors/internal/output_gate.hpp>
+#include <troupe/actors/internal/short_queue.hpp>
 #include <troupe/messages/messages.hpp>
 
 #include <atomic>
 #include <cstdint>
-#include <list>
 #include <vector>
 
 namespace troupe::internal {
@@ -58,7 +58,7 @@ private:
   };
 
   std::atomic<std::uint64_t>& relaxed_bytes_;
-  std::list<commit> commits_;
+  short_queue<commit> commits_;
   std::vector<unwritten> unwritten_;
   std::size_t unwritten_bytes_ = 0;
   std::uint64_t sent_ = 0;
