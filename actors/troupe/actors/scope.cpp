@@ -110,6 +110,13 @@ private:
     timestamp now;
     std::optional<error> fault{};
     bool waits = false;  // until no commit is on its way
+    bool kept = false;   // beyond the call that decides it
+  };
+  struct end_if_kept {
+    void operator()(held_command* what) const noexcept {
+      if (what->kept)
+        delete what;
+    }
   };
 
   /// An actor's request, which `what` answers now or later.
@@ -243,24 +250,26 @@ private:
     hold({std::move(what.request), std::move(what.to), known_states(), around().now()});
   }
 
-  /// It stands here while it is decided, as nearly all are at once; else it is kept.
+  /// It stands on the stack while it is decided, as nearly all are at once; else it is kept.
   void hold(held_command&& what) {
-    held_ = &what;
-    go_on();
-    if (held_ == &what) {
-      kept_ = std::make_unique<held_command>(std::move(what));
-      held_ = kept_.get();
+    const auto still_held = [&] { return held_.get() == &what; };
+    held_.reset(&what);
+    try {
+      go_on();
+      if (still_held()) {
+        held_.reset(new held_command{std::move(what)});
+        held_->kept = true;
+      }
+    } catch (...) {
+      if (still_held())
+        static_cast<void>(held_.release());
+      throw;
     }
-  }
-
-  void let_go() {
-    held_ = nullptr;
-    kept_.reset();
   }
 
   /// Decides the held command, or asks the store for what it lacks and comes back.
   void go_on() {
-    auto& [request, to, past, now, fault, waits] = *held_;
+    auto& [request, to, past, now, fault, waits, kept] = *held_;
     if (fault)
       return refuse(std::move(*fault));
     if (request.once) {
@@ -376,7 +385,7 @@ private:
   /// The held command's answer takes its place behind those in front.
   void answer(reply&& out) {
     out.to = std::move(held_->to);
-    let_go();
+    held_.reset();
     line().leave_in_turn(std::move(out));
     come_to_rest();
     forget_dead_set();
@@ -454,7 +463,7 @@ private:
       what.answer = kept_answer{*request.once, decided.what.at, decided.answer};
     std::get<asker<member_decision>>(held_->to).answer(
         {{decided.answer, what.state}, std::move(change)});
-    let_go();
+    held_.reset();
     member_->proposed = std::move(what);
     forget_dead_set();
   }
@@ -550,8 +559,7 @@ private:
   bool stale_ = false;  // the load that is on its way may be too old
   internal::kept_answers answers_;
   std::unique_ptr<std::list<waiting_request>> waiting_;  // null: nobody waits
-  held_command* held_ = nullptr;                         // being decided, or waiting for the store
-  std::unique_ptr<held_command> kept_;                   // then it stands here
+  std::unique_ptr<held_command, end_if_kept> held_;      // is decided, or waits for the store
   std::unique_ptr<membership> member_;                   // reserved by a set
   std::unique_ptr<compat::monitors> monitors_;
 };
