@@ -106,8 +106,8 @@ private:
   struct held_command {
     command request;
     internal::any_asker to;  // who asked: somebody, or a set
-    internal::past past;
     timestamp now;
+    internal::past past{};
     std::optional<error> fault{};
     bool waits = false;  // until no commit is on its way
     bool kept = false;   // beyond the call that decides it
@@ -247,7 +247,7 @@ private:
 
   /// REQUIRES: nothing is held.
   void execute(waiting_command&& what) {
-    hold({std::move(what.request), std::move(what.to), known_states(), around().now()});
+    hold({std::move(what.request), std::move(what.to), around().now()});
   }
 
   /// It stands on the stack while it is decided, as nearly all are at once; else it is kept.
@@ -269,7 +269,7 @@ private:
 
   /// Decides the held command, or asks the store for what it lacks and comes back.
   void go_on() {
-    auto& [request, to, past, now, fault, waits, kept] = *held_;
+    auto& [request, to, now, past, fault, waits, kept] = *held_;
     if (fault)
       return refuse(std::move(*fault));
     if (request.once) {
@@ -288,6 +288,7 @@ private:
     if (const auto lack = internal::first_lack(request, *line().latest()))
       return ask(*lack);
     const auto& latest = line().latest();
+    past.know(*line().durable(), *latest);
     auto decided = member_ ? decide_one(*latest, request, {.now = now, .versions = &past})
                            : decide(*latest, request, {.now = now, .versions = &past});
     if (!decided && decided.error().code == errc::revision_gone && past.missed())
@@ -401,7 +402,7 @@ private:
   void on_lost() override {
     answers_.forget_after(line().durable()->revision);
     if (held_)  // it is decided anew, upon what is left
-      held_->past = known_states();
+      held_->past = {};
     take_up_fork();
     come_to_rest();
   }
@@ -450,7 +451,7 @@ private:
   }
 
   void on_decide_member(decide_member& what, asker<member_decision> to) {
-    hold({std::move(what.request), std::move(to), known_states(), what.now});
+    hold({std::move(what.request), std::move(to), what.now});
   }
 
   /// The set commits it, or not: until then it is nobody's state.
@@ -539,7 +540,6 @@ private:
 
   [[nodiscard]] commit_line& line() { return *this; }
   [[nodiscard]] const commit_line& line() const { return *this; }
-  [[nodiscard]] internal::past known_states() const { return {line().durable(), line().latest()}; }
 
   /// What the set may make of this entity.
   struct proposal {

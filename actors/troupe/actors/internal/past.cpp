@@ -7,8 +7,8 @@
 namespace troupe::internal {
 
 const entity_state* past::at(std::uint64_t revision) const {
-  for (const auto* known : {latest_.get(), durable_.get()})
-    if (known->revision == revision)
+  for (const auto* known : {latest_, durable_})
+    if (known != nullptr && known->revision == revision)
       return known;
   if (const auto found = found_.find(revision); found != found_.end())
     return found->second.get();

@@ -15,11 +15,11 @@ namespace troupe::internal {
 /// The earlier states that were fetched for one command, and which one was asked for in vain.
 class past final : public kept_revisions {
 public:
-  using state_ptr = std::shared_ptr<const entity_state>;
-
-  past(state_ptr durable, state_ptr latest)
-      : durable_{std::move(durable)},
-        latest_{std::move(latest)} {}
+  /// Those that need no fetching. They must live until the last `at` behind this.
+  void know(const entity_state& durable, const entity_state& latest) {
+    durable_ = &durable;
+    latest_ = &latest;
+  }
 
   [[nodiscard]] const entity_state* at(std::uint64_t revision) const override;
 
@@ -28,8 +28,8 @@ public:
   [[nodiscard]] std::optional<std::uint64_t> missed() const { return missed_; }
 
 private:
-  state_ptr durable_;
-  state_ptr latest_;
+  const entity_state* durable_ = nullptr;
+  const entity_state* latest_ = nullptr;
   std::map<std::uint64_t, std::shared_ptr<const entity_state>> found_;  // null: it is gone
   mutable std::optional<std::uint64_t> missed_;
 };
