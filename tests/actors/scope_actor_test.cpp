@@ -110,16 +110,18 @@ struct node {
   timestamp clock() {
     if (std::exchange(crash_next_command, false))
       throw std::runtime_error{"planted crash"};
-    return {1'000};
+    return time;
   }
 
   bool crash_next_command = false;
+  timestamp time{1'000};
+  std::shared_ptr<change_hooks> hooks = std::make_shared<change_hooks>();
   std::shared_ptr<fake_disk> disk = std::make_shared<fake_disk>();
   std::shared_ptr<directory> live = std::make_shared<directory>();
   testing::deterministic_system world;
   store_actor store = testing::spawn_fake_store(world.system(), disk);
   supervisor_actor supervisor =
-      spawn_supervisor(world.system(), {store, live, [this] { return clock(); }, 100, 0, 0});
+      spawn_supervisor(world.system(), {store, live, [this] { return clock(); }, 100, 0, 0, hooks});
   gateway way_in{supervisor, live};
 };
 
@@ -658,4 +660,44 @@ TEST_CASE("beyond a mebibyte of relaxed changes on their way the next is answere
   CHECK(early < 20);
   n.release_all();
   CHECK(n.committed().items.size() == 20);
+}
+
+TEST_CASE("behind a relaxed change that is on its way for 50 ms the next is answered as durable") {
+  node n;
+  REQUIRE(n.execute(create{}));
+  n.disk->hold = true;
+  const auto answered_early = [&](int after_ms) {
+    n.time.ms = 1'000 + after_ms;
+    const auto answer = n.send_at(durability::relaxed, item("a"));
+    n.world.run();
+    return answer->has_value();
+  };
+  CHECK(answered_early(0));
+  CHECK(answered_early(max_relaxed_ms));
+  CHECK_FALSE(answered_early(max_relaxed_ms + 1));
+}
+
+TEST_CASE("the 50 ms of a relaxed change are told when it is sent and not when it was asked for") {
+  node n;
+  REQUIRE(n.execute(create{}));
+  int takes_ms = 0;
+  n.hooks->before.emplace_back([&](auto&&...) {
+    n.time.ms += takes_ms;
+    return expected<void>{};
+  });
+  n.disk->hold = true;
+  const auto answered_early = [&](int hook_ms) {
+    takes_ms = hook_ms;
+    const auto answer = n.send_at(durability::relaxed, item("a"));
+    n.world.run();
+    return answer->has_value();
+  };
+  SUBCASE("one whose hook was slow is not late") {
+    CHECK(answered_early(100));
+    CHECK(answered_early(max_relaxed_ms));
+  }
+  SUBCASE("and is no excuse for those in front") {
+    CHECK(answered_early(0));
+    CHECK_FALSE(answered_early(max_relaxed_ms + 1));
+  }
 }

@@ -318,8 +318,10 @@ private:
   }
 
   void ask(const internal::lack& what) {
-    if (what.what == internal::lack::of::own_past)
-      line().send_unwritten();  // it may be among these
+    if (what.what == internal::lack::of::own_past) {
+      line().send_unwritten();                                        // it may be among these
+      held_->past.add(line().durable()->revision, line().durable());  // which may have gone by then
+    }
     compat::request(self(), around().store, load_request{what.entity, what.revision})
         .then(
             [this, what](const stored_entity& stored) {

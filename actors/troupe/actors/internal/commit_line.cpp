@@ -52,7 +52,7 @@ commit_request commit_line::to_be_stored(const decision& decided, const command&
 }
 
 reply commit_line::write(decision&& decided, const command& request) {
-  const auto now = decided.what.at;
+  const auto now = around_->now();  // it may have been held for long
   auto level = request.level;
   auto change = to_be_stored(decided, request);
   const auto after = std::make_shared<const entity_state>(std::move(decided.next));

@@ -10,6 +10,7 @@
 namespace troupe::internal {
 
 /// First in, first out; the oldest stands inside, so that one alone costs no allocation.
+/// What was moved from is good for a new value and nothing else.
 template <class T>
 class short_queue {
 public:
