@@ -403,8 +403,6 @@ private:
 
   void on_lost() override {
     answers_.forget_after(line().durable()->revision);
-    if (held_)  // it is decided anew, upon what is left
-      held_->past = {};
     take_up_fork();
     come_to_rest();
   }
