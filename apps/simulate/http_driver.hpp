@@ -5,21 +5,29 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace troupe::simulate {
 
 /// Where a node listens now; it may have been started anew. Any thread.
 class node_address {
 public:
-  explicit node_address(http::endpoint at)
-      : at_{std::make_shared<const http::endpoint>(std::move(at))} {}
-  [[nodiscard]] http::endpoint get() const { return *at_.load(); }
-  void set(http::endpoint at) { at_ = std::make_shared<const http::endpoint>(std::move(at)); }
+  explicit node_address(http::endpoint at) : at_{std::move(at)} {}
+  [[nodiscard]] http::endpoint get() const {
+    const std::lock_guard lock{mutex_};
+    return at_;
+  }
+  void set(http::endpoint at) {
+    const std::lock_guard lock{mutex_};
+    at_ = std::move(at);
+  }
 
 private:
-  std::atomic<std::shared_ptr<const http::endpoint>> at_;
+  mutable std::mutex mutex_;
+  http::endpoint at_;
 };
 
 struct http_options {
