@@ -113,8 +113,8 @@ private:
   void publish(const committed_batch::one& told, std::uint64_t epoch) {
     entity_parents before, after;
     if (all_.wants_parents()) {
-      before = told.what.before ? parents_of(*told.what.before) : entity_parents{};
       after = told.what.after ? parents_of(*told.what.after) : entity_parents{};
+      before = told.what.before ? parents_of(*told.what.before) : after;
     }
     all_.find(told.what.entity, before, after, told.position, found_);
     if (found_.empty())

@@ -50,8 +50,9 @@ struct commit_request {
   /// Another entity and a revision of it to be kept until the next such: the fork that was merged.
   std::optional<std::pair<entity_ref, std::uint64_t>> pin{};
   std::uint32_t together = 0;  ///< so many requests behind this one are made with it: all or none
-  /// The entity before and after it: what it belongs to is what events are filtered by.
-  std::shared_ptr<const entity_state> before{}, after{};
+  /// The entity after it, and before it where it may have belonged to others (null: to the same):
+  /// what it belongs to is what events are filtered by.
+  std::shared_ptr<const entity_state> after{}, before{};
 };
 
 /// Changes of several entities that are made together. Each has one.

@@ -17,6 +17,20 @@ bool only_removes(const change& what) {
   });
 }
 
+/// What its user, workflow and team are may be told by one of the events.
+bool moves(const change& what) {
+  return std::ranges::any_of(what.events, [](const event& x) {
+    if (const auto* set = std::get_if<entry_set>(&x))
+      return set->in == section::info;
+    if (const auto* erased = std::get_if<entry_erased>(&x))
+      return erased->in == section::info;
+    if (const auto* cleared = std::get_if<section_cleared>(&x))
+      return cleared->in == section::info;
+    return std::holds_alternative<entity_created>(x) || std::holds_alternative<entity_deleted>(x)
+           || std::holds_alternative<entity_forked>(x);
+  });
+}
+
 }  // namespace
 
 void commit_line::become(state_ptr state) {
@@ -47,7 +61,8 @@ commit_request commit_line::to_be_stored(const decision& decided, const command&
   out.payload = encode(decided.what);
   out.frees = only_removes(decided.what);
   add_what_the_store_needs(out, request);
-  out.before = latest();
+  if (moves(decided.what))
+    out.before = latest();
   return out;
 }
 
