@@ -120,12 +120,14 @@ private:
   environment(MDB_env* env, const std::filesystem::path& directory, std::uint64_t reserve_bytes);
 
   int grow(std::uint64_t size);
+  void write_ahead(std::uint64_t used, std::uint64_t bytes);
   [[nodiscard]] bool fits(std::uint64_t bytes);
 
   MDB_env* env_ = nullptr;
   std::unique_ptr<guard> guard_;
   std::uint64_t file_bytes_ = 0;
   std::uint64_t allocated_ = 0;  // bytes of the file that certainly have a place on the disk
+  std::uint64_t written_ = 0;    // of these, bytes up to here were written to once
   std::uint64_t reserve_bytes_ = 0;
   std::uint64_t limit_ = 0;  // of the map
   std::uint64_t bound_ = 0;  // of the map, or of the file while the disk is full
