@@ -29,6 +29,10 @@ public:
   expected<void> materialise(const entity_ref& entity) override {
     return below_->materialise(entity);
   }
+  expected<std::unique_ptr<fold_job>> begin_fold(const state_lookup& live) override {
+    return below_->begin_fold(live);
+  }
+  expected<bool> end_fold(fold_job& job) override { return below_->end_fold(job); }
   expected<bool> compact(std::uint64_t keep_from,
                          std::optional<std::uint64_t> kept_bytes) override {
     return below_->compact(keep_from, kept_bytes);

@@ -274,6 +274,75 @@ TEST_CASE("the index notes the first change behind a fold and forgets one that i
   CHECK(index.find("b") == nullptr);
 }
 
+TEST_CASE("the index knows whether all changes of a tail fold by state whatever is taken back") {
+  internal::tail_index index{100};
+  auto& a = index.append(nullptr, "a", {1, 1}, true);
+  CHECK(a.value.by_state);
+  index.append(&a, "a", {2, 2}, false);
+  CHECK_FALSE(a.value.by_state);
+  index.take_back(a, {1, 1});
+  CHECK_FALSE(a.value.by_state);  // too careful, and no harm
+  index.begin_fold(1, 1);
+  index.append(&a, "a", {2, 2}, true);
+  index.append(&a, "a", {3, 3}, true);
+  index.materialised(a, {1, 1});
+  index.end_fold();
+  CHECK(a.value.by_state);
+  index.begin_fold(2, 3);
+  index.append(&a, "a", {4, 4}, true);
+  index.append(&a, "a", {5, 5}, false);
+  index.materialised(a, {3, 3});
+  index.end_fold();
+  CHECK_FALSE(a.value.by_state);
+  CHECK(a.value.first == 4);
+  CHECK_FALSE(index.append(nullptr, "b", {1, 6}).value.by_state);
+}
+
+TEST_CASE("what came while a fold was out that was given up is nothing to the next") {
+  internal::tail_index index{100};
+  auto& a = index.append(nullptr, "a", {1, 1});
+  index.begin_fold(1, 1);
+  index.append(&a, "a", {2, 2});
+  index.begin_fold(1, 2);
+  index.append(&a, "a", {3, 3});
+  index.materialised(a, {2, 2});
+  CHECK(a.value.first == 3);
+}
+
+TEST_CASE("small transactions write behind what is used and nowhere else") {
+  memory_directory dir;
+  std::filesystem::create_directories(dir.store());
+  auto env = lmdb::environment::open(dir.store(), 1 << 26, 0);
+  lmdb::dbi db = 0;
+  const auto text = [](int n) {
+    return std::string(static_cast<std::size_t>(3'000 + n % 7), static_cast<char>('a' + n % 26));
+  };
+  const auto key = [](int n) { return "key-" + std::to_string(n); };
+  std::uintmax_t size = 0;
+  for (int n = 0; n < 600; ++n) {  // about ten times as much as is written ahead at a time
+    env.reserve(3'000);
+    size = std::filesystem::file_size(dir.store() / "data.mdb");
+    auto txn = lmdb::transaction::write(env);
+    db = txn.create_database("d");
+    txn.put(db, key(n), text(n));
+    if (n % 3 == 2)
+      txn.erase(db, key(n - 1));
+    if (n % 5 == 4)
+      continue;  // given up
+    txn.commit();
+  }
+  CHECK(env.used_bytes() < size);
+  env.reserve(3'000);
+  auto txn = lmdb::transaction::read(env);
+  for (int n = 0; n < 600; ++n) {
+    const bool gone = n % 5 == 4 || (n % 3 == 1 && (n + 1) % 5 != 4);
+    const auto found = txn.get(db, key(n));
+    REQUIRE(found.has_value() != gone);
+    if (found)
+      REQUIRE(*found == text(n));
+  }
+}
+
 TEST_CASE("a transaction that was begun beside sees what was there whatever is committed later") {
   memory_directory dir;
   std::filesystem::create_directories(dir.store());
@@ -360,6 +429,25 @@ TEST_CASE("a chunk that was read stands where it was and others are packed besid
     CHECK(one.check == internal::crc32c(one.bytes));
     CHECK(one.packed.empty());
   }
+}
+
+TEST_CASE("chunks go on where the body's end when the last of those is the one of its number") {
+  const std::vector<std::string_view> chunks{"first", "second", "third"};
+  const auto ref = [](std::string_view x) {
+    return internal::chunk_ref{.log = 7, .check = internal::crc32c(x)};
+  };
+  const auto made = internal::unplaced_behind(chunks, {ref("first"), ref("second")});
+  REQUIRE(made);
+  REQUIRE(made->size() == 3);
+  CHECK((*made)[0].stands);
+  CHECK((*made)[1].stands);
+  CHECK(!(*made)[2].stands);
+  CHECK((*made)[2].check == internal::crc32c("third"));
+  CHECK((*made)[2].packed == std::string{'\0'} + "third");
+  CHECK(internal::unplaced_behind(chunks, {}));
+  CHECK_FALSE(internal::unplaced_behind(chunks, {ref("first"), ref("another")}));
+  CHECK_FALSE(
+      internal::unplaced_behind(chunks, {ref("first"), ref("second"), ref("third"), ref("4")}));
 }
 
 TEST_CASE("what a folded tail writes are the chunks that do not stand") {

@@ -8,7 +8,9 @@
 
 #include "store_fixture.hpp"
 
+#include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <map>
 #include <random>
 
@@ -75,10 +77,20 @@ private:
     store_.emplace(std::move(*opened));
   }
 
+  /// A state of one that is in memory now and then, the newest or an older one.
+  std::shared_ptr<const entity_state> live(const entity_ref& entity) {
+    const auto one = std::ranges::find(all_, entity, &life::ref);
+    if (one == all_.end() || pick(4) == 0)
+      return nullptr;
+    const auto back = pick(3) == 0 ? pick(one->states.size()) : 0;
+    return std::make_shared<const entity_state>(
+        std::prev(one->states.end(), static_cast<std::ptrdiff_t>(back) + 1)->second);
+  }
+
   /// Begins a job, runs it, takes it back, or forgets it: what comes between is up to chance.
   std::string fold() {
     if (!job_) {
-      auto begun = store_->begin_fold();
+      auto begun = store_->begin_fold([this](const entity_ref& x) { return live(x); });
       if (!begun)
         return "begin_fold: " + begun.error().message;
       job_ = *std::move(begun);
@@ -182,6 +194,7 @@ private:
       out.entity = one.ref;
       out.sequence = decided->what.revision;
       out.payload = encode(decided->what);
+      out.by_state = folds_by_state(decided->what);
       if (const auto* fork = std::get_if<fork_from>(&what)) {
         out.base = std::make_shared<const entity_parts>(split_entity(fork->base));
         out.parent = fork->parent;

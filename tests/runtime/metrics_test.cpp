@@ -42,3 +42,30 @@ TEST_CASE("metrics count commits and activations and who sleeps") {
   CHECK(text.find("# TYPE troupe_cache_hits_total counter") != std::string::npos);
   CHECK(text.find("caf_actor_mailbox_size{name=\"troupe.store\"}") != std::string::npos);
 }
+
+TEST_CASE("entities that are awake are folded into snapshots from their states") {
+  const testing::temp_directory dir;
+  {
+    auto opened =
+        runtime::open({.data = dir.path() / "store", .now = {}, .journal_tail_bytes = 10'000});
+    REQUIRE(opened);
+    auto& node = **opened;
+    for (int i = 0; i < 10; ++i)
+      REQUIRE(node.execute({session_ref("s" + std::to_string(i)), {create{}}}));
+    for (int i = 0; i < 300; ++i)
+      REQUIRE(node.execute({session_ref("s" + std::to_string(i % 10)),
+                            {append_items{{value::map({{"t", std::string(300, 'x')}})}}}}));
+    const auto text = node.metrics();
+    const auto folded = number(text, "troupe_snapshots_total");
+    CHECK(folded >= 10);
+    CHECK(number(text, "troupe_live_snapshots_total") > folded / 2);
+    CHECK(number(text, "troupe_live_snapshots_total") <= folded);
+  }
+  auto opened = runtime::open({.data = dir.path() / "store", .now = {}});
+  REQUIRE(opened);
+  for (int i = 0; i < 10; ++i) {
+    const auto state = (*opened)->read(session_ref("s" + std::to_string(i)));
+    REQUIRE(state);
+    CHECK((**state).items.size() == 30);
+  }
+}

@@ -82,6 +82,64 @@ TEST_CASE("a fold answers what its changes were asked by") {
   CHECK(kept->answer == outcome_of(changes.back()));
 }
 
+TEST_CASE("changes that fold by state make of any parts before them what their state makes alone") {
+  entity_fixture s;
+  s.begins({.metadata = json(R"({"a":1})")});
+  std::vector<entity_state> states{s.state()};
+  const auto note = [&] { states.push_back(s.state()); };
+  for (int i = 0; i < 150; ++i) {
+    s.append(
+        {json(R"({"text":")" + std::string(static_cast<std::size_t>(i * 7 % 900), 'x') + "\"}")});
+    note();
+    if (i % 3 == 0)
+      s.does(patch_state{{set_key{.key = "k" + std::to_string(i % 7), .data = value{i}}}}), note();
+    if (i % 40 == 0)
+      s.does(create_checkpoint{.id = "c" + std::to_string(i)}), note();
+  }
+  REQUIRE(states.size() == s.changes.size());
+  const auto wanted = fold_state(std::make_shared<const entity_state>(s.state()));
+  for (const std::size_t done : {0, 1, 30, 100, 170}) {
+    CAPTURE(done);
+    stored_parts stored;
+    if (done > 0) {
+      const auto parts = split_entity(std::make_shared<const entity_state>(states[done - 1]));
+      stored = {parts.body, {parts.chunks.begin(), parts.chunks.end()}, {}};
+    }
+    for (auto i = done; i < s.changes.size(); ++i) {
+      REQUIRE(folds_by_state(s.changes[i]));
+      stored.changes.push_back(encode(s.changes[i]));
+    }
+    const auto folded = fold_entity(stored);
+    REQUIRE(folded);
+    CHECK(folded->parts.revision == wanted.parts.revision);
+    CHECK(folded->parts.live);
+    CHECK(folded->parts.header == wanted.parts.header);
+    CHECK(folded->parts.body == wanted.parts.body);
+    CHECK(folded->parts.chunks == wanted.parts.chunks);
+    REQUIRE(folded->parts.chunks.size() >= stored.chunks.size());
+    for (std::size_t i = 0; i < stored.chunks.size(); ++i)
+      CHECK(folded->parts.chunks[i] == stored.chunks[i]);
+    CHECK(folded->first_revision == wanted.first_revision);
+    CHECK(folded->keep_from == wanted.keep_from);
+    CHECK(folded->kept_back == wanted.kept_back);
+    CHECK(folded->pins == wanted.pins);
+    CHECK(folded->answers.empty());
+  }
+}
+
+TEST_CASE("what takes from a history or is an answer does not fold by state") {
+  auto s = long_session();
+  CHECK(folds_by_state(s.changes.back()));
+  s.changes.back().asked_by = idempotency{"me", "k", "hash"};
+  CHECK_FALSE(folds_by_state(s.changes.back()));
+  s.does(pop_items{2});
+  CHECK_FALSE(folds_by_state(s.changes.back()));
+  s.does(undo{1});
+  CHECK_FALSE(folds_by_state(s.changes.back()));
+  s.does(erase{});
+  CHECK_FALSE(folds_by_state(s.changes.back()));
+}
+
 TEST_CASE("an answer with a verdict and a usage is read back") {
   kept_answer out{{"p", "k", std::string("\0h", 2)}, {-5}, {}};
   out.answer = {

@@ -16,6 +16,10 @@ void live_entity::publish(std::shared_ptr<const entity_state> state) {
 
 std::shared_ptr<const entity_state> live_entity::read() const {
   note_use();
+  return look();
+}
+
+std::shared_ptr<const entity_state> live_entity::look() const {
   const std::lock_guard lock{mutex_};
   return state_;
 }

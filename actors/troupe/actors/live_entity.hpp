@@ -41,6 +41,9 @@ public:
   /// Null until its actor has loaded, and when it has ended.
   [[nodiscard]] std::shared_ptr<const entity_state> read() const;
 
+  /// The same, which is no use of it.
+  [[nodiscard]] std::shared_ptr<const entity_state> look() const;
+
   /// The same to its actor, which alone publishes: no lock, and no use.
   [[nodiscard]] const std::shared_ptr<const entity_state>& published() const noexcept {
     return state_;

@@ -79,7 +79,10 @@ struct runtime::impl {
         door{{options.max_in_flight, options.max_in_flight_bytes}},
         own{options.system ? nullptr : std::make_unique<own_system>()},
         system{options.system ? *options.system : own->system} {
-    store = spawn_store(system, std::move(opened), {.on_fatal = options.on_fatal, .feed = feed});
+    store = spawn_store(system, std::move(opened),
+                        {.on_fatal = options.on_fatal,
+                         .feed = feed,
+                         .live = [all = live](const entity_ref& x) { return all->look(x); }});
     hub = spawn_event_hub(system, {store, feed});
     supervisor = spawn_supervisor(system, {.store = store,
                                            .live = live,

@@ -43,6 +43,7 @@ struct commit_request {
   std::uint64_t sequence = 0;  ///< the entity's next revision
   std::string payload;         ///< `encode(change)`
   bool frees = false;          ///< it only removes: goes on when the store is full
+  bool by_state = false;       ///< `folds_by_state`; false does no harm
   /// Of a fork's first change, what it is made of: its parent at the revision it forked at. The
   /// fork's sequence may then be any later one.
   std::shared_ptr<const entity_parts> base{};
@@ -274,6 +275,8 @@ struct store_stats {
       0;                      ///< journal bytes behind `materialised`, replayed at the next start
   std::uint64_t commits = 0;  ///< transactions since the start
   std::uint64_t changes = 0;  ///< changes committed since the start
+  std::uint64_t folds = 0;    ///< entities folded into snapshots since the start
+  std::uint64_t live_folds = 0;  ///< of these from their state in memory: nothing was read
   // Counted when the actor is asked.
   std::uint64_t entities = 0;  ///< at least, deleted ones included
   std::uint64_t bytes = 0;     ///< of pages that were ever used

@@ -58,6 +58,8 @@ metrics metrics::of(caf::actor_system& system) {
       .commit_time = in.time("commit-time", "Time of a transaction with its syncs."),
       .commit_batch = in.size("commit-batch", "Changes in one transaction."),
       .slices = in.count("snapshot-slices", "Slices of the journal folded into snapshots."),
+      .folds = in.count("snapshots", "Entities that slices folded into snapshots."),
+      .live_folds = in.count("live-snapshots", "Of these, those whose state was in memory."),
       .slice_time = in.time("snapshot-slice-time", "Time to write a slice; commits wait for it."),
       .in_flight = in.level("requests-in-flight", "Requests that are not answered yet."),
       .in_flight_bytes = in.level("request", "What requests in flight carry.", "bytes"),

@@ -38,7 +38,9 @@ struct metrics {
   caf::telemetry::dbl_histogram* commit_time = nullptr;   ///< commit-time, seconds
   caf::telemetry::int_histogram* commit_batch = nullptr;  ///< commit-batch: changes in one
   count* slices = nullptr;                                ///< snapshot-slices: written
-  caf::telemetry::dbl_histogram* slice_time = nullptr;    ///< snapshot-slice-time, seconds
+  count* folds = nullptr;       ///< snapshots: entities that slices folded
+  count* live_folds = nullptr;  ///< live-snapshots: of these from their state in memory
+  caf::telemetry::dbl_histogram* slice_time = nullptr;  ///< snapshot-slice-time, seconds
 
   // Read when somebody looks.
   level* in_flight = nullptr;          ///< requests-in-flight: of the host's, without an answer

@@ -53,16 +53,23 @@ expected<folded_entity> fold_entity(const stored_parts& stored) {
   auto state = body_of(stored);
   if (!state)
     return tl::unexpected(state.error());
-  folded_entity out;
+  std::vector<folded_entity::answered> answers;
   for (const auto& bytes : stored.changes) {
     auto what = decode_change(bytes);
     if (!what)
       return tl::unexpected(what.error());
     if (what->asked_by)
-      out.answers.push_back({answer_id(*what->asked_by), what->revision, what->at,
-                             encode(kept_answer{*what->asked_by, what->at, outcome_of(*what)})});
+      answers.push_back({answer_id(*what->asked_by), what->revision, what->at,
+                         encode(kept_answer{*what->asked_by, what->at, outcome_of(*what)})});
     *state = evolve(std::move(*state), *what);
   }
+  auto out = fold_state(std::make_shared<const entity_state>(*std::move(state)));
+  out.answers = std::move(answers);
+  return out;
+}
+
+folded_entity fold_state(std::shared_ptr<const entity_state> state) {
+  folded_entity out;
   out.first_revision = state->first_revision;
   if (state->forked_from)
     out.pins.push_back(state->first_revision);
@@ -76,8 +83,16 @@ expected<folded_entity> fold_entity(const stored_parts& stored) {
   out.kept_back = back;
   out.keep_from = std::max(state->first_revision,
                            state->revision > back ? state->revision - back : std::uint64_t{0});
-  out.parts = split_entity(std::make_shared<const entity_state>(*std::move(state)));
+  out.parts = split_entity(std::move(state));
   return out;
+}
+
+bool folds_by_state(const change& what) {
+  return !what.asked_by && std::ranges::all_of(what.events, [](const event& x) {
+    return std::holds_alternative<entity_created>(x) || std::holds_alternative<items_appended>(x)
+           || std::holds_alternative<entry_set>(x) || std::holds_alternative<entry_erased>(x)
+           || std::holds_alternative<section_cleared>(x);
+  });
 }
 
 // Answers ----------------------------------------------------------------------------------------

@@ -72,4 +72,11 @@ struct folded_entity {
 /// Errors: as `join_entity`.
 expected<folded_entity> fold_entity(const stored_parts& stored);
 
+/// The same, of changes that all `folds_by_state`, from the state behind them: nothing is read.
+[[nodiscard]] folded_entity fold_state(std::shared_ptr<const entity_state> state);
+
+/// Whether the state behind a change tells all that a store keeps of it: it is no answer to an
+/// idempotency key, and the chunks of the history that were complete before it stay as they are.
+[[nodiscard]] bool folds_by_state(const change& what);
+
 }  // namespace troupe

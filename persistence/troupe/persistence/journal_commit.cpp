@@ -127,6 +127,7 @@ expected<void> journal_store::impl::append(batch& to, std::span<const commit_req
     internal::tail_index::node* known;
     newest_change before;
     record what;
+    bool by_state;
   };
   std::vector<ready> out;
   out.reserve(group.size());
@@ -160,7 +161,7 @@ expected<void> journal_store::impl::append(batch& to, std::span<const commit_req
                       .id = request.entity.id,
                       .payload = request.payload};
     inner_bytes += internal::encoded_size(what);
-    out.push_back({std::move(key), known, before, what});
+    out.push_back({std::move(key), known, before, what, request.by_state});
   }
   to.writing = true;
   for (std::size_t i = 0; i < group.size(); ++i) {
@@ -198,7 +199,7 @@ expected<void> journal_store::impl::append(batch& to, std::span<const commit_req
     internal::encode_record(to.journal->append(key, size), key, what);
   }
   for (auto& one : out) {
-    auto& entry = index.append(one.known, one.key, {one.what.sequence, at});
+    auto& entry = index.append(one.known, one.key, {one.what.sequence, at}, one.by_state);
     to.appended.push_back({&entry, one.before});
     results.emplace_back(commit_receipt{at});
   }

@@ -101,13 +101,10 @@ expected<void> journal_store::impl::for_each_entity(
   while (const auto at = walk.next()) {
     if (at->key.size() <= before_id)
       return fail(errc::damaged, "an entity's key is too short");
-    internal::namespace_hash hash{};
-    std::copy_n(at->key.begin(), hash.size(), hash.begin());
-    auto name = name_spaces.name_of(txn, dbs, hash);
+    const auto what = internal::split_entity_key(at->key);
+    auto name = name_spaces.name_of(txn, dbs, what.name_space);
     if (!name)
-      return fail(name.error().code,
-                  std::string{at->key.substr(before_id)} + ": " + name.error().message);
-    const auto kind = static_cast<entity_kind>(static_cast<unsigned char>(at->key[hash.size()]));
+      return fail(name.error().code, std::string{what.id} + ": " + name.error().message);
     auto sequence = at->tail == nullptr ? 0 : at->tail->value.newest.sequence;
     if (at->tail == nullptr) {
       const auto known = read_known(txn, at->key, internal::verify::header);
@@ -115,7 +112,7 @@ expected<void> journal_store::impl::for_each_entity(
         return unexpected{known.error()};
       sequence = known->revision;
     }
-    if (!next({std::move(*name), kind, std::string{at->key.substr(before_id)}}, sequence))
+    if (!next({std::move(*name), what.kind, std::string{what.id}}, sequence))
       break;
   }
   return {};

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::uint64_t page_bytes = 4'096;  // each value written may copy a page of its tree
 constexpr int most_forgotten = 1'000;        // answers, by one slice; then: the next goes on
+constexpr std::size_t most_looked_up = 512;  // live ones, for one slice; then: the next goes on
 
 std::string time_key(timestamp at, std::string_view answer) {
   return internal::be64(static_cast<std::uint64_t>(at.ms)).append(answer);
@@ -24,7 +25,19 @@ std::string time_key(timestamp at, std::string_view answer) {
 
 }  // namespace
 
-expected<std::unique_ptr<fold_job>> journal_store::impl::begin_fold() {
+std::shared_ptr<const entity_state> journal_store::impl::state_behind(
+    const internal::tail_index::node& tail, const state_lookup& live) const {
+  if (!tail.value.by_state)
+    return nullptr;
+  const auto whose = internal::split_entity_key(tail.key());
+  const auto* name_space = name_spaces.known_name_of(whose.name_space);
+  if (name_space == nullptr)
+    return nullptr;
+  auto out = live({*name_space, whose.kind, std::string{whose.id}});
+  return out && out->revision == tail.value.newest.sequence ? out : nullptr;
+}
+
+expected<std::unique_ptr<fold_job>> journal_store::impl::begin_fold(const state_lookup& live) {
   if (watermark == position)
     return nullptr;
   // What a slice replaces is free two transactions later, so a small one finds room where a large
@@ -36,12 +49,16 @@ expected<std::unique_ptr<fold_job>> journal_store::impl::begin_fold() {
   folding_ = folds_;
   std::unordered_set<const void*> seen;
   const auto& walked = out->walked();
-  for (std::size_t i = 0; i < walked.size(); ++i) {
+  std::size_t i = 0;
+  for (; i < walked.size(); ++i) {
+    if (live && seen.size() >= most_looked_up && walked[i].record_bytes != 0)
+      break;
     const auto* entry = index.find(walked[i].key);
     if (entry != nullptr && entry->value.first <= walked[i].position && seen.insert(entry).second)
-      out->pick(i, entry->value);
+      out->pick(i, entry->value, live ? state_behind(*entry, live) : nullptr);
   }
-  index.begin_fold(walked.empty() ? 0 : walked.back().position, position);
+  out->end_before(i);
+  index.begin_fold(i == 0 ? 0 : walked[i - 1].position, position);
   return out;
 }
 
@@ -102,8 +119,11 @@ expected<void> journal_store::impl::write_slice(internal::folded_slice& what) {
     logs = logs_before;
     throw;
   }
-  for (const auto& [entry, one] : written)
+  for (const auto& [entry, one] : written) {
     index.materialised(*entry, one->tail.newest);
+    ++folded;
+    folded_live += one->live ? 1 : 0;
+  }
   watermark = what.to;
   covered += what.journal_bytes;
   tail_bytes -= what.journal_bytes;
@@ -130,13 +150,12 @@ expected<void> journal_store::impl::write_folded(lmdb::transaction& txn,
   const auto versions = versions_of(txn, key);
   if (!versions)
     return unexpected{versions.error()};
-  internal::namespace_hash hash{};
-  std::copy_n(key.begin(), hash.size(), hash.begin());
+  const auto whose = internal::split_entity_key(key);
   const record name{.epoch = epoch,
                     .sequence = newest.sequence,
-                    .name_space = hash,
-                    .kind = one.kind(),
-                    .id = key.substr(hash.size() + 1),
+                    .name_space = whose.name_space,
+                    .kind = whose.kind,
+                    .id = whose.id,
                     .payload = {}};
 
   const auto stood = *old ? (**old).chunks : chunk_list{};
@@ -280,7 +299,7 @@ void journal_store::impl::forget_answers(lmdb::transaction& txn, timestamp now) 
 }
 
 expected<bool> journal_store::impl::materialise() {
-  const auto job = begin_fold();
+  const auto job = begin_fold({});
   if (!job)
     return unexpected{job.error()};
   if (*job == nullptr)
@@ -297,7 +316,7 @@ expected<void> journal_store::impl::materialise(const entity_ref& entity) {
   internal::folded_slice one{.to = watermark};
   {
     auto txn = lmdb::transaction::read(env);
-    auto made = internal::fold_tail(txn, dbs, fold, entry->key(), entry->value);
+    auto made = internal::fold_tail(txn, dbs, fold, entry->key(), entry->value, nullptr);
     if (!made)
       return fail(made.error().code,
                   "cannot fold " + to_string(entity) + ": " + made.error().message);

@@ -203,8 +203,8 @@ expected<bool> journal_store::materialise() {
   return guarded(*impl_, [&] { return impl_->materialise(); });
 }
 
-expected<std::unique_ptr<fold_job>> journal_store::begin_fold() {
-  return guarded(*impl_, [&] { return impl_->begin_fold(); });
+expected<std::unique_ptr<fold_job>> journal_store::begin_fold(const state_lookup& live) {
+  return guarded(*impl_, [&] { return impl_->begin_fold(live); });
 }
 
 expected<bool> journal_store::end_fold(fold_job& job) {
@@ -245,6 +245,8 @@ store_stats journal_store::stats() const {
           .tail_bytes = impl_->tail_bytes,
           .commits = impl_->commits,
           .changes = impl_->committed,
+          .folds = impl_->folded,
+          .live_folds = impl_->folded_live,
           .epoch = impl_->epoch};
 }
 

@@ -45,7 +45,7 @@ public:
   expected<stored_entity> load(const entity_ref& entity) override;
   expected<stored_entity> load_at(const entity_ref& entity, std::uint64_t revision) override;
   expected<bool> materialise() override;
-  expected<std::unique_ptr<fold_job>> begin_fold() override;
+  expected<std::unique_ptr<fold_job>> begin_fold(const state_lookup& live = {}) override;
   expected<bool> end_fold(fold_job& job) override;
   expected<void> materialise(const entity_ref& entity) override;
   expected<bool> compact(std::uint64_t keep_from = std::numeric_limits<std::uint64_t>::max(),

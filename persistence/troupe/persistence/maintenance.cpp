@@ -176,7 +176,7 @@ public:
 
 }  // namespace
 
-expected<std::unique_ptr<fold_job>> store::begin_fold() {
+expected<std::unique_ptr<fold_job>> store::begin_fold(const state_lookup& /*live*/) {
   const auto now = stats();
   if (now.materialised == now.position)
     return nullptr;

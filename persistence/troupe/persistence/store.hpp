@@ -65,6 +65,10 @@ using fold_function =
   return [](entity_kind, const stored_parts& stored) { return fold_entity(stored); };
 }
 
+/// The newest state of an entity that was stored with all before it, where somebody has it in
+/// memory; else null. Any that was stored does: one that is not the newest costs nothing but time.
+using state_lookup = std::function<std::shared_ptr<const entity_state>(const entity_ref& entity)>;
+
 /// One change as the journal holds it. The payload is valid during the call that hands it out.
 struct journal_record {
   std::uint64_t position = 0;
@@ -123,8 +127,10 @@ public:
   /// `materialise` in parts, for an owner that goes on meanwhile: what is to be folded next, or
   /// null when there is nothing. It is run once, anywhere, then given to `end_fold` or just
   /// destroyed, in any case before the store is. While one is out, another one or `materialise`
-  /// makes it worth nothing. Errors: as `load`.
-  virtual expected<std::unique_ptr<fold_job>> begin_fold();
+  /// makes it worth nothing. An entity whose changes all fold `by_state` and that `live` has at its
+  /// newest is folded from there, by `fold_state`: neither its changes nor its chunks are read.
+  /// Errors: as `load`.
+  virtual expected<std::unique_ptr<fold_job>> begin_fold(const state_lookup& live = {});
   /// Writes what the job has made, in one transaction of about `slice_bytes`. What was committed
   /// meanwhile, also to entities that it has folded, stays in the tail. A job whose ground was
   /// rewritten meanwhile (by `erase`, by a fork that takes the place of an entity with a tail) is

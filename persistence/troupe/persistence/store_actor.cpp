@@ -432,7 +432,7 @@ private:
   }
 
   void begin_fold() {
-    auto job = store_->begin_fold();
+    auto job = store_->begin_fold(options_.live);
     if (!job)
       return slice_done(unexpected{job.error()});
     if (*job == nullptr)
@@ -462,8 +462,12 @@ private:
     folding_ = false;
     const auto begun = std::chrono::steady_clock::now();
     const auto job = lane_->take();
+    const auto before = store_->stats();
     const auto more = store_->end_fold(*job);
+    const auto after = store_->stats();
     measured_.slices->inc();
+    measured_.folds->inc(static_cast<std::int64_t>(after.folds - before.folds));
+    measured_.live_folds->inc(static_cast<std::int64_t>(after.live_folds - before.live_folds));
     measured_.slice_time->observe(
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
     slice_done(more);

@@ -20,6 +20,9 @@ struct store_options {
 
   /// Is told of every transaction that returned, in the order of their positions. May be null.
   std::shared_ptr<commit_feed> feed{};
+
+  /// Called on the store's thread, for entities that are to be folded. May be empty.
+  state_lookup live{};
 };
 
 inline constexpr std::size_t max_batch_changes = 1'024;  // of one transaction; then: the next one

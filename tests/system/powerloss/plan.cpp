@@ -66,9 +66,10 @@ private:
   std::uint64_t between(std::uint64_t least, std::uint64_t most) {
     return least + pick(most - least + 1);
   }
-  [[nodiscard]] const entity_state& now(std::size_t entity) const {
-    return *out_.entities[entity].moments.back().state;
+  [[nodiscard]] const std::shared_ptr<const entity_state>& now_of(std::size_t entity) const {
+    return out_.entities[entity].moments.back().state;
   }
+  [[nodiscard]] const entity_state& now(std::size_t entity) const { return *now_of(entity); }
 
   void note_commit() {
     auto& noted = out_.commits.emplace_back();
@@ -127,6 +128,7 @@ private:
     out.entity = request.entity;
     out.sequence = decided->what.revision;
     out.payload = encode(decided->what);
+    out.by_state = folds_by_state(decided->what);
     out.frees = std::holds_alternative<erase>(what);
     if (const auto* fork = std::get_if<fork_from>(&what)) {
       out.base = std::make_shared<const entity_parts>(split_entity(fork->base));
@@ -137,6 +139,7 @@ private:
       pin(index_of(merge->fork), merge->theirs->revision);
     }
     become(entity, *std::move(decided), request);
+    out.after = now_of(entity);
     return true;
   }
 

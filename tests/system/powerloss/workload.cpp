@@ -13,7 +13,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <memory>
 #include <span>
+#include <unordered_map>
 
 using namespace troupe;
 using namespace troupe::power;
@@ -74,7 +76,7 @@ private:
 
   void begin_fold() {
     job_.reset();
-    auto job = store_->begin_fold();
+    auto job = store_->begin_fold([this](const entity_ref& x) { return newest_[x]; });
     demand(job);
     job_ = *std::move(job);
   }
@@ -100,6 +102,8 @@ private:
       for (const auto& part : {requests.first(half), requests.subspan(half)})
         for (const auto& result : store_->commit(part))
           demand(result);
+      for (const auto& one : requests)
+        newest_[one.entity] = one.after;
     };
     if (forks)
       late("latefork", "snapshots", go);
@@ -164,6 +168,7 @@ private:
   std::string_view plant_;
   std::optional<journal_store> store_;
   std::unique_ptr<fold_job> job_;
+  std::unordered_map<entity_ref, std::shared_ptr<const entity_state>> newest_;
 };
 
 }  // namespace

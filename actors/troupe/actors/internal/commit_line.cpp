@@ -19,6 +19,7 @@ bool only_removes(const change& what) {
 
 /// What its user, workflow and team are may be told by one of the events.
 bool moves(const change& what) {
+  static_assert(std::variant_size_v<event> == 11, "does the new one move an entity?");
   return std::ranges::any_of(what.events, [](const event& x) {
     if (const auto* set = std::get_if<entry_set>(&x))
       return set->in == section::info;
@@ -60,6 +61,7 @@ commit_request commit_line::to_be_stored(const decision& decided, const command&
   out.sequence = decided.what.revision;
   out.payload = encode(decided.what);
   out.frees = only_removes(decided.what);
+  out.by_state = folds_by_state(decided.what);
   add_what_the_store_needs(out, request);
   if (moves(decided.what))
     out.before = latest();

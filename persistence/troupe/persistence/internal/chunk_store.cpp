@@ -87,6 +87,20 @@ std::vector<unplaced_chunk> unplaced(std::span<const std::string_view> chunks,
   return out;
 }
 
+std::optional<std::vector<unplaced_chunk>> unplaced_behind(std::span<const std::string_view> chunks,
+                                                           const chunk_list& standing) {
+  const auto stand = standing.size();
+  if (stand > chunks.size() || (stand > 0 && standing.back().check != crc32c(chunks[stand - 1])))
+    return {};
+  std::vector<unplaced_chunk> out;
+  out.reserve(chunks.size());
+  for (const auto bytes : chunks.first(stand))
+    out.push_back({.bytes = bytes, .stands = true});
+  for (const auto bytes : chunks.subspan(stand))
+    out.push_back({.bytes = bytes, .check = crc32c(bytes), .packed = pack(bytes)});
+  return out;
+}
+
 expected<chunk_list> place_chunks(lmdb::transaction& txn, const databases& dbs,
                                   std::span<const unplaced_chunk> chunks, const chunk_list& known,
                                   entity_head& head, std::uint64_t& logs) {

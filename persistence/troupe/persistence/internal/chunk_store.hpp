@@ -4,6 +4,7 @@
 #include <troupe/persistence/internal/layout.hpp>
 #include <troupe/persistence/internal/lmdb.hpp>
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,6 +32,10 @@ struct unplaced_chunk {
 /// Chunks of which the first were read from disk, ready to be written where they differ.
 [[nodiscard]] std::vector<unplaced_chunk> unplaced(std::span<const std::string_view> chunks,
                                                    std::span<const std::string> read);
+/// Chunks that go on from where the body's end, ready to be written. Nothing where that cannot be:
+/// the last of those is not the one of its number.
+[[nodiscard]] std::optional<std::vector<unplaced_chunk>> unplaced_behind(
+    std::span<const std::string_view> chunks, const chunk_list& standing);
 
 /// Where each of `chunks` stands: where `known` says, as far as it stands there; the others are
 /// written to the entity's own log, of which `head` is told. `logs` is the newest number of a log.

@@ -95,19 +95,40 @@ expected<std::vector<record>> tail_of(lmdb::transaction& txn, const databases& d
   }
 }
 
+namespace {
+
+/// `rest` is what is behind the chunks.
+expected<standing_chunks> chunks_in(std::string_view key, std::string_view bytes,
+                                    std::string_view& rest) {
+  const auto stored = decode_record(key, bytes, record_type::snapshot);
+  if (!stored)
+    return at_entity("snapshot", key, stored.error());
+  rest = stored->payload;
+  auto chunks = take_chunks(rest);
+  if (!chunks)
+    return at_entity("snapshot", key, chunks.error());
+  return standing_chunks{stored->sequence, std::move(*chunks)};
+}
+
+}  // namespace
+
+expected<standing_chunks> read_standing(lmdb::transaction& txn, lmdb::dbi from,
+                                        std::string_view key) {
+  std::string_view rest;
+  const auto bytes = txn.get(from, key);
+  return bytes ? chunks_in(key, *bytes, rest) : standing_chunks{};
+}
+
 expected<std::optional<stored_body>> read_body(lmdb::transaction& txn, lmdb::dbi from,
                                                std::string_view key) {
   const auto bytes = txn.get(from, key);
   if (!bytes)
     return std::nullopt;
-  const auto stored = decode_record(key, *bytes, record_type::snapshot);
-  if (!stored)
-    return at_entity("snapshot", key, stored.error());
-  auto body = stored->payload;
-  auto chunks = take_chunks(body);
-  if (!chunks)
-    return at_entity("snapshot", key, chunks.error());
-  return stored_body{stored->sequence, std::move(*chunks), std::string{body}};
+  std::string_view body;
+  auto head = chunks_in(key, *bytes, body);
+  if (!head)
+    return unexpected{head.error()};
+  return stored_body{head->revision, std::move(head->chunks), std::string{body}};
 }
 
 expected<void> add_body(lmdb::transaction& txn, const databases& dbs, const stored_body& from,

@@ -42,6 +42,14 @@ struct stored_body {
   std::string body;
 };
 
+/// What of a body stands elsewhere, and its revision; 0: there is none.
+struct standing_chunks {
+  std::uint64_t revision = 0;
+  chunk_list chunks{};
+};
+expected<standing_chunks> read_standing(lmdb::transaction& txn, lmdb::dbi from,
+                                        std::string_view key);
+
 /// Nothing, where there is none.
 expected<std::optional<stored_body>> read_body(lmdb::transaction& txn, lmdb::dbi from,
                                                std::string_view key);

@@ -7,10 +7,6 @@
 
 namespace troupe::internal {
 
-entity_kind folded_tail::kind() const {
-  return static_cast<entity_kind>(static_cast<unsigned char>(key[sizeof(namespace_hash)]));
-}
-
 std::uint64_t folded_tail::bytes() const {
   std::uint64_t out = what.parts.header.size() + what.parts.body.size();
   for (const auto& one : chunks)
@@ -25,25 +21,56 @@ std::uint64_t folded_tail::pages() const {
   return 8 + static_cast<std::uint64_t>(written) + 2 * what.answers.size();
 }
 
-expected<folded_tail> fold_tail(lmdb::transaction& txn, const databases& dbs,
-                                const fold_function& fold, std::string_view key,
-                                const tail_entry& tail) {
-  auto stored = read_entity(txn, dbs, key, &tail);
+namespace {
+
+expected<void> fold_what_is_stored(lmdb::transaction& txn, const databases& dbs,
+                                   const fold_function& fold, folded_tail& out) {
+  const auto stored = read_entity(txn, dbs, out.key, &out.tail);
   if (!stored)
     return unexpected{stored.error()};
-  folded_tail out{.key = std::string{key},
-                  .tail = tail,
-                  .upon = stored->sequence - stored->parts.changes.size(),
-                  .what = {},
-                  .chunks = {}};
-  auto what = fold(out.kind(), stored->parts);
+  auto what = fold(split_entity_key(out.key).kind, stored->parts);
   if (!what)
     return unexpected{what.error()};
-  if (what->parts.body.size() > max_payload_bytes / 2
-      || what->parts.header.size() > max_payload_bytes / 2)
-    return fail(errc::too_large, "a snapshot has at most 512 MiB");
+  out.upon = stored->sequence - stored->parts.changes.size();
   out.what = *std::move(what);
   out.chunks = unplaced(out.what.parts.chunks, stored->parts.chunks);
+  return {};
+}
+
+/// False: its first chunks are not those that stand, so that somebody was wrong about the state.
+expected<bool> fold_what_is_live(lmdb::transaction& txn, const databases& dbs,
+                                 std::shared_ptr<const entity_state> live, folded_tail& out) {
+  auto standing = read_standing(txn, dbs.snapshots, out.key);
+  if (!standing)
+    return unexpected{standing.error()};
+  auto what = fold_state(std::move(live));
+  auto chunks = unplaced_behind(what.parts.chunks, standing->chunks);
+  if (!chunks)
+    return false;
+  out.upon = standing->revision;
+  out.live = true;
+  out.what = std::move(what);
+  out.chunks = *std::move(chunks);
+  return true;
+}
+
+}  // namespace
+
+expected<folded_tail> fold_tail(lmdb::transaction& txn, const databases& dbs,
+                                const fold_function& fold, std::string_view key,
+                                const tail_entry& tail, std::shared_ptr<const entity_state> live) {
+  folded_tail out{.key = std::string{key}, .tail = tail, .what = {}, .chunks = {}};
+  expected<bool> done = false;
+  if (live)
+    done = fold_what_is_live(txn, dbs, std::move(live), out);
+  if (!done)
+    return unexpected{done.error()};
+  if (!*done)
+    if (auto read = fold_what_is_stored(txn, dbs, fold, out); !read)
+      return unexpected{read.error()};
+  if (out.what.parts.body.size() > max_payload_bytes / 2
+      || out.what.parts.header.size() > max_payload_bytes / 2)
+    return fail(errc::too_large, "a snapshot has at most 512 MiB");
   return out;
 }
 
@@ -84,6 +111,7 @@ void fold_slice::run() noexcept {
   } catch (...) {
     thrown_ = std::current_exception();
   }
+  picks_.clear();  // states that are old by now end here, and not where commits are made
   txn_.reset();
 }
 
@@ -101,7 +129,7 @@ expected<folded_slice> fold_slice::fold_picked() {
   std::optional<error> fault;
   auto pick = picks_.begin();
   std::size_t done = 0;
-  while (done < walked_.size() && !fault) {
+  while (done < end_ && !fault) {
     const auto here = walked_[done].position;
     const auto bytes = walked_[done].record_bytes;
     if (out.to != watermark_
@@ -113,11 +141,12 @@ expected<folded_slice> fold_slice::fold_picked() {
       if (pick == picks_.end() || pick->change != next)
         continue;
       const auto& key = walked_[next].key;
-      auto made = fold_tail(*txn_, dbs_, fold_, key, (pick++)->tail);
+      auto made = fold_tail(*txn_, dbs_, fold_, key, pick->tail, std::move(pick->live));
+      ++pick;
       if (made)
         out.add(*std::move(made));
       else
-        fault = {made.error().code, "cannot fold " + key.substr(sizeof(namespace_hash) + 1)
+        fault = {made.error().code, "cannot fold " + std::string{split_entity_key(key).id}
                                         + " at journal record " + std::to_string(here) + ": "
                                         + made.error().message};
     }

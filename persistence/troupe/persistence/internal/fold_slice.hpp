@@ -10,8 +10,10 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// The part of materialising that writes nothing: reading the tails of entities and folding them.
@@ -22,19 +24,21 @@ struct folded_tail {
   std::string key;
   tail_entry tail;         ///< as it was then
   std::uint64_t upon = 0;  ///< the revision of the body that it was folded upon; 0: there was none
+  bool live = false;       ///< it was folded from its state
   folded_entity what;
   std::vector<unplaced_chunk> chunks;  ///< of `what`
 
-  [[nodiscard]] entity_kind kind() const;
   [[nodiscard]] std::uint64_t bytes() const;
   /// Pages that may be copied: one for each value written.
   [[nodiscard]] std::uint64_t pages() const;
 };
 
-/// Errors: as `read_entity`, those of the fold; `too_large`.
+/// `live` is the state right behind the tail, which is then not read, or null.
+/// Errors: as `read_entity`, those of the fold; `too_large`. REQUIRES: with `live`, the tail is one
+/// that folds `by_state`.
 expected<folded_tail> fold_tail(lmdb::transaction& txn, const databases& dbs,
                                 const fold_function& fold, std::string_view key,
-                                const tail_entry& tail);
+                                const tail_entry& tail, std::shared_ptr<const entity_state> live);
 
 /// Everything that one transaction writes: positions up to `to` are covered then.
 struct folded_slice {
@@ -73,8 +77,14 @@ public:
   [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
   [[nodiscard]] const std::deque<walked_change>& walked() const noexcept { return walked_; }
 
-  /// The entity of that change is to be folded, over this tail. In their order.
-  void pick(std::size_t change, const tail_entry& tail) { picks_.push_back({change, tail}); }
+  /// The entity of that change is to be folded, over this tail, behind which is this state, if it
+  /// is not null. In their order.
+  void pick(std::size_t change, const tail_entry& tail, std::shared_ptr<const entity_state> live) {
+    picks_.push_back({change, tail, std::move(live)});
+  }
+
+  /// The changes from this one on are for the next slice. REQUIRES: it is a record's first.
+  void end_before(std::size_t change) { end_ = change; }
 
   void run() noexcept override;
 
@@ -89,6 +99,7 @@ private:
   struct picked {
     std::size_t change;
     tail_entry tail;
+    std::shared_ptr<const entity_state> live;
   };
 
   expected<folded_slice> fold_picked();
@@ -105,6 +116,7 @@ private:
   std::uint64_t walked_bytes_ = 0;
   std::optional<error> blocked_;  // what the walk ended at
   std::vector<picked> picks_;
+  std::size_t end_ = 0;
   std::optional<lmdb::transaction> txn_;
   expected<folded_slice> result_{folded_slice{}};
   std::exception_ptr thrown_;

@@ -58,7 +58,7 @@ public:
   std::vector<expected<commit_receipt>> commit(std::span<const commit_request> requests);
   expected<stored_entity> load(const entity_ref& entity);
   expected<stored_entity> load_at(const entity_ref& entity, std::uint64_t revision);
-  expected<std::unique_ptr<fold_job>> begin_fold();
+  expected<std::unique_ptr<fold_job>> begin_fold(const state_lookup& live);
   expected<bool> end_fold(fold_job& job);
   expected<bool> materialise();
   expected<void> materialise(const entity_ref& entity);
@@ -98,6 +98,8 @@ public:
   std::uint64_t logs = 0;       // newest number of a log of chunks
   std::uint64_t commits = 0;    // since the start
   std::uint64_t committed = 0;  // changes, since the start
+  std::uint64_t folded = 0;     // entities, since the start
+  std::uint64_t folded_live = 0;
   std::optional<error> failure;
   start_report started;
   std::atomic<bool> backing_up = false;
@@ -158,6 +160,9 @@ private:
   /// What a job may have read is rewritten: the one that is out, if any, is dropped when it comes
   /// back, and the next reads anew. Not for what `write_slice` sees by itself.
   void forget_fold() noexcept;
+  /// The state behind the tail, where `live` has it and it tells all that is to be stored.
+  std::shared_ptr<const entity_state> state_behind(const internal::tail_index::node& tail,
+                                                   const state_lookup& live) const;
   /// `name` says whose they are.
   expected<void> write_answers(lmdb::transaction& txn, std::string_view key,
                                const internal::record& name,

@@ -105,7 +105,15 @@ name_space_table::known& name_space_table::find(const std::string& name) {
     return found->second;
   if (by_name_.size() >= max_known)
     by_name_.clear();
-  return by_name_.emplace(name, known{hash_namespace(name), false}).first->second;
+  auto& out = by_name_.emplace(name, known{hash_namespace(name), false}).first->second;
+  remember(out.hash, name);
+  return out;
+}
+
+const std::string& name_space_table::remember(const namespace_hash& hash, std::string_view name) {
+  if (by_hash_.size() >= max_known)
+    by_hash_.clear();
+  return by_hash_.emplace(std::string{hash.data(), hash.size()}, name).first->second;
 }
 
 const namespace_hash& name_space_table::hash_of(const std::string& name) {
@@ -131,19 +139,21 @@ void name_space_table::committed() {
   fresh_.clear();
 }
 
+const std::string* name_space_table::known_name_of(const namespace_hash& hash) const {
+  const auto found = by_hash_.find(std::string{hash.data(), hash.size()});
+  return found == by_hash_.end() ? nullptr : &found->second;
+}
+
 expected<std::string> name_space_table::name_of(lmdb::transaction& txn, const databases& dbs,
                                                 const namespace_hash& hash) {
-  const std::string key{hash.data(), hash.size()};
-  if (const auto found = by_hash_.find(key); found != by_hash_.end())
-    return found->second;
-  const auto value = txn.get(dbs.name_spaces, key);
+  if (const auto* name = known_name_of(hash))
+    return *name;
+  const auto value = txn.get(dbs.name_spaces, {hash.data(), hash.size()});
   if (!value)
     return damaged("the name of its namespace is missing");
   if (hash_namespace(*value) != hash)
     return damaged("the name of its namespace does not match its hash");
-  if (by_hash_.size() >= max_known)
-    by_hash_.clear();
-  return by_hash_.emplace(key, *value).first->second;
+  return remember(hash, *value);
 }
 
 }  // namespace troupe::internal

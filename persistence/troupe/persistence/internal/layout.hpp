@@ -74,6 +74,9 @@ public:
   void committed();
   void aborted() { fresh_.clear(); }
 
+  /// Null when it is not remembered.
+  [[nodiscard]] const std::string* known_name_of(const namespace_hash& hash) const;
+
   /// Errors: `damaged` (no such name is on disk, or it does not match its hash).
   expected<std::string> name_of(lmdb::transaction& txn, const databases& dbs,
                                 const namespace_hash& hash);
@@ -85,6 +88,7 @@ private:
   };
 
   known& find(const std::string& name);
+  const std::string& remember(const namespace_hash& hash, std::string_view name);
 
   std::unordered_map<std::string, known> by_name_;
   std::unordered_map<std::string, std::string> by_hash_;

@@ -58,6 +58,14 @@ std::string entity_key(const namespace_hash& hash, entity_kind kind, std::string
   return key;
 }
 
+entity_key_parts split_entity_key(std::string_view key) {
+  entity_key_parts out;
+  std::copy_n(key.begin(), out.name_space.size(), out.name_space.begin());
+  out.kind = static_cast<entity_kind>(static_cast<unsigned char>(key[out.name_space.size()]));
+  out.id = key.substr(out.name_space.size() + 1);
+  return out;
+}
+
 std::size_t encoded_size(const record& what) noexcept {
   return record_header_bytes + what.id.size() + what.payload.size();
 }

@@ -41,6 +41,16 @@ using namespace_hash = std::array<char, 16>;
 [[nodiscard]] std::string entity_key(const namespace_hash& hash, entity_kind kind,
                                      std::string_view id);
 
+/// What an entity's key is made of. The id is the end of the key's own bytes.
+struct entity_key_parts {
+  namespace_hash name_space{};
+  entity_kind kind = entity_kind::session;
+  std::string_view id;
+};
+
+/// REQUIRES: `entity_key` made it.
+[[nodiscard]] entity_key_parts split_entity_key(std::string_view key);
+
 /// What the keys of an entity's versions, changes and answers begin with: no other entity's do, as
 /// an id holds no zero byte.
 [[nodiscard]] inline std::string parts_of(std::string_view entity_key) {

@@ -19,15 +19,22 @@ std::optional<newest_change> tail_index::newest(std::string_view key) const noex
   return {};
 }
 
-tail_index::node& tail_index::append(node* known, std::string_view key, const newest_change& what) {
+tail_index::node& tail_index::append(node* known, std::string_view key, const newest_change& what,
+                                     bool by_state) {
   if (known == nullptr) {
     known = &tails_.insert(key);
     known->value.first = what.position;
+    known->value.by_state = by_state;
     for (auto* generation : {&young_, &old_})  // one truth for each entity
       if (auto* found = generation->find(key))
         generation->erase(*found);
   } else if (known->value.first <= folded_from_ && known->value.newest.position <= folded_to_) {
-    later_.emplace(known, what.position);
+    later_.emplace(known, later_tail{what.position, by_state});
+  }
+  if (!by_state) {
+    known->value.by_state = false;
+    if (const auto later = later_.find(known); later != later_.end())
+      later->second.by_state = false;
   }
   known->value.newest = what;
   return *known;
@@ -44,14 +51,16 @@ void tail_index::take_back(node& entry, const newest_change& before) {
 
 void tail_index::materialised(node& entry, const newest_change& upto) {
   if (entry.value.newest == upto)
-    drop(entry, upto);
-  else
-    entry.value.first = later_.at(&entry);
+    return drop(entry, upto);
+  const auto& left = later_.at(&entry);
+  entry.value.first = left.first;
+  entry.value.by_state = left.by_state;
 }
 
 void tail_index::begin_fold(std::uint64_t from, std::uint64_t newest) noexcept {
   folded_from_ = from;
   folded_to_ = newest;
+  later_.clear();  // of one that was given up
 }
 
 void tail_index::end_fold() noexcept {

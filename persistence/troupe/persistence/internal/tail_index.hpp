@@ -23,6 +23,7 @@ struct newest_change {
 struct tail_entry {
   newest_change newest{};
   std::uint64_t first = 0;  ///< position of the oldest change that no snapshot covers
+  bool by_state = false;    ///< each of its changes `folds_by_state`
 };
 
 /// Where the un-materialised changes of each entity are, so that appending one costs no look-up on
@@ -48,8 +49,8 @@ public:
   /// The newest change of an entity, when it is known here.
   [[nodiscard]] std::optional<newest_change> newest(std::string_view key) const noexcept;
 
-  /// Appends a change.
-  node& append(node* known, std::string_view key, const newest_change& what);
+  /// Appends a change. `by_state`: it `folds_by_state`, as far as is known.
+  node& append(node* known, std::string_view key, const newest_change& what, bool by_state = false);
 
   /// Undoes the newest `append` of the entity, which was at `before` then.
   void take_back(node& entry, const newest_change& before);
@@ -79,7 +80,11 @@ private:
   std::size_t generation_;
   std::uint64_t folded_from_ = 0;  // 0: nothing is folded now
   std::uint64_t folded_to_ = 0;
-  std::unordered_map<const node*, std::uint64_t> later_;  // the first change behind it
+  struct later_tail {
+    std::uint64_t first;
+    bool by_state;
+  };
+  std::unordered_map<const node*, later_tail> later_;  // what is behind it
   // Beside all else that comes and goes, so that the pages of a long tail hold nothing but it.
   std::pmr::unsynchronized_pool_resource memory_;
   key_table<tail_entry> tails_{memory_};
