@@ -149,7 +149,7 @@ TEST_CASE("an id is data whatever it looks like") {
     CHECK(n.send("PUT", target + "/state/" + id, "1").status == 200);
   }
   const std::set<std::string> own{"store",      "data.mdb",    "lock.mdb",
-                                  "owner.lock", "commit.mark", "cache"};
+                                  "owner.lock", "commit.mark", "commit.log", "cache"};
   for (const auto& file : std::filesystem::recursive_directory_iterator{n.backups().parent_path()})
     CHECK_MESSAGE(own.contains(file.path().filename().string()), file.path().string());
 }

@@ -309,40 +309,6 @@ TEST_CASE("what came while a fold was out that was given up is nothing to the ne
   CHECK(a.value.first == 3);
 }
 
-TEST_CASE("small transactions write behind what is used and nowhere else") {
-  memory_directory dir;
-  std::filesystem::create_directories(dir.store());
-  auto env = lmdb::environment::open(dir.store(), 1 << 26, 0);
-  lmdb::dbi db = 0;
-  const auto text = [](int n) {
-    return std::string(static_cast<std::size_t>(3'000 + n % 7), static_cast<char>('a' + n % 26));
-  };
-  const auto key = [](int n) { return "key-" + std::to_string(n); };
-  std::uintmax_t size = 0;
-  for (int n = 0; n < 600; ++n) {  // about ten times as much as is written ahead at a time
-    env.reserve(3'000);
-    size = std::filesystem::file_size(dir.store() / "data.mdb");
-    auto txn = lmdb::transaction::write(env);
-    db = txn.create_database("d");
-    txn.put(db, key(n), text(n));
-    if (n % 3 == 2)
-      txn.erase(db, key(n - 1));
-    if (n % 5 == 4)
-      continue;  // given up
-    txn.commit();
-  }
-  CHECK(env.used_bytes() < size);
-  env.reserve(3'000);
-  auto txn = lmdb::transaction::read(env);
-  for (int n = 0; n < 600; ++n) {
-    const bool gone = n % 5 == 4 || (n % 3 == 1 && (n + 1) % 5 != 4);
-    const auto found = txn.get(db, key(n));
-    REQUIRE(found.has_value() != gone);
-    if (found)
-      REQUIRE(*found == text(n));
-  }
-}
-
 TEST_CASE("a transaction that was begun beside sees what was there whatever is committed later") {
   memory_directory dir;
   std::filesystem::create_directories(dir.store());

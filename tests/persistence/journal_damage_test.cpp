@@ -228,7 +228,7 @@ TEST_CASE("a namespace whose first change failed is known by name after the next
 TEST_CASE("no room for pages is a certain failure and the store goes on when there is room again") {
   memory_directory dir;
   {
-    auto store = open(dir);
+    auto store = open(dir, without_log());
     REQUIRE(commit(store, change_of("a", 1, "one")));
     {
       broken_disk full{dir, broken_disk::what::pages, "/dev/full", O_RDWR};
@@ -250,7 +250,7 @@ TEST_CASE("no room for pages is a certain failure and the store goes on when the
 TEST_CASE("a meta page that cannot be written leaves the outcome unknown and stops the store") {
   memory_directory dir;
   {
-    auto store = open(dir);
+    auto store = open(dir, without_log());
     REQUIRE(commit(store, change_of("a", 1, "one")));
     broken_disk full{dir, broken_disk::what::meta, "/dev/full", O_RDWR};
     const std::vector<commit_request> batch{change_of("a", 2, "two"), change_of("a", 9, "gap")};
@@ -270,7 +270,7 @@ TEST_CASE("a meta page that cannot be written leaves the outcome unknown and sto
 TEST_CASE("an I/O error of the pages stops the store") {
   memory_directory dir;
   {
-    auto store = open(dir);
+    auto store = open(dir, without_log());
     REQUIRE(commit(store, change_of("a", 1, "one")));
     broken_disk broken{dir, broken_disk::what::pages, "/dev/null", O_RDONLY};
     CHECK(commit(store, change_of("a", 2, "two")).error().code == errc::outcome_unknown);

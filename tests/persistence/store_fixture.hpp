@@ -76,6 +76,13 @@ inline journal_options small_map() {
   return out;
 }
 
+/// Every commit is a transaction of the data file.
+inline journal_options without_log() {
+  auto out = small_map();
+  out.log_bytes = 0;
+  return out;
+}
+
 inline expected<journal_store> try_open(const memory_directory& dir,
                                         const journal_options& options = small_map(),
                                         text_fold fold = join) {
@@ -135,15 +142,23 @@ inline void tamper(const memory_directory& dir, const char* database, std::strin
   txn.commit();
 }
 
-/// While it lives, the writes that LMDB makes to the pages or to the meta pages of the open store
-/// go to another file: /dev/full (no room) or /dev/null opened for reading (not writable: an I/O
-/// error that is no lack of room).
+/// What the next start finds when the process that has the store open is killed now.
+inline void copy_as_killed(const memory_directory& dir, const std::filesystem::path& to) {
+  std::filesystem::create_directory(to);
+  std::filesystem::permissions(to, std::filesystem::perms::owner_all);
+  for (const auto* name : {"commit.log", "commit.mark", "data.mdb"})
+    std::filesystem::copy_file(dir.store() / name, to / name);
+}
+
+/// While it lives, the writes to the log of the open store, or those that LMDB makes to its pages
+/// or to its meta pages, go to another file: /dev/full (no room) or /dev/null opened for reading
+/// (not writable: an I/O error that is no lack of room).
 class broken_disk {
 public:
-  enum class what { pages, meta };
+  enum class what { pages, meta, log };
 
   broken_disk(const memory_directory& dir, what which, const char* target, int flags)
-      : fd_{find(dir.store() / "data.mdb", which)},
+      : fd_{find(dir.store() / (which == what::log ? "commit.log" : "data.mdb"), which)},
         saved_{::dup(fd_)} {
     REQUIRE(saved_ >= 0);
     const int other = ::open(target, flags);
@@ -165,7 +180,7 @@ private:
       std::error_code ec;
       if (std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), ec) != file)
         continue;
-      if (((::fcntl(fd, F_GETFL) & O_DSYNC) != 0) == (which == what::meta))
+      if (((::fcntl(fd, F_GETFL) & O_DSYNC) != 0) == (which != what::pages))
         return fd;
     }
     FAIL("the store's descriptor was not found");

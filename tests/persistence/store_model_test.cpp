@@ -1,7 +1,7 @@
 // Random lives of some sessions, with forks, checkpoints, undo and deletion, in a store that folds,
-// frees, erases and reopens between them, with slices that are prepared while all that goes on,
-// beside the states as they were decided.
-// TROUPE_SEED and TROUPE_SEQUENCES are as in docs/testing.md.
+// frees, erases, is killed and reopens between them, with slices that are prepared while all that
+// goes on, beside the states as they were decided. TROUPE_SEED and TROUPE_SEQUENCES are as in
+// docs/testing.md.
 
 #include <troupe/persistence/verify.hpp>
 #include <troupe/state/decide.hpp>
@@ -33,6 +33,7 @@ public:
     options_.slice_bytes = 4 << 10;
     options_.clean_entries = 4;
     options_.covered_bytes = 2'000;
+    options_.log_bytes = 64 << 10;
     reopen();
   }
 
@@ -67,7 +68,14 @@ private:
 
   void reopen() {
     job_.reset();
+    const bool killed = store_ && pick(2) == 0;
+    if (killed)
+      copy_as_killed(dir_, dir_.path() / "killed");
     if (std::exchange(store_, std::nullopt)) {
+      if (killed) {
+        std::filesystem::remove_all(dir_.store());
+        std::filesystem::rename(dir_.path() / "killed", dir_.store());
+      }
       const auto verified = verify_store(dir_.store());
       REQUIRE_MESSAGE(verified, (verified ? "" : verified.error().message));
       REQUIRE_MESSAGE(verified->sound(), verified->faults.front());

@@ -32,13 +32,6 @@ std::shared_ptr<const entity_state> directory::read(const entity_ref& name) cons
   return at == in.live.end() ? nullptr : (**at).read();
 }
 
-std::shared_ptr<const entity_state> directory::look(const entity_ref& name) const {
-  const auto& in = shard_of(name);
-  const std::shared_lock lock{in.mutex};
-  const auto at = in.live.find(name);
-  return at == in.live.end() ? nullptr : (**at).look();
-}
-
 std::size_t directory::size() const {
   std::size_t out = 0;
   for (const auto& s : shards_) {

@@ -24,8 +24,6 @@ public:
 
   /// What it last published; null also when it is not live.
   [[nodiscard]] std::shared_ptr<const entity_state> read(const entity_ref& name) const;
-  /// The same, which is no use of it.
-  [[nodiscard]] std::shared_ptr<const entity_state> look(const entity_ref& name) const;
 
   [[nodiscard]] std::size_t size() const;
 

@@ -79,10 +79,12 @@ struct runtime::impl {
         door{{options.max_in_flight, options.max_in_flight_bytes}},
         own{options.system ? nullptr : std::make_unique<own_system>()},
         system{options.system ? *options.system : own->system} {
+    const auto state_of = [all = live](const entity_ref& x) {
+      const auto found = all->find(x);
+      return found ? found->look() : nullptr;
+    };
     store = spawn_store(system, std::move(opened),
-                        {.on_fatal = options.on_fatal,
-                         .feed = feed,
-                         .live = [all = live](const entity_ref& x) { return all->look(x); }});
+                        {.on_fatal = options.on_fatal, .feed = feed, .live = state_of});
     hub = spawn_event_hub(system, {store, feed});
     supervisor = spawn_supervisor(system, {.store = store,
                                            .live = live,

@@ -276,7 +276,7 @@ struct store_stats {
   std::uint64_t commits = 0;  ///< transactions since the start
   std::uint64_t changes = 0;  ///< changes committed since the start
   std::uint64_t folds = 0;    ///< entities folded into snapshots since the start
-  std::uint64_t live_folds = 0;  ///< of these from their state in memory: nothing was read
+  std::uint64_t live_folds = 0;  ///< of these from their state in memory: no change was read
   // Counted when the actor is asked.
   std::uint64_t entities = 0;  ///< at least, deleted ones included
   std::uint64_t bytes = 0;     ///< of pages that were ever used

@@ -30,8 +30,8 @@ expected<void> journal_store::impl::adopt(std::span<const adopted_entity> entiti
       return fine;
     bytes += one.snapshot.size() + pages * page_bytes;
   }
-  env.reserve(bytes);
-  auto txn = lmdb::transaction::write(env);
+  env.reserve(bytes + wal.bytes());
+  auto txn = begin_write();
   std::vector<std::string> keys;
   keys.reserve(entities.size());
   auto newest_log = logs;

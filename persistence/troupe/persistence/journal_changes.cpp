@@ -73,6 +73,7 @@ expected<void> journal_store::impl::for_each_change(
     const std::function<bool(const journal_record&)>& next) {
   const auto key =
       internal::entity_key(name_spaces.hash_of(entity.name_space), entity.kind, entity.id);
+  settle(key);
   auto txn = lmdb::transaction::read(env);
   const auto all = changes_behind(txn, key, after);
   if (!all)

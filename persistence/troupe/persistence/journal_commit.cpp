@@ -10,7 +10,8 @@ using internal::newest_change;
 using internal::record;
 using internal::record_type;
 
-/// One transaction on its way. What it did to the index is taken back unless it is committed.
+/// A batch on its way, into the log or (`journal`) in a transaction. What it did to the index is
+/// taken back unless it is committed.
 struct journal_store::impl::batch {
   struct appended_change {
     internal::tail_index::node* entry;
@@ -18,7 +19,7 @@ struct journal_store::impl::batch {
   };
 
   impl& self;
-  lmdb::transaction txn;
+  std::optional<lmdb::transaction> txn;  // of one for the log: to read, when it must
   std::optional<lmdb::cursor> journal;
   std::vector<appended_change> appended;
   std::uint64_t records = 0;
@@ -27,32 +28,58 @@ struct journal_store::impl::batch {
   bool writing = false;         // beyond what a refusal may leave behind
   std::optional<error> spoilt;  // half of a request is written: nothing may be committed
 
-  explicit batch(impl& owner)
-      : self{owner},
-        txn{lmdb::transaction::write(owner.env)},
-        logs{owner.logs} {
-    journal.emplace(txn, owner.dbs.journal);
+  batch(impl& owner, bool to_log) : self{owner}, logs{owner.logs} {
+    if (to_log)
+      return;
+    txn.emplace(owner.begin_write());
+    journal.emplace(*txn, owner.dbs.journal);
   }
   batch(const batch&) = delete;
   batch& operator=(const batch&) = delete;
   ~batch() {
     self.name_spaces.aborted();
+    self.wal.give_up();
     for (const auto& [entry, before] : appended | std::views::reverse)
       self.index.take_back(*entry, before);
   }
 
+  lmdb::transaction& reading() {
+    if (!txn)
+      txn.emplace(lmdb::transaction::read(self.env));
+    return *txn;
+  }
+
+  /// Room for the next record.
+  char* add(std::string_view key, std::size_t size) {
+    return journal ? journal->append(key, size) : self.wal.add(size);
+  }
+
   void commit() {
-    journal.reset();
-    if (logs != self.logs)
-      internal::write_number(txn, self.dbs.meta, internal::meta_key::logs, logs);
-    self.finish(txn);
-    self.name_spaces.committed();
+    if (journal) {
+      journal.reset();
+      if (logs != self.logs)
+        internal::write_number(*txn, self.dbs.meta, internal::meta_key::logs, logs);
+      self.finish(*txn);
+      self.name_spaces.committed();
+    } else {
+      write_log();
+    }
     self.position += records;
     self.committed += appended.size();
     self.tail_bytes += bytes;
     self.logs = logs;
     ++self.commits;
     appended.clear();
+  }
+
+  /// What a write that failed has left on disk is for the next start to find out.
+  void write_log() {
+    try {
+      self.wal.write(self.position + 1);
+    } catch (const lmdb::failure& what) {
+      self.stop(errc::outcome_unknown, what.what());
+      throw;
+    }
   }
 };
 
@@ -106,6 +133,21 @@ error no_room() {
 
 }  // namespace
 
+/// Whether a batch needs nothing of LMDB but what it will take up later, for which there is room
+/// whatever else is written, and is none so large that it is better written once.
+bool journal_store::impl::goes_to_log(std::span<const commit_request> requests,
+                                      std::uint64_t bytes) {
+  std::size_t room = 0;
+  for (const auto& x : requests) {
+    if (x.base || x.pin || !name_spaces.is_stored(x.entity.name_space))
+      return false;
+    // Twice, as a set has a head and an id of its own.
+    room += 2 * (internal::record_header_bytes + x.entity.id.size()) + x.payload.size();
+  }
+  return room <= options.log_bytes / 4 && env.has_room_behind(bytes + wal.bytes())
+         && wal.make_room(requests.size(), room);
+}
+
 /// A damaged page on the way to an entity is no fault of the others in its batch.
 expected<void> journal_store::impl::append_alone(batch& to, std::span<const commit_request> group,
                                                  std::vector<expected<commit_receipt>>& results) {
@@ -135,7 +177,8 @@ expected<void> journal_store::impl::append(batch& to, std::span<const commit_req
   for (const auto& request : group) {
     if (auto fine = check_request(request); !fine)
       return fine;
-    const auto& hash = name_spaces.store(to.txn, dbs, request.entity.name_space);
+    const auto& hash = to.journal ? name_spaces.store(*to.txn, dbs, request.entity.name_space)
+                                  : name_spaces.hash_of(request.entity.name_space);
     auto key = internal::entity_key(hash, request.entity.kind, request.entity.id);
     if (std::any_of(out.begin(), out.end(), [&](const ready& x) { return x.key == key; }))
       return fail(errc::store_failed, "a set names " + to_string(request.entity) + " twice");
@@ -144,7 +187,7 @@ expected<void> journal_store::impl::append(batch& to, std::span<const commit_req
     if (known != nullptr) {
       before = known->value.newest;
     } else {
-      const auto newest = newest_of(to.txn, key, internal::verify::checksum);
+      const auto newest = newest_of(to.reading(), key, internal::verify::checksum);
       if (!newest)
         return unexpected{newest.error()};
       before = *newest;
@@ -173,8 +216,8 @@ expected<void> journal_store::impl::append(batch& to, std::span<const commit_req
         return done;
       }
     if (const auto& pin = group[i].pin) {
-      const auto& hash = name_spaces.store(to.txn, dbs, pin->first.name_space);
-      internal::write_number(to.txn, dbs.pins,
+      const auto& hash = name_spaces.store(*to.txn, dbs, pin->first.name_space);
+      internal::write_number(*to.txn, dbs.pins,
                              internal::entity_key(hash, pin->first.kind, pin->first.id),
                              pin->second);
     }
@@ -184,7 +227,7 @@ expected<void> journal_store::impl::append(batch& to, std::span<const commit_req
   const auto key = internal::be64(at);
   auto size = inner_bytes;
   if (out.size() == 1) {
-    internal::encode_record(to.journal->append(key, size), key, out.front().what);
+    internal::encode_record(to.add(key, size), key, out.front().what);
   } else {
     std::string payload(inner_bytes, '\0');
     auto* inner = payload.data();
@@ -196,7 +239,7 @@ expected<void> journal_store::impl::append(batch& to, std::span<const commit_req
     what.type = record_type::set;
     what.payload = payload;
     size = internal::encoded_size(what);
-    internal::encode_record(to.journal->append(key, size), key, what);
+    internal::encode_record(to.add(key, size), key, what);
   }
   for (auto& one : out) {
     auto& entry = index.append(one.known, one.key, {one.what.sequence, at}, one.by_state);
@@ -214,16 +257,17 @@ expected<void> journal_store::impl::append(batch& to, std::span<const commit_req
 expected<void> journal_store::impl::begin_fork(batch& to, std::string_view key,
                                                const internal::namespace_hash& hash,
                                                const commit_request& request) {
+  auto& txn = *to.txn;
   const auto& base = *request.base;
-  const auto& parent_hash = name_spaces.store(to.txn, dbs, request.parent.name_space);
+  const auto& parent_hash = name_spaces.store(txn, dbs, request.parent.name_space);
   const auto parent_key = internal::entity_key(parent_hash, request.parent.kind, request.parent.id);
-  const auto before = read_known(to.txn, key, internal::verify::checksum);
+  const auto before = read_known(txn, key, internal::verify::checksum);
   if (!before)
     return unexpected{before.error()};
-  const auto parent = read_known(to.txn, parent_key, internal::verify::checksum);
+  const auto parent = read_known(txn, parent_key, internal::verify::checksum);
   if (!parent)
     return unexpected{parent.error()};
-  const auto shared = internal::read_body(to.txn, dbs.snapshots, parent_key);
+  const auto shared = internal::read_body(txn, dbs.snapshots, parent_key);
   if (!shared)
     return unexpected{shared.error()};
 
@@ -235,39 +279,39 @@ expected<void> journal_store::impl::begin_fork(batch& to, std::string_view key,
                     .payload = {}};
   if (const auto* tail = index.find(key)) {
     forget_fold();  // which may have folded this tail upon the body that goes
-    const auto stored = internal::read_entity(to.txn, dbs, key, &tail->value);
+    const auto stored = internal::read_entity(txn, dbs, key, &tail->value);
     if (!stored)
       return unexpected{stored.error()};
     const auto made = fold(request.entity.kind, stored->parts);
     if (!made)
       return unexpected{made.error()};
-    if (auto done = write_answers(to.txn, key, what, made->answers); !done)
+    if (auto done = write_answers(txn, key, what, made->answers); !done)
       return done;
   }
   internal::entity_head head{.position = before->head.position,
                              .base = request.sequence - 1,
                              .first_revision = request.sequence,
                              .logs = parent->head.logs};
-  if (auto done = internal::hold_logs(to.txn, dbs, head.logs); !done)
+  if (auto done = internal::hold_logs(txn, dbs, head.logs); !done)
     return done;
-  if (auto done = internal::release_logs(to.txn, dbs, before->head.logs); !done)
+  if (auto done = internal::release_logs(txn, dbs, before->head.logs); !done)
     return done;
   // Of the earlier life, which held these logs, nothing is promised.
   const auto prefix = internal::parts_of(key);
   for (const auto database : {dbs.versions, dbs.changes}) {
-    lmdb::cursor earlier{to.txn, database};
+    lmdb::cursor earlier{txn, database};
     for (auto at = earlier.seek(prefix); at && at->key.starts_with(prefix); at = earlier.next())
       earlier.erase();
   }
   const auto chunks =
-      internal::place_chunks(to.txn, dbs, internal::unplaced(base.chunks),
+      internal::place_chunks(txn, dbs, internal::unplaced(base.chunks),
                              *shared ? (**shared).chunks : internal::chunk_list{}, head, to.logs);
   if (!chunks)
     return unexpected{chunks.error()};
-  drop_past(to.txn, key);
-  to.txn.erase(dbs.pins, key);
-  write_body(to.txn, dbs.snapshots, key, what, encode(*chunks), base.body);
-  write_known(to.txn, key, what, head, base.header);
+  drop_past(txn, key);
+  txn.erase(dbs.pins, key);
+  write_body(txn, dbs.snapshots, key, what, encode(*chunks), base.body);
+  write_known(txn, key, what, head, base.header);
   return {};
 }
 
@@ -287,11 +331,13 @@ std::vector<expected<commit_receipt>> journal_store::impl::attempt(
   results.reserve(requests.size());
   error why;
   try {
-    env.reserve(bytes_of(requests, true), what_for);
-    const bool room = what_for == lmdb::purpose::add && env.has_room(bytes_of(requests, false));
+    const auto bytes = bytes_of(requests, true);
+    env.reserve(bytes + wal.bytes(), what_for);
+    const bool room =
+        what_for == lmdb::purpose::add && env.has_room(bytes_of(requests, false) + wal.bytes());
     if (what_for == lmdb::purpose::add && !room)
-      env.reserve(bytes_of(requests, true));
-    batch current{*this};
+      env.reserve(bytes + wal.bytes());
+    batch current{*this, room && goes_to_log(requests, bytes)};
     for (auto rest = requests; !rest.empty();) {
       const auto group =
           rest.first(std::min<std::size_t>(rest.size(), std::size_t{1} + rest.front().together));

@@ -16,8 +16,9 @@ expected<bool> journal_store::impl::compact(std::uint64_t keep_from,
   };
   if (!wanted(first, 0))
     return false;
-  env.reserve(2 * options.slice_bytes);  // what is kept, the pages of the trees and the free list
-  auto txn = lmdb::transaction::write(env);
+  // What is kept, the pages of the trees and the free list.
+  env.reserve(2 * options.slice_bytes + wal.bytes());
+  auto txn = begin_write();
   std::uint64_t freed = 0, next = first;
   {
     lmdb::cursor journal{txn, dbs.journal};

@@ -137,14 +137,14 @@ expected<erasure> journal_store::impl::erase(const entity_ref& entity) {
     }
   }
   out.changes = rewritten.size();
-  env.reserve(bytes + (rewritten.size() + 1) * pages_of_a_record * 4'096);
+  env.reserve(bytes + (rewritten.size() + 1) * pages_of_a_record * 4'096 + wal.bytes());
   // A crash in between must not find a mark that tells of a record as it was.
   if (mark_)
     if (auto done = mark_->write({position, 0, false}); !done)
       return unexpected{done.error()};
   auto now_covered = covered, now_tail = tail_bytes;
   {
-    auto txn = lmdb::transaction::write(env);
+    auto txn = begin_write();
     forget_fold();  // which counted the records as they were
     for (const auto& [at, value] : rewritten) {
       const auto position_key = internal::be64(at);
@@ -161,6 +161,7 @@ expected<erasure> journal_store::impl::erase(const entity_ref& entity) {
   }
   covered = now_covered;
   tail_bytes = now_tail;
+  wal.truncate();  // which held the changes as they were, too
   if (mark_)
     if (auto done = write_mark(false); !done)
       return unexpected{done.error()};

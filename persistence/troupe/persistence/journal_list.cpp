@@ -70,6 +70,7 @@ expected<listing> journal_store::impl::list(const list_request& request) {
   const auto prefix =
       internal::entity_key(name_spaces.hash_of(request.name_space), request.kind, "");
   const auto after = prefix + request.after;
+  settle();
   auto txn = lmdb::transaction::read(env);
   entity_walk walk{*this, txn, after};
   listing out;
@@ -96,6 +97,7 @@ expected<listing> journal_store::impl::list(const list_request& request) {
 
 expected<void> journal_store::impl::for_each_entity(
     const std::function<bool(const entity_ref&, std::uint64_t)>& next) {
+  settle();  // so that none of the loads that `next` makes has to
   auto txn = lmdb::transaction::read(env);
   entity_walk walk{*this, txn, ""};
   while (const auto at = walk.next()) {

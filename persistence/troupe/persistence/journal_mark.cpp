@@ -11,8 +11,10 @@ using internal::commit_mark;
 std::uint32_t journal_store::impl::digest_of(std::uint64_t at) {
   if (at < first || at == 0)
     return 0;
-  auto txn = lmdb::transaction::read(env);
   const auto key = internal::be64(at);
+  if (at > settled() && at <= position)
+    return internal::crc32c(wal.records()[at - settled() - 1].value, internal::crc32c(key));
+  auto txn = lmdb::transaction::read(env);
   const auto value = txn.get(dbs.journal, key);
   return value ? internal::crc32c(*value, internal::crc32c(key)) : 0;
 }
@@ -60,13 +62,6 @@ void journal_store::impl::mark_in_time() {
     stop(errc::store_failed, done.error().message);  // a disk that fails
   else
     spdlog::warn("{}; the next mark is tried later", done.error().message);
-}
-
-void journal_store::impl::end_mark() noexcept {
-  if (!mark_ || failure)
-    return;
-  if (const auto done = write_mark(true); !done)
-    spdlog::warn("the next start takes this end for an unclean one: {}", done.error().message);
 }
 
 }  // namespace troupe

@@ -40,6 +40,7 @@ std::shared_ptr<const entity_state> journal_store::impl::state_behind(
 expected<std::unique_ptr<fold_job>> journal_store::impl::begin_fold(const state_lookup& live) {
   if (watermark == position)
     return nullptr;
+  settle();
   // What a slice replaces is free two transactions later, so a small one finds room where a large
   // one does not.
   const auto slice_bytes = env.short_of_room() ? options.slice_bytes / 16 : options.slice_bytes;
@@ -90,8 +91,8 @@ expected<bool> journal_store::impl::end_fold(fold_job& job) {
 
 /// What is folded and the watermark in one transaction: a crash leaves both or none.
 expected<void> journal_store::impl::write_slice(internal::folded_slice& what) {
-  env.reserve(what.written_bytes + what.pages * page_bytes);
-  auto txn = lmdb::transaction::write(env);
+  env.reserve(what.written_bytes + what.pages * page_bytes + wal.bytes());
+  auto txn = begin_write();
   const auto logs_before = logs;
   // An entity that was materialised alone meanwhile has another tail, or none.
   std::vector<std::pair<internal::tail_index::node*, const internal::folded_tail*>> written;
@@ -309,10 +310,12 @@ expected<bool> journal_store::impl::materialise() {
 }
 
 expected<void> journal_store::impl::materialise(const entity_ref& entity) {
-  const auto* entry = index.find(
-      internal::entity_key(name_spaces.hash_of(entity.name_space), entity.kind, entity.id));
+  const auto key =
+      internal::entity_key(name_spaces.hash_of(entity.name_space), entity.kind, entity.id);
+  const auto* entry = index.find(key);
   if (entry == nullptr)
     return {};
+  settle(key);
   internal::folded_slice one{.to = watermark};
   {
     auto txn = lmdb::transaction::read(env);

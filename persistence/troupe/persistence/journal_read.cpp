@@ -19,14 +19,9 @@ using internal::record_type;
 expected<void> journal_store::impl::for_each_record(
     std::uint64_t from, std::uint64_t to, const std::function<bool(const journal_record&)>& next) {
   auto txn = lmdb::transaction::read(env);
-  lmdb::cursor journal{txn, dbs.journal};
-  auto expected_here = std::max(from, first);
-  for (auto at = journal.seek(internal::be64(from)); at && expected_here <= to;
-       at = journal.next(), ++expected_here) {
-    const auto here = internal::get_be64(at->key);
-    if (here != expected_here)
-      return at_record(expected_here, {errc::damaged, "it is missing"});
-    const auto changes = internal::changes_in(here, at->value);
+  // Whether to go on.
+  const auto tell = [&](std::uint64_t here, std::string_view value) -> expected<bool> {
+    const auto changes = internal::changes_in(here, value);
     if (!changes)
       return unexpected{changes.error()};
     std::uint32_t part = 0;
@@ -42,19 +37,66 @@ expected<void> journal_store::impl::for_each_record(
                  change.payload,
                  part++,
                  static_cast<std::uint32_t>(changes->size())}))
-        return {};
+        return false;
     }
+    return true;
+  };
+  lmdb::cursor journal{txn, dbs.journal};
+  auto here = std::max(from, first);
+  const auto end = std::min(to, settled());
+  for (auto at = journal.seek(internal::be64(from)); at && here <= end;
+       at = journal.next(), ++here) {
+    if (internal::get_be64(at->key) != here)
+      return at_record(here, {errc::damaged, "it is missing"});
+    if (auto more = tell(here, at->value); !more || !*more)
+      return more ? expected<void>{} : unexpected{more.error()};
   }
+  for (const auto& [at, value] : wal.records())
+    if (at >= from && at <= to)
+      if (auto more = tell(at, value); !more || !*more)
+        return more ? expected<void>{} : unexpected{more.error()};
   return {};
 }
 
 // The start --------------------------------------------------------------------------------------
+
+/// What the last owner had not brought into LMDB.
+expected<void> journal_store::impl::read_back_log() {
+  const auto bytes = internal::log_bytes(directory.path());
+  if (!bytes)
+    return unexpected{bytes.error()};
+  std::uint64_t newest = 0;
+  {
+    auto txn = lmdb::transaction::read(env);
+    const auto covered_to = internal::read_number(txn, dbs.meta, internal::meta_key::watermark);
+    if (!covered_to)
+      return unexpected{covered_to.error()};
+    const auto last = lmdb::cursor{txn, dbs.journal}.last();
+    newest = std::max(*covered_to, last ? internal::get_be64(last->key) : 0);
+  }
+  const auto records = internal::read_log(*bytes, newest);
+  if (!records)
+    return unexpected{records.error()};
+  if (records->empty())
+    return {};
+  env.reserve(bytes->size());
+  auto txn = lmdb::transaction::write(env);
+  {
+    lmdb::cursor journal{txn, dbs.journal};
+    for (const auto& [at, value] : *records)
+      std::ranges::copy(value, journal.append(internal::be64(at), value.size()));
+  }
+  txn.commit();
+  return {};
+}
 
 expected<void> journal_store::impl::replay() {
   auto found = internal::find_layout(env);
   if (!found)
     return unexpected{found.error()};
   dbs = *found;
+  if (auto done = read_back_log(); !done)
+    return done;
   auto txn = lmdb::transaction::read(env);
   using number = std::pair<std::string_view, std::uint64_t*>;
   for (const auto& [name, to] :
@@ -186,6 +228,7 @@ expected<stored_entity> journal_store::impl::load(const entity_ref& entity) {
   return of_entity(entity, [&]() -> expected<stored_entity> {
     const auto key =
         internal::entity_key(name_spaces.hash_of(entity.name_space), entity.kind, entity.id);
+    settle(key);
     auto txn = lmdb::transaction::read(env);
     const auto* known = index.find(key);
     auto out = internal::read_entity(txn, dbs, key, known == nullptr ? nullptr : &known->value);
@@ -211,6 +254,7 @@ expected<stored_entity> journal_store::impl::load_at(const entity_ref& entity,
   return of_entity(entity, [&] {
     const auto key =
         internal::entity_key(name_spaces.hash_of(entity.name_space), entity.kind, entity.id);
+    settle(key);
     auto txn = lmdb::transaction::read(env);
     return read_at(txn, key, revision);
   });

@@ -1,3 +1,4 @@
+#include <troupe/persistence/internal/bytes.hpp>
 #include <troupe/persistence/internal/census.hpp>
 #include <troupe/persistence/internal/child.hpp>
 #include <troupe/persistence/internal/journal_impl.hpp>
@@ -7,6 +8,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <exception>
+#include <stdexcept>
 #include <utility>
 
 namespace troupe {
@@ -56,8 +59,11 @@ expected<std::unique_ptr<journal_store::impl>> open_environment(data_directory d
                                                                 const journal_options& options,
                                                                 fold_function fold) {
   auto env = lmdb::environment::open(directory.path(), map_of(options), options.reserve_bytes);
-  auto out = std::make_unique<journal_store::impl>(std::move(directory), std::move(env), options,
-                                                   std::move(fold));
+  auto wal = internal::write_ahead_log::open(directory, options.log_bytes);
+  if (!wal)
+    return unexpected{wal.error()};
+  auto out = std::make_unique<journal_store::impl>(std::move(directory), std::move(env),
+                                                   std::move(*wal), options, std::move(fold));
   if (auto done = out->replay(); !done)
     return unexpected{done.error()};
   return out;
@@ -159,6 +165,43 @@ error journal_store::impl::stop(errc code, std::string message) {
   return {code, failure->message};
 }
 
+lmdb::transaction journal_store::impl::begin_write() {
+  auto out = lmdb::transaction::write(env);
+  if (wal.empty())
+    return out;
+  lmdb::cursor journal{out, dbs.journal};
+  for (const auto& [at, value] : wal.records())
+    std::ranges::copy(value, journal.append(internal::be64(at), value.size()));
+  return out;
+}
+
+void journal_store::impl::settle() {
+  if (wal.empty())
+    return;
+  env.reserve(wal.bytes());
+  auto txn = begin_write();
+  finish(txn);
+}
+
+void journal_store::impl::settle(std::string_view key) {
+  if (const auto* known = index.find(key);
+      known != nullptr && known->value.newest.position > settled())
+    settle();
+}
+
+void journal_store::impl::close() noexcept {
+  if (!mark_ || failure)
+    return;
+  try {
+    settle();
+    wal.truncate();
+    if (const auto done = write_mark(true); !done)
+      throw std::runtime_error{done.error().message};
+  } catch (const std::exception& why) {
+    spdlog::warn("the next start takes this end for an unclean one: {}", why.what());
+  }
+}
+
 void journal_store::impl::finish(lmdb::transaction& txn) {
   const auto before = txn.id() - 1;
   try {
@@ -168,6 +211,7 @@ void journal_store::impl::finish(lmdb::transaction& txn) {
       stop(errc::outcome_unknown, what.what());
     throw;
   }
+  wal.clear();
 }
 
 expected<stored_entity> journal_store::load(const entity_ref& entity) {

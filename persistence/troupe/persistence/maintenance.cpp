@@ -142,8 +142,9 @@ expected<store_summary> walk_store(journal_store& store, const progress_function
 
 namespace {
 
-expected<backup_report> copy_and_walk(const lmdb::environment& env, const fs::path& to,
-                                      fold_function fold, const backup_options& options) {
+expected<backup_report> copy_and_walk(const fs::path& from, const lmdb::environment& env,
+                                      const fs::path& to, fold_function fold,
+                                      const backup_options& options) {
   const auto target = named(to);
   if (!target)
     return unexpected{target.error()};
@@ -151,14 +152,15 @@ expected<backup_report> copy_and_walk(const lmdb::environment& env, const fs::pa
   if (!made)
     return unexpected{made.error()};
   backup_report out;
-  const auto bytes = made->copy_from(env, options);
-  if (!bytes)
+  if (auto done = made->copy_log(from); !done)
+    return unexpected{done.error()};
+  if (const auto bytes = made->copy_from(env, options); !bytes)
     return unexpected{bytes.error()};
-  out.bytes = *bytes;
   auto walked = made->walk(std::move(fold), {});
   if (!walked)
     return unexpected{walked.error()};
   out.content = *walked;
+  out.bytes = made->data_bytes();
   if (auto done = made->publish(*target); !done)
     return unexpected{done.error()};
   return out;
@@ -206,7 +208,7 @@ expected<backup_report> journal_store::backup(const fs::path& to,
   if (!ours)
     return fail(errc::busy, "a backup of this store is running");
   try {
-    return copy_and_walk(impl_->env, to, impl_->fold, options);
+    return copy_and_walk(impl_->directory.path(), impl_->env, to, impl_->fold, options);
   } catch (const lmdb::failure& what) {
     return fail(errc::store_failed, what.what());
   }
@@ -219,7 +221,7 @@ expected<backup_report> backup_running(const fs::path& from, const fs::path& to,
     return fail(errc::damaged, from.string() + " holds no store of Troupe");
   try {
     const auto env = lmdb::environment::open_to_copy(from);
-    return copy_and_walk(env, to, std::move(fold), options);
+    return copy_and_walk(from, env, to, std::move(fold), options);
   } catch (const lmdb::failure& what) {
     return fail(code_of(what), from.string() + ": " + what.what());
   }
@@ -237,14 +239,15 @@ expected<backup_report> restore_backup(const fs::path& from, const fs::path& to,
   if (!made)
     return unexpected{made.error()};
   backup_report out;
-  const auto bytes = made->copy_from(source->data.get(), source->bytes, progress);
-  if (!bytes)
+  if (auto done = made->copy_log(from); !done)
+    return unexpected{done.error()};
+  if (const auto bytes = made->copy_from(source->data.get(), source->bytes, progress); !bytes)
     return unexpected{bytes.error()};
-  out.bytes = *bytes;
   auto walked = made->walk(std::move(fold), {});
   if (!walked)
     return fail(walked.error().code, "the backup is not whole: " + walked.error().message);
   out.content = *walked;
+  out.bytes = made->data_bytes();
   if (auto done = made->publish(*target); !done)
     return unexpected{done.error()};
   return out;

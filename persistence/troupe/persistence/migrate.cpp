@@ -1,6 +1,7 @@
 #include <troupe/messages/messages.hpp>
 #include <troupe/persistence/internal/layout.hpp>
 #include <troupe/persistence/internal/staging.hpp>
+#include <troupe/persistence/internal/write_ahead_log.hpp>
 #include <troupe/persistence/migrate.hpp>
 
 #include <algorithm>
@@ -208,6 +209,11 @@ expected<migration_report> migrate(data_directory directory, fold_function fold,
     }
     return walk_current(path, std::move(fold), std::move(out), options);  // refuses a newer one
   }
+  if (const auto log = internal::log_bytes(path); !log || !log->empty())
+    return log ? fail(errc::store_failed,
+                      "its last owner did not close it: start it once with the "
+                      "version that wrote it")
+               : unexpected{log.error()};
   const auto steps = chain_from(*format, migrations);
   if (!steps)
     return unexpected{steps.error()};

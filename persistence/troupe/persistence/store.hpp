@@ -49,6 +49,9 @@ struct journal_options {
       256ULL << 20;  ///< journal kept though snapshots cover it; then: `compact` frees the oldest
   std::size_t clean_entries =
       64 << 10;  ///< remembered sequences of entities without tail; then: the oldest go
+  std::size_t log_bytes =
+      2ULL << 20;  ///< of changes that the log alone has; then, and for a batch that is larger than
+                   ///< a quarter of it: into the data file. 0: there is no log
   std::chrono::milliseconds mark_interval{10'000};  ///< between two notes of how far it has come
   bool allow_remote_fs = false;  ///< open it on a network file system, whatever a sync means there
   bool check_in_child = true;    ///< replay in a child process first after an unclean stop
@@ -160,7 +163,7 @@ public:
       const std::function<bool(const entity_ref& entity, std::uint64_t sequence)>& next) = 0;
 
   /// Calls for the verified records at positions `from` to `to` (both included) in commit order,
-  /// until `next` answers false. Those before `stats().first` are gone.
+  /// until `next`, which asks no store, answers false. Those before `stats().first` are gone.
   virtual expected<void> for_each_record(
       std::uint64_t from, std::uint64_t to,
       const std::function<bool(const journal_record& record)>& next) = 0;

@@ -183,6 +183,7 @@ journal_options run_options() {
   out.covered_bytes = 32 << 10;
   out.clean_entries = 8;
   out.reserve_bytes = 256 << 10;
+  out.log_bytes = 64 << 10;
   out.mark_interval = {};      // at every commit
   out.check_in_child = false;  // who opens it is a child already
   return out;

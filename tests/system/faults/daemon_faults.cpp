@@ -9,7 +9,8 @@
 //                on; after deletions it takes more again. Needs the right to mount, else exits with
 //                77
 //   file-system  the data directory is on NFS, as statfs says: exit code 78, unless it is allowed
-//   damaged      the journal's tail is damaged: exit code 65 at every start, and nothing changes
+//   damaged      the journal's tail or the log is damaged: exit code 65 at every start, and nothing
+//                changes
 //
 // RECORDER is loaded before the node's C library and makes its calls fail.
 
@@ -99,21 +100,25 @@ std::string item(const std::string& text) {
 }
 
 void stops(const programs& with) {
-  for (const int nth : {6, 9, 14, 25, 40, 77}) {
+  constexpr int most = 2'000;  // items, which fill the log three times
+  // A write is one of the log, of LMDB's pages or of its meta page.
+  for (const std::string fault : {"sync 4", "sync 6", "sync 8", "sync 10", "write 6", "write 14",
+                                  "write 40", "write 77", "write 530", "write 800"}) {
     const testing::temp_directory directory;
     int acked = 0;
     {
-      node failing{with, directory.store(),
-                   "TROUPE_FAULT=sync " + std::to_string(nth) + " 5 sticky"};
+      node failing{with, directory.store(), "TROUPE_FAULT=" + fault + " 5 sticky"};
       if (!failing.serves()) {
         if (const int code = failing.wait(); code != 75)
           violation("a start that cannot sync ends with " + std::to_string(code));
         continue;
       }
       const bool made = failing.ask("PUT", "s") == 201;
-      while (made && acked < 1000
+      while (made && acked < most
              && failing.ask("POST", "s/items", item(std::to_string(acked + 1))) == 201)
         ++acked;
+      if (acked == most)
+        violation("no call failed: " + fault);
       if (const int code = failing.wait(); code != 75)
         violation("an I/O error ends the node with " + std::to_string(code));
       if (made && acked == 0)
@@ -131,7 +136,7 @@ void stops(const programs& with) {
       violation("acknowledged " + std::to_string(acked) + " items, and now: " + again.body());
     if (again.end() != 0)
       violation("it does not end well");
-    std::printf("sync %d: exit 75, %d acknowledged, all there\n", nth, std::max(acked, 0));
+    std::printf("%s: exit 75, %d acknowledged, all there\n", fault.c_str(), std::max(acked, 0));
   }
 }
 
@@ -236,7 +241,8 @@ std::string bytes_of(const fs::path& file) {
   return {std::istreambuf_iterator<char>{in}, {}};
 }
 
-void damaged(const programs& with) {
+/// The newest changes of a node that is killed are in the log alone until somebody reads them.
+void damaged(const programs& with, const char* name, bool read, const std::string& told) {
   const testing::temp_directory directory;
   {
     node writing{with, directory.store()};
@@ -244,25 +250,29 @@ void damaged(const programs& with) {
     for (int i = 0; i < 20; ++i)
       if (writing.ask("POST", "s/items", item("a word to find " + std::to_string(i))) != 201)
         violation("it does not write");
+    if (read && writing.ask("GET", "s/revisions/3") != 200)
+      violation("it does not read");
   }  // killed
-  const auto file = directory.store() / "data.mdb";
+  const auto file = directory.store() / name;
   auto data = bytes_of(file);
-  for (auto at = data.find("a word to find 7"); at != data.npos;
-       at = data.find("a word to find 7", at + 1))
-    data[at] = 'A';
+  auto found = data.find("a word to find 7");
+  if (found == data.npos)
+    violation(std::string{"nothing was written to "} + name);
+  for (; found != data.npos; found = data.find("a word to find 7", found + 1))
+    data[found] = 'A';
   std::ofstream{file, std::ios::binary | std::ios::trunc} << data;
   for (int i = 0; i < 3; ++i) {
     node refused{with, directory.store()};
     if (refused.serves())
-      violation("a damaged journal is served");
+      violation(std::string{"it is served with a damaged "} + name);
     if (const int code = refused.wait(); code != 65)
-      violation("a damaged journal ends with " + std::to_string(code));
+      violation(std::string{"a damaged "} + name + " ends with " + std::to_string(code));
     if (bytes_of(file) != data)
       violation("a refused start changed the file");
   }
   testing::child_process verify{{with.node, "verify", "--data", directory.store().string()}};
   const auto line = verify.read_line();
-  if (!line || line->find("damaged: journal record") == line->npos || verify.wait() != 65)
+  if (!line || line->find(told) == line->npos || verify.wait() != 65)
     violation("troupe verify says: " + line.value_or("nothing"));
   std::printf("exit 65 three times; %s\n", line->c_str());
 }
@@ -280,8 +290,9 @@ int main(int argc, char** argv) {
     full(with, argc > 4 ? std::atoi(argv[4]) : 10);
   else if (what == "file-system")
     file_system(with);
-  else if (what == "damaged")
-    damaged(with);
-  else
+  else if (what == "damaged") {
+    damaged(with, "data.mdb", true, "damaged: journal record");
+    damaged(with, "commit.log", false, "damaged: commit.log: change ");
+  } else
     return std::fprintf(stderr, "daemon_faults: there is no %s\n", argv[3]), 2;
 }

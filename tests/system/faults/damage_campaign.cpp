@@ -13,6 +13,7 @@
 
 #include <troupe/persistence/internal/lmdb.hpp>
 #include <troupe/persistence/internal/record.hpp>
+#include <troupe/persistence/internal/write_ahead_log.hpp>
 #include <troupe/persistence/verify.hpp>
 
 #include "books.hpp"
@@ -53,9 +54,15 @@ struct settings {
   fs::path keep;
 };
 
-/// A store as it was written, in memory.
+/// A store, in memory.
+struct files {
+  std::string data, log, mark;
+};
+
+/// One as it was written.
 struct original {
-  std::string data, older, mark;
+  files now;
+  std::string older;  // data
   books told;
 };
 
@@ -93,7 +100,13 @@ journal_options options() {
   return out;
 }
 
-/// Half of the originals were closed, half lost their process with a tail in the journal.
+files bytes_of_store(const fs::path& path) {
+  return {bytes_of(path / "data.mdb"), bytes_of(path / "commit.log"),
+          bytes_of(path / "commit.mark")};
+}
+
+/// Half of the originals were closed, half lost their process with a tail in the journal and the
+/// newest changes in the log.
 original make_original(std::uint64_t seed) {
   const testing::temp_directory directory;
   const auto path = directory.store();
@@ -119,14 +132,11 @@ original make_original(std::uint64_t seed) {
     }
     if (!store)
       stop(store.error().message);
-    out.data = bytes_of(path / "data.mdb");
-    out.mark = bytes_of(path / "commit.mark");
+    out.now = bytes_of_store(path);
   }
   out.told.begun = out.told.acked;
-  if (closed) {
-    out.data = bytes_of(path / "data.mdb");
-    out.mark = bytes_of(path / "commit.mark");
-  }
+  if (closed)
+    out.now = bytes_of_store(path);
   return out;
 }
 
@@ -141,9 +151,9 @@ std::size_t used_bytes(const std::string& data) {
   return (last + 1) * page_bytes;
 }
 
-/// Damages the bytes; answers what it did.
-std::string damage(std::string& data, const original& of, std::mt19937_64& random) {
-  const auto used = used_bytes(data);
+/// Damages the first `used` of the bytes; answers what it did.
+std::string damage(std::string& data, std::size_t used, const std::string& older,
+                   std::mt19937_64& random) {
   const auto unit = random() % 2 == 0 ? sector_bytes : page_bytes;
   const auto pick = [&](std::size_t size) { return random() % (used / size) * size; };
   const auto at = pick(unit);
@@ -183,8 +193,16 @@ std::string damage(std::string& data, const original& of, std::mt19937_64& rando
     }
     case 13:
     case 14: data.resize(at); return named("cut");
-    default: data = of.older; return "older";
+    default: data = older; return "older";
   }
+}
+
+/// One time in four in the log, where there is one: a part of it, or all of it is gone.
+std::string damage(files& of, const std::string& older, std::mt19937_64& random) {
+  const auto logged = internal::whole_batches(of.log);
+  if (logged != 0 && random() % 4 == 0)
+    return "log: " + damage(of.log, logged, {}, random);
+  return damage(of.data, used_bytes(of.data), older, random);
 }
 
 void reread(journal_store& store, const books& told, outcome& out) {
@@ -199,7 +217,8 @@ void reread(journal_store& store, const books& told, outcome& out) {
 bool names_a_place(const std::string& message, const fs::path& store) {
   const auto text =
       message.starts_with(store.string()) ? message.substr(store.string().size()) : message;
-  for (const auto* place : {"data.mdb", "record", "snapshot", "meta", "database", "chunk", "log "})
+  for (const auto* place :
+       {"data.mdb", "commit.log", "record", "snapshot", "meta", "database", "chunk", "log "})
     if (text.find(place) != text.npos)
       return true;
   return false;
@@ -288,22 +307,25 @@ public:
 private:
   [[nodiscard]] unsigned long long count(outcome::end which) { return ends_[which]; }
 
-  void put(const fs::path& path, const std::string& data, const std::string& mark) {
+  void put(const fs::path& path, const files& what) {
     std::error_code ignored;
     fs::remove_all(path, ignored);
     fs::create_directory(path);
     fs::permissions(path, fs::perms::owner_all);
-    write_file(path / "data.mdb", data);
-    if (!mark.empty())
-      write_file(path / "commit.mark", mark);
+    write_file(path / "data.mdb", what.data);
+    if (!what.log.empty())
+      write_file(path / "commit.log", what.log);
+    if (!what.mark.empty())
+      write_file(path / "commit.mark", what.mark);
   }
 
   void one(const original& of) {
-    auto data = of.data;
-    const auto what = how_.plant == "recrc" ? "recrc" : damage(data, of, random_);
-    const auto mark = how_.plant == "nomark" ? std::string{} : of.mark;
+    auto now = of.now;
+    const auto what = how_.plant == "recrc" ? "recrc" : damage(now, of.older, random_);
+    if (how_.plant == "nomark")
+      now.mark.clear();
     const auto path = directory_.store();
-    put(path, data, mark);
+    put(path, now);
     if (how_.plant == "recrc")
       change_payload(path);
     *shared_ = {};
@@ -311,8 +333,9 @@ private:
       const auto report = verify_store(path);
       shared_->sound = report && report->sound() && report->warnings.empty();
     });
-    const bool same_file = data == of.data && how_.plant != "recrc";
-    put(path, data, mark);
+    const bool same_file =
+        now.data == of.now.data && now.log == of.now.log && how_.plant != "recrc";
+    put(path, now);
     if (how_.plant == "recrc")
       change_payload(path);
     const int used = in_child([&] { use(path, of.told, *shared_); });
@@ -337,7 +360,7 @@ private:
     if (first_bad_.empty())
       first_bad_ = text;
     if (!how_.keep.empty()) {
-      put(how_.keep, data, mark);
+      put(how_.keep, now);
       write_file(how_.keep / "why.txt", text + "\n");
     }
   }

@@ -82,11 +82,11 @@ std::string bytes_of(const fs::path& path) {
   return out;
 }
 
-/// Puts the file of a survivor into a store's directory; answers its inode.
-std::uint64_t place(const fs::path& directory, const std::string& bytes) {
+/// Puts a file of a survivor into a store's directory; answers its inode.
+std::uint64_t place(const fs::path& directory, const char* name, const std::string& bytes) {
   fs::create_directory(directory);
   fs::permissions(directory, fs::perms::owner_all);
-  const auto path = directory / "data.mdb";
+  const auto path = directory / name;
   std::ofstream{path, std::ios::binary} << bytes;
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0 || static_cast<std::uint64_t>(info.st_size) != bytes.size())
@@ -100,9 +100,11 @@ recording record(const campaign_options& options, const scratch_directory& scrat
   const auto log = scratch.fresh("log") / "log";
   const auto store = (root / "store").string();
   const auto commits = options.commits * (seed % 4 == 0 ? 4 : 1);
-  std::uint64_t file = 0;
-  if (from)
-    file = place(root / "store", from->data_file);
+  std::uint64_t file = 0, log_file = 0;
+  if (from) {
+    file = place(root / "store", "data.mdb", from->data_file);
+    log_file = place(root / "store", "commit.log", from->log_file);
+  }
   const auto done = std::to_string(from ? from->commits : 0);
   const pid_t pid = ::fork();
   if (pid == 0) {
@@ -121,8 +123,16 @@ recording record(const campaign_options& options, const scratch_directory& scrat
     throw std::runtime_error{"the workload failed: status " + std::to_string(status)};
   auto calls = bytes_of(log);
   static_cast<void>(read_log(calls));  // throws before the file is read: a map makes it huge
-  return {which,           seed, commits,          root.string(),
-          std::move(from), file, std::move(calls), bytes_of(root / "store" / "data.mdb")};
+  return {which,
+          seed,
+          commits,
+          root.string(),
+          std::move(from),
+          file,
+          log_file,
+          std::move(calls),
+          bytes_of(root / "store" / "data.mdb"),
+          bytes_of(root / "store" / "commit.log")};
 }
 
 std::string json_text(const std::string& text) {

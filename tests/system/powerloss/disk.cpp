@@ -42,8 +42,12 @@ void file_model::write(std::uint64_t offset, std::string_view bytes) {
 }
 
 void file_model::resize(std::uint64_t size) {
-  if (size < volatile_size_)
-    throw std::runtime_error{"the workload made its file shorter, which is not modelled"};
+  if (size < volatile_size_) {
+    pending_.clear();
+    bytes_.resize(std::min<std::uint64_t>(bytes_.size(), size));
+    size_ = volatile_size_ = size;
+    return;
+  }
   if (size > volatile_size_)
     pending_.push_back({size, {}});
   volatile_size_ = size;

@@ -48,7 +48,9 @@ public:
         volatile_size_{size_} {}
 
   void write(std::uint64_t offset, std::string_view bytes);
-  void resize(std::uint64_t size);  ///< throws when it becomes shorter
+  /// One that becomes shorter is so at once, and what was pending is gone: right for a file of
+  /// which nothing is wanted any more.
+  void resize(std::uint64_t size);
   void sync();
   void data_sync();
   void sync_blocks(std::uint64_t offset, std::uint64_t size);

@@ -62,26 +62,34 @@ image_directory::image_directory(fs::path shown, std::string recorded)
       recorded_{std::move(recorded)} {}
 
 image_directory::~image_directory() {
-  if (fd_ >= 0)
-    ::close(fd_);
+  for (auto& file : files_)
+    file.close();
 }
 
-void image_directory::show(const file_model& file, std::uint64_t file_id, const names_model& names,
+void image_directory::show(std::span<const modelled_file> files, const names_model& names,
                            const choice& image) {
   auto tree = names.after(image.names);
   if (!clean_ || tree != tree_)
-    rebuild(file, file_id, tree);
+    rebuild(files, tree);
   tree_ = std::move(tree);
   show_mark();
-  if (fd_ < 0)
-    return;  // this image has no data file
+  std::size_t first = 0;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    if (files_[i].fd >= 0)  // else this image has no such file
+      files_[i].show(files[i].model, image.units, first);
+    first += files[i].model.pending().size();
+  }
+}
 
-  auto size = file.size();
-  for (std::size_t i = 0; i < image.units.size(); ++i)
-    if (image.units[i] && file.pending()[i].is_size())
-      size = std::max(size, file.pending()[i].offset);
-  set_size(std::min(size_, file.size()));  // what is behind goes, so that growth brings zeros
-  for (const auto& old : std::exchange(stale_, {})) {
+void image_directory::shown_file::show(const file_model& file, const std::vector<bool>& units,
+                                       std::size_t first) {
+  const auto& pending = file.pending();
+  auto to = file.size();
+  for (std::size_t i = 0; i < pending.size(); ++i)
+    if (units[first + i] && pending[i].is_size())
+      to = std::max(to, pending[i].offset);
+  set_size(std::min(size, file.size()));  // what is behind goes, so that growth brings zeros
+  for (const auto& old : std::exchange(stale, {})) {
     if (old.offset >= file.size())
       continue;
     std::string durable;
@@ -90,37 +98,37 @@ void image_directory::show(const file_model& file, std::uint64_t file_id, const 
     durable.resize(std::min<std::uint64_t>(old.bytes.size(), file.size() - old.offset));
     put(old.offset, durable);
   }
-  set_size(size);
-  for (std::size_t i = 0; i < image.units.size(); ++i) {
-    const auto& one = file.pending()[i];
-    if (!image.units[i] || one.is_size() || one.offset >= size)
+  set_size(to);
+  for (std::size_t i = 0; i < pending.size(); ++i) {
+    const auto& one = pending[i];
+    if (!units[first + i] || one.is_size() || one.offset >= to)
       continue;  // bytes behind the size are not seen
-    const unit visible{one.offset, one.bytes.substr(0, size - one.offset)};
+    const unit visible{one.offset, one.bytes.substr(0, to - one.offset)};
     put(visible.offset, visible.bytes);
-    stale_.push_back(visible);
+    stale.push_back(visible);
   }
 }
 
-void image_directory::arrived(const std::vector<unit>& units) {
+void image_directory::arrived(std::size_t which, const std::vector<unit>& units) {
+  files_.resize(std::max(files_.size(), which + 1));
   for (const auto& one : units)
     if (!one.is_size())
-      stale_.push_back(one);
+      files_[which].stale.push_back(one);
 }
 
-std::string image_directory::bytes() const {
-  std::string out(fd_ < 0 ? 0 : size_, '\0');
-  if (!out.empty() && ::pread(fd_, out.data(), size_, 0) != static_cast<ssize_t>(size_))
+std::string image_directory::bytes(std::size_t which) const {
+  const auto& file = files_.at(which);
+  std::string out(file.fd < 0 ? 0 : file.size, '\0');
+  if (!out.empty()
+      && ::pread(file.fd, out.data(), out.size(), 0) != static_cast<ssize_t>(out.size()))
     throw std::runtime_error{"cannot read an image"};
   return out;
 }
 
-void image_directory::rebuild(const file_model& file, std::uint64_t file_id,
-                              const name_space_tree& tree) {
-  if (fd_ >= 0)
-    ::close(fd_);
-  fd_ = -1;
-  size_ = 0;
-  stale_.clear();
+void image_directory::rebuild(std::span<const modelled_file> files, const name_space_tree& tree) {
+  for (auto& file : files_)
+    file.close();
+  files_.assign(files.size(), {});
   fs::remove_all(shown_ / "store");
   for (const auto& [name, id] : tree) {  // a directory comes before what is in it
     const auto path = shown_.string() + name.substr(recorded_.size());
@@ -132,13 +140,15 @@ void image_directory::rebuild(const file_model& file, std::uint64_t file_id,
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
       throw std::runtime_error{"cannot create " + path};
-    if (id == file_id) {
-      fd_ = fd;
-      put(0, file.bytes());
-      size_ = file.bytes().size();
-    } else {
+    const auto which = std::ranges::find(files, id, &modelled_file::id);
+    if (which == files.end()) {
       ::close(fd);  // the others hold nothing durable: lock files
+      continue;
     }
+    auto& file = files_[static_cast<std::size_t>(which - files.begin())];
+    file.fd = fd;
+    file.put(0, which->model.bytes());
+    file.size = which->model.bytes().size();
   }
   clean_ = true;
 }
@@ -153,17 +163,23 @@ void image_directory::show_mark() const {
     std::ofstream{path, std::ios::binary} << mark_;
 }
 
-void image_directory::set_size(std::uint64_t bytes) {
-  if (bytes == size_)
-    return;
-  if (::ftruncate(fd_, static_cast<off_t>(bytes)) != 0)
-    throw std::runtime_error{"cannot set the size of an image"};
-  size_ = bytes;
+void image_directory::shown_file::close() {
+  if (fd >= 0)
+    ::close(fd);
+  fd = -1;
 }
 
-void image_directory::put(std::uint64_t offset, std::string_view bytes) const {
+void image_directory::shown_file::set_size(std::uint64_t bytes) {
+  if (bytes == size)
+    return;
+  if (::ftruncate(fd, static_cast<off_t>(bytes)) != 0)
+    throw std::runtime_error{"cannot set the size of an image"};
+  size = bytes;
+}
+
+void image_directory::shown_file::put(std::uint64_t offset, std::string_view bytes) const {
   if (!bytes.empty()
-      && ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset))
+      && ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset))
              != static_cast<ssize_t>(bytes.size()))
     throw std::runtime_error{"cannot write an image"};
 }

@@ -315,6 +315,7 @@ journal_options small_bounds() {
   out.slice_bytes = 8 << 10;
   out.covered_bytes = 4 << 10;
   out.clean_entries = 4;
+  out.log_bytes = 32 << 10;
   out.reserve_bytes = 128 << 10;
   out.mark_interval = {};      // at every commit
   out.check_in_child = false;  // who opens an image is a child already

@@ -3,6 +3,8 @@
 #include "child.hpp"
 #include "image.hpp"
 
+#include <algorithm>
+#include <array>
 #include <fstream>
 #include <set>
 #include <stdexcept>
@@ -22,15 +24,19 @@ public:
         options_{options},
         into_{into},
         store_{scratch / "store"},
-        file_{options.unit, run.from ? run.from->data_file : ""},
-        file_id_{run.file},
+        files_{
+            modelled_file{file_model{options.unit, run.from ? run.from->data_file : ""}, run.file},
+            modelled_file{file_model{options.unit, run.from ? run.from->log_file : ""},
+                          run.log_file}},
         checker_{run.which, run.seed, run.commits},
         child_{checker_},
         image_{scratch, run.root},
         random_{run.seed} {
     if (!run.from)
       return;
-    names_ = names_model{{{run.root + "/store", 0}, {run.root + "/store/data.mdb", run.file}}};
+    names_ = names_model{{{run.root + "/store", 0},
+                          {run.root + "/store/data.mdb", run.file},
+                          {run.root + "/store/commit.log", run.log_file}}};
     within_ = {run.from->commits, run.from->commits};
   }
 
@@ -46,12 +52,17 @@ public:
     }
     if (within_.acked != run_.commits)
       throw std::runtime_error{"the log lacks acknowledgements"};
-    file_.sync();
-    if (file_.bytes() != std::string_view{run_.data_file}.substr(0, file_.bytes().size())
-        || file_.size() != run_.data_file.size()
-        || run_.data_file.find_first_not_of('\0', file_.bytes().size()) != std::string::npos)
-      throw std::runtime_error{"the recorder missed a write: the replayed file is another one"};
+    check_replayed(files_[0].model, run_.data_file);
+    check_replayed(files_[1].model, run_.left_log_file);
     return survivor_;
+  }
+
+  static void check_replayed(file_model& file, const std::string& left) {
+    file.sync();
+    if (file.bytes() != std::string_view{left}.substr(0, file.bytes().size())
+        || file.size() != left.size()
+        || left.find_first_not_of('\0', file.bytes().size()) != std::string::npos)
+      throw std::runtime_error{"the recorder missed a write: the replayed file is another one"};
   }
 
 private:
@@ -61,13 +72,16 @@ private:
 
   /// Answers whether a crash may leave something else than before.
   bool take(const entry& call) {
-    const bool data = call.file == file_id_ && file_id_ != 0;
+    const auto which = std::ranges::find(files_, call.file, &modelled_file::id);
+    const bool data = which != files_.end() && call.file != 0;
     switch (call.what) {
       case event::create:
-        if (call.bytes.ends_with("/data.mdb")) {
-          if (file_id_ != 0)
-            throw std::runtime_error{"a second data file is not modelled"};
-          file_id_ = call.file;
+        for (std::size_t i = 0; i < files_.size(); ++i) {
+          if (!call.bytes.ends_with(i == 0 ? "/data.mdb" : "/commit.log"))
+            continue;
+          if (files_[i].id != 0)
+            throw std::runtime_error{"a second file of its kind is not modelled"};
+          files_[i].id = call.file;
         }
         if (call.bytes.ends_with("/commit.mark"))
           mark_id_ = call.file;
@@ -90,11 +104,13 @@ private:
           return true;
         }
         if (data)
-          file_.write(call.offset, call.bytes);
+          which->model.write(call.offset, call.bytes);
         return data;
       case event::resize:
-        if (data)
-          file_.resize(call.offset);
+        if (data) {
+          seen_.clear();  // one that becomes shorter has no more pending than before
+          which->model.resize(call.offset);
+        }
         return data;
       case event::sync:
       case event::data_sync:
@@ -102,12 +118,13 @@ private:
         if (!data)
           return false;
         if (call.what == event::sync)
-          file_.sync();
+          which->model.sync();
         else if (call.what == event::data_sync)
-          file_.data_sync();
+          which->model.data_sync();
         else
-          file_.sync_blocks(call.offset, call.bytes.size());
-        image_.arrived(file_.take_arrived());
+          which->model.sync_blocks(call.offset, call.bytes.size());
+        image_.arrived(static_cast<std::size_t>(which - files_.begin()),
+                       which->model.take_arrived());
         seen_.clear();
         return false;
       case event::begin: within_.begun = call.offset; return false;
@@ -122,8 +139,8 @@ private:
 
   void crash() {
     ++into_.crash_points;
-    for (const auto& image :
-         choose(file_.pending().size(), names_.pending(), options_.images_a_point, random_)) {
+    const auto units = files_[0].model.pending().size() + files_[1].model.pending().size();
+    for (const auto& image : choose(units, names_.pending(), options_.images_a_point, random_)) {
       if (!seen_.insert(image_key(image)).second)
         continue;
       if (full())
@@ -132,26 +149,33 @@ private:
     }
   }
 
-  /// Pending units only grow in number between syncs, so those that arrived name an image.
-  static std::vector<std::size_t> image_key(const choice& image) {
+  /// Pending units of a file only grow in number between syncs, so those that arrived name an
+  /// image.
+  [[nodiscard]] std::vector<std::size_t> image_key(const choice& image) const {
     std::vector<std::size_t> out{image.names};
+    const auto of_data = files_[0].model.pending().size();
     for (std::size_t i = 0; i < image.units.size(); ++i)
       if (image.units[i])
-        out.push_back(i);
+        out.push_back(i < of_data ? 2 * i : 2 * (i - of_data) + 1);
     return out;
   }
 
   void look_at(const choice& image) {
-    image_.show(file_, file_id_, names_, image);
+    image_.show(files_, names_, image);
     const bool go_on = into_.images++ % continue_every == 0;
     into_.continued += go_on ? 1 : 0;
-    // A check that has no store creates one.
-    const bool writes = go_on || !fs::exists(store_ / "data.mdb");
+    // A check that has no store creates one; what is in a log it takes into the data file.
+    const bool stored = fs::exists(store_ / "data.mdb");
+    std::error_code none;
+    const auto logged = fs::file_size(store_ / "commit.log", none);
+    const bool writes = go_on || !stored || (!none && logged != 0);
     const auto commits = child_.check(store_, within_, go_on);
-    if (commits && !writes && *commits != 0 && random_() % ++good_ == 0)
-      survivor_ = {image_.bytes(), *commits};  // each good image with the same chance
     if (writes || !commits)
       image_.touched();
+    if (commits && stored && *commits != 0 && random_() % ++good_ == 0) {
+      image_.show(files_, names_, image);                        // as it was before the check
+      survivor_ = {image_.bytes(0), image_.bytes(1), *commits};  // each with the same chance
+    }
     if (commits)
       return;
     const auto& wrong = commits.error().message;
@@ -166,7 +190,7 @@ private:
   }
 
   void keep(const choice& image) {
-    image_.show(file_, file_id_, names_, image);  // as it was before the check
+    image_.show(files_, names_, image);  // as it was before the check
     fs::create_directories(options_.keep);
     fs::copy(store_.parent_path(), options_.keep,
              fs::copy_options::recursive | fs::copy_options::overwrite_existing);
@@ -174,12 +198,13 @@ private:
     text << into_.first_bad << "\nacknowledged " << within_.acked << ", begun " << within_.begun
          << "\nnames that arrived: " << image.names << " of " << names_.pending()
          << "\npending units:\n";
-    for (std::size_t i = 0; i < image.units.size(); ++i) {
-      const auto& one = file_.pending()[i];
-      text << (image.units[i] ? "  arrived " : "  lost    ") << (one.is_size() ? "size " : "page ")
-           << (one.is_size() ? one.offset : one.offset / 4096) << " +" << one.offset % 4096 << ", "
-           << one.bytes.size() << " bytes\n";
-    }
+    std::size_t i = 0;
+    for (const auto& file : files_)
+      for (const auto& one : file.model.pending())
+        text << (image.units[i++] ? "  arrived " : "  lost    ")
+             << (&file == files_.data() ? "data " : "log ") << (one.is_size() ? "size " : "page ")
+             << (one.is_size() ? one.offset : one.offset / 4096) << " +" << one.offset % 4096
+             << ", " << one.bytes.size() << " bytes\n";
     image_.touched();
   }
 
@@ -187,8 +212,7 @@ private:
   const walk_options& options_;
   findings& into_;
   fs::path store_;
-  file_model file_;
-  std::uint64_t file_id_;
+  std::array<modelled_file, 2> files_;  // data, log
   std::uint64_t mark_id_ = 0;
   names_model names_;
   bounds within_;

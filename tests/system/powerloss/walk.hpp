@@ -32,6 +32,7 @@ struct findings {
 /// A disk that lost its power and is fine: a run can go on from it.
 struct survivor {
   std::string data_file;
+  std::string log_file;
   std::uint64_t commits = 0;  ///< that are in it
 };
 
@@ -42,9 +43,11 @@ struct recording {
   std::size_t commits = 0;
   std::string root;  ///< recorded paths are below it
   std::optional<survivor> from;
-  std::uint64_t file = 0;  ///< number of the survivor's file
+  std::uint64_t file = 0;      ///< number of the survivor's data file
+  std::uint64_t log_file = 0;  ///< and of its log
   std::string log;
-  std::string data_file;  ///< what the run left
+  std::string data_file;      ///< what the run left
+  std::string left_log_file;  ///< likewise
 };
 
 /// Looks at the images of every crash point of the recording, and picks one that is fine. Throws

@@ -11,6 +11,7 @@
 #include <troupe/persistence/internal/lmdb.hpp>
 #include <troupe/persistence/internal/record.hpp>
 #include <troupe/persistence/internal/tail_index.hpp>
+#include <troupe/persistence/internal/write_ahead_log.hpp>
 #include <troupe/persistence/journal_store.hpp>
 
 #include <atomic>
@@ -36,22 +37,25 @@ namespace troupe {
 /// What stands behind `journal_store`. Its functions throw `lmdb::failure`; the border turns that
 /// into an `error`.
 ///
-/// Invariants between calls: `position` is the newest position on disk; `watermark` <= `position`;
-/// records are kept from `first` <= `watermark` + 1 on, without gap; those behind the watermark
-/// whose sequence their entity's snapshot does not cover are the ones on the way, each naming the
-/// one before it, from the newest to the first that `index` says of the entity.
+/// Invariants between calls: `position` is the newest position on disk; the newest of all are in
+/// the log alone (`wal.records()`), every transaction that writes takes them into the journal;
+/// `watermark` <= `settled()`; records are kept from `first` <= `watermark` + 1 on, without gap;
+/// those behind the watermark whose sequence their entity's snapshot does not cover are the ones on
+/// the way, each naming the one before it, from the newest to the first that `index` says of the
+/// entity.
 class journal_store::impl {
 public:
-  impl(internal::data_directory at, lmdb::environment opened, const journal_options& how,
-       fold_function by)
+  impl(internal::data_directory at, lmdb::environment opened, internal::write_ahead_log written,
+       const journal_options& how, fold_function by)
       : directory{std::move(at)},
         env{std::move(opened)},
+        wal{std::move(written)},
         options{how},
         fold{std::move(by)},
         index{how.clean_entries} {}
   impl(const impl&) = delete;
   impl& operator=(const impl&) = delete;
-  ~impl() { end_mark(); }
+  ~impl() { close(); }
 
   expected<void> replay();
 
@@ -73,17 +77,26 @@ public:
                                  const std::function<bool(const journal_record&)>& next);
 
   /// How far the store has come, kept in the mark's file (journal_mark.cpp): what it says of this
-  /// store, from the start on, when it is time, and at the end.
+  /// store, from the start on, and when it is time.
   expected<void> begin_mark(internal::mark_file file,
                             const std::optional<internal::commit_mark>& before);
   void mark_in_time();
-  void end_mark() noexcept;
+
+  /// The newest position that LMDB has.
+  [[nodiscard]] std::uint64_t settled() const noexcept { return position - wal.records().size(); }
+  /// LMDB has all that is on disk.
+  void settle();
+  /// The same where something of the entity is in the log alone.
+  void settle(std::string_view key);
+  /// Settled and marked as closed, if nothing failed.
+  void close() noexcept;
 
   /// Remembers that nothing may be answered any more.
   error stop(errc code, std::string message);
 
   internal::data_directory directory;  // first in, last out: it holds the lock
   lmdb::environment env;
+  internal::write_ahead_log wal;
   journal_options options;
   fold_function fold;
   internal::databases dbs;
@@ -117,6 +130,7 @@ private:
   };
 
   // journal_commit.cpp
+  [[nodiscard]] bool goes_to_log(std::span<const commit_request> requests, std::uint64_t bytes);
   expected<void> append(batch& to, std::span<const commit_request> group,
                         std::vector<expected<commit_receipt>>& results);
   expected<void> append_alone(batch& to, std::span<const commit_request> group,
@@ -125,6 +139,7 @@ private:
                             const commit_request& request);
 
   // journal_read.cpp
+  expected<void> read_back_log();
   expected<void> check_absent(lmdb::transaction& txn, std::string_view key);
   expected<internal::newest_change> newest_of(lmdb::transaction& txn, std::string_view key,
                                               internal::verify depth);
@@ -182,8 +197,11 @@ private:
   void write_known(lmdb::transaction& txn, std::string_view key, internal::record what,
                    const internal::entity_head& head, std::string_view header) const;
 
-  /// Commits, or throws after it is decided what a failure means: `failure` is set unless nothing
-  /// was written.
+  /// A transaction that takes along what is in the log alone. REQUIRES: room for `wal.bytes()` more
+  /// was reserved.
+  lmdb::transaction begin_write();
+  /// Commits what `begin_write` began, or throws after it is decided what a failure means:
+  /// `failure` is set unless nothing was written.
   void finish(lmdb::transaction& txn);
 
   expected<void> write_mark(bool clean);

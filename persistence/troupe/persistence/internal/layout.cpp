@@ -132,6 +132,11 @@ const namespace_hash& name_space_table::store(lmdb::transaction& txn, const data
   return entry.hash;
 }
 
+bool name_space_table::is_stored(const std::string& name) const {
+  const auto found = by_name_.find(name);
+  return found != by_name_.end() && found->second.stored;
+}
+
 void name_space_table::committed() {
   for (const auto& name : fresh_)
     if (const auto found = by_name_.find(name); found != by_name_.end())

@@ -72,6 +72,8 @@ public:
   const namespace_hash& store(lmdb::transaction& txn, const databases& dbs,
                               const std::string& name);
   void committed();
+  /// Whether it is known to be on disk.
+  [[nodiscard]] bool is_stored(const std::string& name) const;
   void aborted() { fresh_.clear(); }
 
   /// Null when it is not remembered.

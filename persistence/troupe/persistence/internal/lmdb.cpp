@@ -199,7 +199,6 @@ environment::environment(environment&& other) noexcept
       guard_{std::move(other.guard_)},
       file_bytes_{other.file_bytes_},
       allocated_{other.allocated_},
-      written_{other.written_},
       reserve_bytes_{other.reserve_bytes_},
       limit_{other.limit_},
       bound_{other.bound_},
@@ -211,7 +210,6 @@ environment& environment::operator=(environment&& other) noexcept {
   std::swap(guard_, other.guard_);
   std::swap(file_bytes_, other.file_bytes_);
   std::swap(allocated_, other.allocated_);
-  std::swap(written_, other.written_);
   std::swap(reserve_bytes_, other.reserve_bytes_);
   std::swap(limit_, other.limit_);
   std::swap(bound_, other.bound_);
@@ -246,41 +244,25 @@ int environment::grow(std::uint64_t size) {
   return 0;
 }
 
-/// Writes zeros where the next pages come, in front of a transaction of so many bytes. Blocks that
-/// were allocated and never written are noted as such by the file system, and the sync of a commit
-/// that writes them first waits for that note, too; these go to disk with the commit's own pages. A
-/// large transaction gains less by that than it writes more. Only what no committed transaction
-/// uses is written to, while there is no other. Without room nothing is lost but time.
-void environment::write_ahead(std::uint64_t used, std::uint64_t bytes) {
-  constexpr std::uint64_t largest = 48 << 10;
-  constexpr std::uint64_t least = 128 << 10;
-  constexpr std::size_t block_bytes = 64 << 10;
-  static std::array<char, block_bytes> zeros;
-  std::array<iovec, 4> piece;
-  piece.fill({zeros.data(), block_bytes});
-  constexpr std::uint64_t piece_bytes = piece.size() * block_bytes;
+namespace {
 
-  written_ = std::max(written_, used);
-  if (bytes > largest || written_ >= used + least || written_ + piece_bytes > allocated_)
-    return;
-  const auto done = ::pwritev(file_of(env_), piece.data(), static_cast<int>(piece.size()),
-                              static_cast<off_t>(written_));
-  if (done > 0)
-    written_ += static_cast<std::uint64_t>(done);
-  else if (done < 0 && classify(errno) == failure_kind::fatal)
-    check("pwritev data.mdb", errno);
+constexpr std::uint64_t mib = 1ULL << 20;
+
+/// What a transaction of so many bytes takes at most: a value can take twice its size (whole
+/// pages); one more MiB holds the pages of the trees and of the free list.
+std::uint64_t work_of(std::uint64_t bytes) {
+  return 2 * bytes + mib;
 }
 
+}  // namespace
+
 void environment::reserve(std::uint64_t bytes, purpose what_for) {
-  constexpr std::uint64_t mib = 1ULL << 20;
   MDB_envinfo info{};
   MDB_stat stat{};
   check("mdb_env_info", mdb_env_info(env_, &info));
   check("mdb_env_stat", mdb_env_stat(env_, &stat));
   const auto used = used_bytes();
-  // A value can take twice its size (whole pages); one more MiB holds the pages of the trees and of
-  // the free list.
-  const auto work = 2 * bytes + mib;
+  const auto work = work_of(bytes);
   const auto wanted = std::min(used + work + reserve_bytes_, limit_);
   const auto full = [](int code) { return classify(code) == failure_kind::full; };
   if (wanted > allocated_) {
@@ -296,7 +278,6 @@ void environment::reserve(std::uint64_t bytes, purpose what_for) {
   } else {
     disk_full_ = false;
   }
-  write_ahead(used, bytes);
   // On a full disk the map ends where the file does: what is behind it cannot be had, and LMDB says
   // so before it writes.
   const auto end = std::max(allocated_ == 0 ? file_bytes_ : allocated_, used);
@@ -313,6 +294,11 @@ void environment::reserve(std::uint64_t bytes, purpose what_for) {
 
 bool environment::has_room(std::uint64_t bytes) {
   return fits(2 * bytes);
+}
+
+bool environment::has_room_behind(std::uint64_t bytes) const {
+  const auto for_all = bound_ - std::min(bound_, reserve_bytes_);
+  return !disk_full_ && used_bytes() + work_of(bytes) <= for_all;
 }
 
 /// What was freed can be taken again, so only what is in use counts; it is measured when that

@@ -89,6 +89,10 @@ public:
   /// pages count as room. REQUIRES: `reserve` was called for it.
   [[nodiscard]] bool has_room(std::uint64_t bytes);
 
+  /// Whether a transaction that adds about `bytes` leaves the reserve even if it takes no freed
+  /// page: then it fails for no lack of room. REQUIRES: `reserve` was called for it.
+  [[nodiscard]] bool has_room_behind(std::uint64_t bytes) const;
+
   /// Little is left but the reserve, or less: what can be freed should be.
   [[nodiscard]] bool short_of_room() const noexcept { return short_of_room_; }
 
@@ -120,14 +124,12 @@ private:
   environment(MDB_env* env, const std::filesystem::path& directory, std::uint64_t reserve_bytes);
 
   int grow(std::uint64_t size);
-  void write_ahead(std::uint64_t used, std::uint64_t bytes);
   [[nodiscard]] bool fits(std::uint64_t bytes);
 
   MDB_env* env_ = nullptr;
   std::unique_ptr<guard> guard_;
   std::uint64_t file_bytes_ = 0;
   std::uint64_t allocated_ = 0;  // bytes of the file that certainly have a place on the disk
-  std::uint64_t written_ = 0;    // of these, bytes up to here were written to once
   std::uint64_t reserve_bytes_ = 0;
   std::uint64_t limit_ = 0;  // of the map
   std::uint64_t bound_ = 0;  // of the map, or of the file while the disk is full

@@ -1,4 +1,5 @@
 #include <troupe/persistence/internal/staging.hpp>
+#include <troupe/persistence/internal/write_ahead_log.hpp>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -204,17 +205,56 @@ expected<std::uint64_t> staging::copy_from(int fd, std::uint64_t bytes,
   }
 }
 
+expected<void> staging::copy_log(const fs::path& from) {
+  auto bytes = log_bytes(from);
+  if (!bytes)
+    return unexpected{bytes.error()};
+  const auto path = path_ / write_ahead_log::file_name;
+  auto file = create_file(path);
+  if (!file)
+    return unexpected{file.error()};
+  const backup_options how;
+  // Somebody may be writing it: what follows was read later.
+  const auto size = whole_batches(*bytes);
+  logged_ = size != 0;
+  return block_writer{path, *file, how, size}.write(bytes->data(), size);
+}
+
 expected<store_summary> staging::walk(fold_function fold, const progress_function& progress) {
   journal_options options;
   options.check_in_child = false;  // what a tool makes must be whole for the tool
-  auto store = journal_store::open(path_, options, std::move(fold));
-  if (!store)
-    return unexpected{store.error()};
-  return walk_store(*store, progress);
+  auto out = [&]() -> expected<store_summary> {
+    auto store = journal_store::open(path_, options, std::move(fold));
+    return store ? walk_store(*store, progress) : unexpected{store.error()};
+  }();
+  if (out && logged_)
+    if (auto done = cut_to_use(); !done)
+      return unexpected{done.error()};
+  return out;
+}
+
+/// The log needed room, which was taken as for a store that goes on.
+expected<void> staging::cut_to_use() const {
+  std::uint64_t used = 0;
+  try {
+    used = lmdb::environment::open_to_copy(path_).used_bytes();
+  } catch (const lmdb::failure& what) {
+    return fail(errc::store_failed, what.what());
+  }
+  const unique_fd fd{::open(data_file().c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC)};
+  if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(used)) != 0 || ::fsync(fd.get()) != 0)
+    return system_failure("cannot cut " + data_file().string(), errno);
+  return {};
+}
+
+std::uint64_t staging::data_bytes() const {
+  std::error_code ec;
+  const auto out = fs::file_size(data_file(), ec);
+  return ec ? 0 : out;
 }
 
 expected<void> staging::settle() {
-  for (const char* name : {"lock.mdb", "owner.lock", "commit.mark"}) {
+  for (const char* name : {"lock.mdb", "owner.lock", "commit.mark", write_ahead_log::file_name}) {
     std::error_code ec;
     fs::remove(path_ / name, ec);
   }

@@ -31,8 +31,15 @@ public:
   /// The data file as a copy of a file that nobody writes.
   expected<std::uint64_t> copy_from(int fd, std::uint64_t bytes, const progress_function& progress);
 
-  /// Opens and walks what was made, as a store with default options.
+  /// The log of the store at `from`, before its data file is copied: what is in neither then was
+  /// not acknowledged when this was called.
+  expected<void> copy_log(const std::filesystem::path& from);
+
+  /// Opens and walks what was made, as a store with default options. What was in the log is in the
+  /// data file then, which is no longer than it must be.
   expected<store_summary> walk(fold_function fold, const progress_function& progress);
+
+  [[nodiscard]] std::uint64_t data_bytes() const;
 
   /// The data file alone is left and on disk.
   expected<void> settle();
@@ -41,12 +48,15 @@ public:
   expected<void> publish(const std::filesystem::path& to);
 
 private:
+  expected<void> cut_to_use() const;
+
   staging(std::filesystem::path path, unique_fd self)
       : path_{std::move(path)},
         self_{std::move(self)} {}
 
   std::filesystem::path path_;
   unique_fd self_;  // locked
+  bool logged_ = false;
 };
 
 }  // namespace troupe::internal

@@ -3,6 +3,7 @@
 #include <troupe/persistence/internal/commit_mark.hpp>
 #include <troupe/persistence/internal/crc32c.hpp>
 #include <troupe/persistence/internal/verification.hpp>
+#include <troupe/persistence/internal/write_ahead_log.hpp>
 
 #include <fcntl.h>
 
@@ -53,6 +54,8 @@ expected<void> verification::read_records() {
   part("snapshots", [&] { read_bodies(txn); });
   part("versions", [&] { read_versions(txn); });
   part("journal", [&] { read_journal(txn); });
+  if (auto done = read_log(); !done)
+    return done;
   part("kept changes", [&] { read_kept_changes(txn); });
   part("pins", [&] { read_pins(txn); });
   part("chunks", [&] { read_chunks(txn); });
@@ -114,6 +117,25 @@ void verification::read_journal(lmdb::transaction& txn) {
   if (covered != covered_)
     fault("meta says that snapshots cover " + std::to_string(covered_)
           + " bytes of the journal; they are " + std::to_string(covered));
+}
+
+/// What goes behind the journal at the next start.
+expected<void> verification::read_log() {
+  auto bytes = log_bytes(directory_.path());
+  if (!bytes)
+    return unexpected{bytes.error()};
+  log_ = *std::move(bytes);
+  const auto records = internal::read_log(log_, report_.position);
+  if (!records) {
+    fault(records.error().message);
+    return {};
+  }
+  for (const auto& [at, value] : *records) {
+    ++report_.records;
+    report_.position = at;
+    read_change(at, be64(at), value);
+  }
+  return {};
 }
 
 void verification::read_change(std::uint64_t here, std::string_view key, std::string_view bytes) {

@@ -60,6 +60,7 @@ private:
   void read_numbers(lmdb::transaction& txn);
   void read_name_spaces(lmdb::transaction& txn);
   void read_journal(lmdb::transaction& txn);
+  expected<void> read_log();
   void read_change(std::uint64_t here, std::string_view key, std::string_view bytes);
   void read_mark(lmdb::transaction& txn);
 
@@ -84,6 +85,7 @@ private:
   verify_options options_;
   verify_report report_;
   databases dbs_;
+  std::string log_;
   std::set<std::string> name_spaces_;
   std::unordered_map<std::string, entity> entities_;
   std::map<std::uint64_t, std::uint64_t> log_uses_;  // by the entities' records
