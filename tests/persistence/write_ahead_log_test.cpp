@@ -53,7 +53,7 @@ struct written_log {
     batches.push_back(values);
   }
 
-  [[nodiscard]] std::string bytes() const { return *internal::log_bytes(dir.store()); }
+  [[nodiscard]] std::string bytes() const { return *internal::bytes_of_log(dir.store()); }
 };
 
 std::vector<std::string> values_of(std::string_view bytes, std::uint64_t behind) {
@@ -78,7 +78,7 @@ journal_store logged(const memory_directory& dir) {
 }
 
 std::size_t batches_in(const fs::path& store) {
-  const auto bytes = *internal::log_bytes(store);
+  const auto bytes = *internal::bytes_of_log(store);
   return internal::whole_batches(bytes) / page;
 }
 

@@ -62,7 +62,7 @@ expected<void> journal_store::impl::for_each_record(
 
 /// What the last owner had not brought into LMDB.
 expected<void> journal_store::impl::read_back_log() {
-  const auto bytes = internal::log_bytes(directory.path());
+  const auto bytes = internal::bytes_of_log(directory.path());
   if (!bytes)
     return unexpected{bytes.error()};
   std::uint64_t newest = 0;

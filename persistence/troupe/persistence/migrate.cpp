@@ -209,7 +209,7 @@ expected<migration_report> migrate(data_directory directory, fold_function fold,
     }
     return walk_current(path, std::move(fold), std::move(out), options);  // refuses a newer one
   }
-  if (const auto log = internal::log_bytes(path); !log || !log->empty())
+  if (const auto log = internal::bytes_of_log(path); !log || !log->empty())
     return log ? fail(errc::store_failed,
                       "its last owner did not close it: start it once with the "
                       "version that wrote it")

@@ -206,7 +206,7 @@ expected<std::uint64_t> staging::copy_from(int fd, std::uint64_t bytes,
 }
 
 expected<void> staging::copy_log(const fs::path& from) {
-  auto bytes = log_bytes(from);
+  auto bytes = bytes_of_log(from);
   if (!bytes)
     return unexpected{bytes.error()};
   const auto path = path_ / write_ahead_log::file_name;

@@ -121,7 +121,7 @@ void verification::read_journal(lmdb::transaction& txn) {
 
 /// What goes behind the journal at the next start.
 expected<void> verification::read_log() {
-  auto bytes = log_bytes(directory_.path());
+  auto bytes = bytes_of_log(directory_.path());
   if (!bytes)
     return unexpected{bytes.error()};
   log_ = *std::move(bytes);

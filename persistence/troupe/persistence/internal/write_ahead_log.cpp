@@ -116,7 +116,7 @@ expected<std::vector<logged_record>> read_log(std::string_view bytes, std::uint6
   return out;
 }
 
-expected<std::string> log_bytes(const std::filesystem::path& directory) {
+expected<std::string> bytes_of_log(const std::filesystem::path& directory) {
   const auto path = directory / write_ahead_log::file_name;
   const unique_fd fd{::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)};
   if (!fd && errno == ENOENT)

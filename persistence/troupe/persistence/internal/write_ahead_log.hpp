@@ -29,7 +29,7 @@ expected<std::vector<logged_record>> read_log(std::string_view bytes, std::uint6
 
 /// All bytes of the directory's log; none when there is no such file. Errors: as
 /// `data_directory::open_file`, `store_failed`.
-expected<std::string> log_bytes(const std::filesystem::path& directory);
+expected<std::string> bytes_of_log(const std::filesystem::path& directory);
 
 /// The log of an open store. Batches are written one behind the other, each from a page of its own
 /// on, so that nothing that was acknowledged is written again; when LMDB has them all (`clear`),
