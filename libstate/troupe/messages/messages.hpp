@@ -273,7 +273,7 @@ struct store_stats {
   std::uint64_t covered_bytes = 0;  ///< journal bytes from `first` to `materialised`
   std::uint64_t tail_bytes =
       0;                      ///< journal bytes behind `materialised`, replayed at the next start
-  std::uint64_t commits = 0;  ///< transactions since the start
+  std::uint64_t commits = 0;  ///< batches since the start
   std::uint64_t changes = 0;  ///< changes committed since the start
   std::uint64_t folds = 0;    ///< entities folded into snapshots since the start
   std::uint64_t live_folds = 0;  ///< of these from their state in memory: no change was read

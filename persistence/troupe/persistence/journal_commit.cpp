@@ -72,12 +72,14 @@ struct journal_store::impl::batch {
     appended.clear();
   }
 
-  /// What a write that failed has left on disk is for the next start to find out.
+  /// What a write that failed has left on disk is for the next start to find out, unless it is
+  /// nothing.
   void write_log() {
     try {
       self.wal.write(self.position + 1);
     } catch (const lmdb::failure& what) {
-      self.stop(errc::outcome_unknown, what.what());
+      if (what.kind() != lmdb::failure_kind::full)
+        self.stop(errc::outcome_unknown, what.what());
       throw;
     }
   }
@@ -133,13 +135,20 @@ error no_room() {
 
 }  // namespace
 
+bool journal_store::impl::is_stored(const std::string& name_space) {
+  if (name_spaces.is_stored(name_space))
+    return true;
+  auto txn = lmdb::transaction::read(env);
+  return name_spaces.find_stored(txn, dbs, name_space);
+}
+
 /// Whether a batch needs nothing of LMDB but what it will take up later, for which there is room
 /// whatever else is written, and is none so large that it is better written once.
 bool journal_store::impl::goes_to_log(std::span<const commit_request> requests,
                                       std::uint64_t bytes) {
   std::size_t room = 0;
   for (const auto& x : requests) {
-    if (x.base || x.pin || !name_spaces.is_stored(x.entity.name_space))
+    if (x.base || x.pin || !is_stored(x.entity.name_space))
       return false;
     // Twice, as a set has a head and an id of its own.
     room += 2 * (internal::record_header_bytes + x.entity.id.size()) + x.payload.size();

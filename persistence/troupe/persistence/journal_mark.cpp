@@ -54,8 +54,13 @@ void journal_store::impl::mark_in_time() {
   if (!mark_ || now - marked_ < options.mark_interval)
     return;
   marked_ = now;
-  env.forget_dead_readers();  // of a copy that was killed
-  const auto done = write_mark(false);
+  auto done = expected<void>{};
+  try {
+    env.forget_dead_readers();  // of a copy that was killed
+    done = write_mark(false);
+  } catch (const lmdb::failure& what) {
+    done = fail(errc::store_full, what.what());  // of what was committed nothing is in doubt
+  }
   if (done)
     return;
   if (done.error().code == errc::store_failed)

@@ -60,43 +60,40 @@ expected<void> journal_store::impl::for_each_record(
 
 // The start --------------------------------------------------------------------------------------
 
-/// What the last owner had not brought into LMDB.
-expected<void> journal_store::impl::read_back_log() {
-  const auto bytes = internal::bytes_of_log(directory.path());
-  if (!bytes)
-    return unexpected{bytes.error()};
-  std::uint64_t newest = 0;
-  {
-    auto txn = lmdb::transaction::read(env);
-    const auto covered_to = internal::read_number(txn, dbs.meta, internal::meta_key::watermark);
-    if (!covered_to)
-      return unexpected{covered_to.error()};
-    const auto last = lmdb::cursor{txn, dbs.journal}.last();
-    newest = std::max(*covered_to, last ? internal::get_be64(last->key) : 0);
-  }
-  const auto records = internal::read_log(*bytes, newest);
-  if (!records)
-    return unexpected{records.error()};
-  if (records->empty())
-    return {};
-  env.reserve(bytes->size());
-  auto txn = lmdb::transaction::write(env);
-  {
-    lmdb::cursor journal{txn, dbs.journal};
-    for (const auto& [at, value] : *records)
-      std::ranges::copy(value, journal.append(internal::be64(at), value.size()));
-  }
-  txn.commit();
-  return {};
-}
-
 expected<void> journal_store::impl::replay() {
   auto found = internal::find_layout(env);
   if (!found)
     return unexpected{found.error()};
   dbs = *found;
-  if (auto done = read_back_log(); !done)
-    return done;
+  const auto log = internal::bytes_of_log(directory.path());
+  if (!log)
+    return unexpected{log.error()};
+  const auto logged = read_back(*log);
+  if (!logged)
+    return unexpected{logged.error()};
+  // What the last owner had not brought into LMDB, now that it is known to fit.
+  std::uint64_t bytes = 0;
+  for (const auto& [at, value] : *logged)
+    bytes += value.size();
+  if (!logged->empty()) {
+    env.reserve(bytes);
+    auto txn = lmdb::transaction::write(env);
+    {
+      lmdb::cursor journal{txn, dbs.journal};
+      for (const auto& [at, value] : *logged)
+        std::ranges::copy(value, journal.append(internal::be64(at), value.size()));
+    }
+    txn.commit();
+  }
+  if (!log->empty())
+    wal.truncate();
+  return {};
+}
+
+/// What is in memory, from the journal behind the watermark and what goes behind it from the log,
+/// which is answered.
+expected<std::vector<internal::logged_record>> journal_store::impl::read_back(
+    std::string_view log) {
   auto txn = lmdb::transaction::read(env);
   using number = std::pair<std::string_view, std::uint64_t*>;
   for (const auto& [name, to] :
@@ -115,13 +112,11 @@ expected<void> journal_store::impl::replay() {
       first > watermark + 1
       || (oldest ? oldest->key != internal::be64(first) : first != watermark + 1))
     return fail(errc::damaged, "the journal does not begin at record " + std::to_string(first));
-  for (auto at = journal.seek(internal::be64(watermark + 1)); at; at = journal.next()) {
-    if (at->key.size() != 8 || internal::get_be64(at->key) != position + 1)
-      return fail(errc::damaged, "journal record " + std::to_string(position + 1) + " is missing");
-    const auto read = internal::changes_in(++position, at->value);
+  const auto take = [&](std::string_view value) -> expected<void> {
+    const auto read = internal::changes_in(++position, value);
     if (!read)
       return unexpected{read.error()};
-    tail_bytes += at->value.size();
+    tail_bytes += value.size();
     for (const auto& change : *read) {
       const auto key = key_of(change);
       auto* known = index.find(key);
@@ -137,10 +132,21 @@ expected<void> journal_store::impl::replay() {
                                              + std::to_string(newest->sequence)});
       index.append(known, key, {change.sequence, position});
     }
+    return {};
+  };
+  for (auto at = journal.seek(internal::be64(watermark + 1)); at; at = journal.next()) {
+    if (at->key.size() != 8 || internal::get_be64(at->key) != position + 1)
+      return fail(errc::damaged, "journal record " + std::to_string(position + 1) + " is missing");
+    if (auto done = take(at->value); !done)
+      return unexpected{done.error()};
   }
   if (const auto last = journal.last(); last && internal::get_be64(last->key) > position)
     return fail(errc::damaged, "the journal has records behind a gap");
-  return {};
+  auto logged = internal::read_log(log, position);
+  for (std::size_t i = 0; logged && i < logged->size(); ++i)
+    if (auto done = take((*logged)[i].value); !done)
+      return unexpected{done.error()};
+  return logged;
 }
 
 /// From memory, or from the entity's record and then remembered. A start does not verify what it

@@ -167,6 +167,7 @@ error journal_store::impl::stop(errc code, std::string message) {
 
 lmdb::transaction journal_store::impl::begin_write() {
   auto out = lmdb::transaction::write(env);
+  name_spaces.aborted();  // what one before it left that threw
   if (wal.empty())
     return out;
   lmdb::cursor journal{out, dbs.journal};
@@ -178,7 +179,7 @@ lmdb::transaction journal_store::impl::begin_write() {
 void journal_store::impl::settle() {
   if (wal.empty())
     return;
-  env.reserve(wal.bytes());
+  env.reserve(wal.bytes(), lmdb::purpose::add);  // it was room for all when it was taken
   auto txn = begin_write();
   finish(txn);
 }

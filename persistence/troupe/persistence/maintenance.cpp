@@ -144,7 +144,7 @@ namespace {
 
 expected<backup_report> copy_and_walk(const fs::path& from, const lmdb::environment& env,
                                       const fs::path& to, fold_function fold,
-                                      const backup_options& options) {
+                                      const backup_options& options, bool closed) {
   const auto target = named(to);
   if (!target)
     return unexpected{target.error()};
@@ -152,7 +152,7 @@ expected<backup_report> copy_and_walk(const fs::path& from, const lmdb::environm
   if (!made)
     return unexpected{made.error()};
   backup_report out;
-  if (auto done = made->copy_log(from); !done)
+  if (auto done = made->copy_log(from, closed); !done)
     return unexpected{done.error()};
   if (const auto bytes = made->copy_from(env, options); !bytes)
     return unexpected{bytes.error()};
@@ -208,7 +208,7 @@ expected<backup_report> journal_store::backup(const fs::path& to,
   if (!ours)
     return fail(errc::busy, "a backup of this store is running");
   try {
-    return copy_and_walk(impl_->directory.path(), impl_->env, to, impl_->fold, options);
+    return copy_and_walk(impl_->directory.path(), impl_->env, to, impl_->fold, options, false);
   } catch (const lmdb::failure& what) {
     return fail(errc::store_failed, what.what());
   }
@@ -220,8 +220,9 @@ expected<backup_report> backup_running(const fs::path& from, const fs::path& to,
   if (fs::symlink_status(from / "data.mdb", ec).type() != fs::file_type::regular)
     return fail(errc::damaged, from.string() + " holds no store of Troupe");
   try {
+    const auto closed = open_closed(from).has_value();
     const auto env = lmdb::environment::open_to_copy(from);
-    return copy_and_walk(from, env, to, std::move(fold), options);
+    return copy_and_walk(from, env, to, std::move(fold), options, closed);
   } catch (const lmdb::failure& what) {
     return fail(code_of(what), from.string() + ": " + what.what());
   }
@@ -239,7 +240,7 @@ expected<backup_report> restore_backup(const fs::path& from, const fs::path& to,
   if (!made)
     return unexpected{made.error()};
   backup_report out;
-  if (auto done = made->copy_log(from); !done)
+  if (auto done = made->copy_log(from, true); !done)
     return unexpected{done.error()};
   if (const auto bytes = made->copy_from(source->data.get(), source->bytes, progress); !bytes)
     return unexpected{bytes.error()};

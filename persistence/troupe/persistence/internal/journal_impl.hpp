@@ -130,6 +130,7 @@ private:
   };
 
   // journal_commit.cpp
+  [[nodiscard]] bool is_stored(const std::string& name_space);
   [[nodiscard]] bool goes_to_log(std::span<const commit_request> requests, std::uint64_t bytes);
   expected<void> append(batch& to, std::span<const commit_request> group,
                         std::vector<expected<commit_receipt>>& results);
@@ -139,7 +140,7 @@ private:
                             const commit_request& request);
 
   // journal_read.cpp
-  expected<void> read_back_log();
+  expected<std::vector<internal::logged_record>> read_back(std::string_view log);
   expected<void> check_absent(lmdb::transaction& txn, std::string_view key);
   expected<internal::newest_change> newest_of(lmdb::transaction& txn, std::string_view key,
                                               internal::verify depth);

@@ -132,6 +132,14 @@ const namespace_hash& name_space_table::store(lmdb::transaction& txn, const data
   return entry.hash;
 }
 
+bool name_space_table::find_stored(lmdb::transaction& txn, const databases& dbs,
+                                   const std::string& name) {
+  auto& entry = find(name);
+  if (!entry.stored)
+    entry.stored = txn.get(dbs.name_spaces, {entry.hash.data(), entry.hash.size()}).has_value();
+  return entry.stored;
+}
+
 bool name_space_table::is_stored(const std::string& name) const {
   const auto found = by_name_.find(name);
   return found != by_name_.end() && found->second.stored;

@@ -74,6 +74,8 @@ public:
   void committed();
   /// Whether it is known to be on disk.
   [[nodiscard]] bool is_stored(const std::string& name) const;
+  /// Whether it is there, which is remembered.
+  bool find_stored(lmdb::transaction& txn, const databases& dbs, const std::string& name);
   void aborted() { fresh_.clear(); }
 
   /// Null when it is not remembered.

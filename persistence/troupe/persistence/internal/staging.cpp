@@ -205,7 +205,7 @@ expected<std::uint64_t> staging::copy_from(int fd, std::uint64_t bytes,
   }
 }
 
-expected<void> staging::copy_log(const fs::path& from) {
+expected<void> staging::copy_log(const fs::path& from, bool closed) {
   auto bytes = bytes_of_log(from);
   if (!bytes)
     return unexpected{bytes.error()};
@@ -214,8 +214,8 @@ expected<void> staging::copy_log(const fs::path& from) {
   if (!file)
     return unexpected{file.error()};
   const backup_options how;
-  // Somebody may be writing it: what follows was read later.
-  const auto size = whole_batches(*bytes);
+  // Where somebody may be writing it, what follows was read later.
+  const auto size = closed ? bytes->size() : whole_batches(*bytes);
   logged_ = size != 0;
   return block_writer{path, *file, how, size}.write(bytes->data(), size);
 }

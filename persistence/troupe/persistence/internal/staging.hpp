@@ -32,8 +32,9 @@ public:
   expected<std::uint64_t> copy_from(int fd, std::uint64_t bytes, const progress_function& progress);
 
   /// The log of the store at `from`, before its data file is copied: what is in neither then was
-  /// not acknowledged when this was called.
-  expected<void> copy_log(const std::filesystem::path& from);
+  /// not acknowledged when this was called. All of it when nobody has the store open, so that
+  /// damage is found; else its whole batches.
+  expected<void> copy_log(const std::filesystem::path& from, bool closed);
 
   /// Opens and walks what was made, as a store with default options. What was in the log is in the
   /// data file then, which is no longer than it must be.

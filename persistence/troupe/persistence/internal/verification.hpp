@@ -5,6 +5,7 @@
 #include <troupe/persistence/internal/layout.hpp>
 #include <troupe/persistence/internal/lmdb.hpp>
 #include <troupe/persistence/internal/record.hpp>
+#include <troupe/persistence/internal/write_ahead_log.hpp>
 #include <troupe/persistence/verify.hpp>
 
 #include <map>
@@ -85,7 +86,9 @@ private:
   verify_options options_;
   verify_report report_;
   databases dbs_;
-  std::string log_;
+  bool journal_read_ = false;
+  std::string log_;                    // the file
+  std::vector<logged_record> logged_;  // what of it goes behind the journal
   std::set<std::string> name_spaces_;
   std::unordered_map<std::string, entity> entities_;
   std::map<std::uint64_t, std::uint64_t> log_uses_;  // by the entities' records
