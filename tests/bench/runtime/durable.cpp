@@ -1,5 +1,5 @@
-// Durable commands beside the store's actor alone, and one that is waited for beside one raw LMDB
-// commit.
+// Durable commands beside the store's actor alone, with its log and with LMDB alone, and one that
+// is waited for beside one raw LMDB commit.
 
 #include <troupe/messages/messages.hpp>
 #include <troupe/persistence/internal/bytes.hpp>
@@ -68,12 +68,14 @@ private:
 
 constexpr std::size_t durable_sessions = 1'000, durable_in_flight = 256;
 
-double bare_store(const plan& how, const std::filesystem::path& dir, const std::string& payload) {
+double bare_store(const plan& how, const std::filesystem::path& dir, const std::string& payload,
+                  std::size_t log_bytes) {
   caf::actor_system_config config;
   config.set("caf.scheduler.policy", "sharing");
   config.set("caf.scheduler.max-throughput", 100);
   caf::actor_system system{config};
-  auto opened = journal_store::open(dir, {.tail_bytes = 4ULL << 30}, fold_entities());
+  auto opened =
+      journal_store::open(dir, {.tail_bytes = 4ULL << 30, .log_bytes = log_bytes}, fold_entities());
   must(opened.has_value(), "the store cannot be opened");
   const auto store = spawn_store(system, *std::move(opened));
   double per_second = 0;
@@ -101,9 +103,12 @@ void measure_durable(const plan& how) {
   must(opened.has_value(), "the store cannot be opened");
   const auto node = *std::move(opened);
   create(*node, durable_sessions);
-  std::vector<double> bare, ours;
+  std::vector<double> lmdb_alone, with_log, ours;
   for (int round = 0; round < how.rounds; ++round) {
-    bare.push_back(bare_store(how, how.dir / ("durable-store-" + std::to_string(round)), payload));
+    const auto dir = [&](const char* of) { return how.dir / (of + std::to_string(round)); };
+    lmdb_alone.push_back(bare_store(how, dir("durable-lmdb-"), payload, 0));
+    with_log.push_back(
+        bare_store(how, dir("durable-store-"), payload, journal_options{}.log_bytes));
     ours.push_back(keep_in_flight(durable_in_flight, how.seconds, [&](std::size_t n, auto done) {
       node->execute({session_ref(id_of(n % durable_sessions)), {append_items{{turn}}}},
                     [done](const expected<command_result>& answer) {
@@ -112,9 +117,11 @@ void measure_durable(const plan& how) {
                     });
     }));
   }
-  print("durable_256_in_flight", "store_actor", rate(bare));
+  print("durable_256_in_flight", "lmdb_actor", rate(lmdb_alone));
+  print("durable_256_in_flight", "store_actor", rate(with_log));
   print("durable_256_in_flight", "runtime",
-        rate(ours) + ",\"of_store_actor\":" + std::to_string(median(ours) / median(bare)));
+        rate(ours) + ",\"of_lmdb_actor\":" + std::to_string(median(ours) / median(lmdb_alone))
+            + ",\"of_store_actor\":" + std::to_string(median(ours) / median(with_log)));
 }
 
 void measure_blocking(const plan& how) {
