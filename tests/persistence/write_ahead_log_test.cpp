@@ -455,6 +455,12 @@ TEST_CASE("a full store has room for all that is in its log") {
         REQUIRE(text_of(store, "a") == expected);
     }
     CHECK(sequence > 100);
+    // What came last, when there was little room, went into the data file at once.
+    copy_as_killed(dir, dir.path() / "killed");
+    fs::remove(dir.path() / "killed" / "commit.log");
+    auto killed = journal_store::open(dir.path() / "killed", options, fold_texts(join));
+    REQUIRE_MESSAGE(killed, (killed ? "" : killed.error().message));
+    CHECK(text_of(*killed, "a") == expected);
     CHECK(text_of(store, "a") == expected);
   }
 }
