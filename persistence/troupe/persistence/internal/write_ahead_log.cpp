@@ -9,8 +9,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <random>
 #include <system_error>
@@ -202,9 +202,7 @@ bool write_ahead_log::make_room(std::size_t records, std::size_t bytes) {
     written_ += step.size();
   }
   if (!memory_)
-    memory_.reset(static_cast<char*>(std::aligned_alloc(page_bytes, capacity_)));
-  if (!memory_)
-    throw std::bad_alloc{};
+    memory_ = std::make_unique_for_overwrite<char[]>(capacity_);
   return true;
 }
 
@@ -230,7 +228,8 @@ void write_ahead_log::write(std::uint64_t position) {
   put_le(batch + at_bytes, static_cast<std::uint32_t>(size - head_bytes));
   put_le(batch + at_checksum, checksum_of({batch, size}));
   std::memset(batch + size, 0, pages - size);
-  records_.reserve(records_.size() + made_.size());  // nothing fails once it is on disk
+  if (const auto all = records_.size() + made_.size(); all > records_.capacity())
+    records_.reserve(2 * all);  // nothing fails once it is on disk
   try {
     write_at(batch, pages, begin_);
   } catch (const lmdb::failure& what) {

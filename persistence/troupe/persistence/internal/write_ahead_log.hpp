@@ -67,10 +67,6 @@ public:
   void truncate();
 
 private:
-  struct free_memory {
-    void operator()(char* memory) const noexcept { std::free(memory); }
-  };
-
   write_ahead_log(unique_fd fd, std::string name, std::size_t capacity)
       : fd_{std::move(fd)},
         name_{std::move(name)},
@@ -84,9 +80,9 @@ private:
   std::size_t capacity_ = 0;
   std::uint64_t number_ = 0;   // of the file, when it has a head
   std::uint64_t written_ = 0;  // bytes of the file that have a place on the disk; 0: no head yet
-  std::unique_ptr<char, free_memory> memory_;  // the file's bytes since `clear`
-  std::size_t begin_ = page_bytes;             // of the batch that is being made
-  std::size_t end_ = page_bytes;               // of its records; `begin_`: there are none
+  std::unique_ptr<char[]> memory_;  // the file's bytes since `clear`
+  std::size_t begin_ = page_bytes;  // of the batch that is being made
+  std::size_t end_ = page_bytes;    // of its records; `begin_`: there are none
   std::vector<logged_record> records_;
   std::vector<std::string_view> made_;  // of the batch that is being made
 };
