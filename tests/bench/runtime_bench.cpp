@@ -3,7 +3,8 @@
 // threads, by id and through a reader each, durable commands beside the store's actor alone, one
 // blocking durable call beside one raw LMDB commit, and what a sleeping and a live session (beside
 // a bare CAF actor) cost in memory and how long one takes to wake. Rounds take turns; a result is
-// their median. JSON on stdout, one object per result.
+// their median. JSON on stdout, one object per result, with the allocator that all of them had:
+// that of the node, or with -DTROUPE_JEMALLOC= the C library's.
 //
 //   runtime_bench [--only batches|blocking|commands|durable|live|reads|sleep] [--rounds 5]
 //                 [--seconds 1] [--sessions 1000000] [--dir DIRECTORY]
@@ -28,7 +29,7 @@ int main(int argc, char** argv) {
       else if (name == "--seconds")
         how.seconds = std::stod(given);
       else if (name == "--sessions")
-        how.sessions = std::max(10'000UL, std::stoul(given));
+        how.sessions = std::max(50'000UL, std::stoul(given));
       else if (name == "--dir")
         parent = given;
       else

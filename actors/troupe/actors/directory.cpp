@@ -1,6 +1,7 @@
 #include <troupe/actors/directory.hpp>
 
 #include <mutex>
+#include <shared_mutex>
 #include <utility>
 
 namespace troupe {

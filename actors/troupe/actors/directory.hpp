@@ -1,13 +1,13 @@
 #pragma once
 
 #include <troupe/actors/live_entity.hpp>
+#include <troupe/actors/striped_mutex.hpp>
 
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <shared_mutex>
 #include <unordered_set>
 
 namespace troupe {
@@ -61,7 +61,7 @@ private:
   };
   static constexpr std::size_t shard_count = 64;
   struct shard {
-    mutable std::shared_mutex mutex;
+    mutable internal::striped_mutex mutex;
     std::unordered_set<pointer, hash, equal> live;
   };
   [[nodiscard]] const shard& shard_of(const entity_ref& name) const {

@@ -16,6 +16,10 @@
 #include <string>
 #include <vector>
 
+/// jemalloc's, where it is linked.
+extern "C" int mallctl(const char* name, void* old, std::size_t* old_size, void* now,
+                       std::size_t size) __attribute__((weak));
+
 namespace troupe::bench {
 
 using clock_type = std::chrono::steady_clock;
@@ -41,9 +45,16 @@ inline std::string id_of(std::size_t n) {
   return "session-" + std::to_string(n);
 }
 
+/// All subjects of a run have the same one: jemalloc's as the node, or the C library's.
+inline bool has_jemalloc() {
+  return &mallctl != nullptr;
+}
+
 inline void print(const char* bench, const char* subject, const std::string& numbers) {
-  std::printf("{\"schema\":\"troupe.bench/1\",\"bench\":\"%s\",\"subject\":\"%s\",%s}\n", bench,
-              subject, numbers.c_str());
+  std::printf(
+      "{\"schema\":\"troupe.bench/"
+      "1\",\"bench\":\"%s\",\"subject\":\"%s\",\"allocator\":\"%s\",%s}\n",
+      bench, subject, has_jemalloc() ? "jemalloc" : "libc", numbers.c_str());
   std::fflush(stdout);
 }
 
