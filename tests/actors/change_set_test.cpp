@@ -362,6 +362,20 @@ TEST_CASE("an entity that crashes while its set is committed comes back with the
   CHECK(n.execute(add("b", 1))->revision == 3);
 }
 
+TEST_CASE(
+    "an entity that was loaded behind a set keeps what it answered early and one before does not") {
+  for (const std::uint64_t made : {1, 2}) {
+    node n;
+    auto early = add("a", 1);
+    early.level = durability::memory;
+    REQUIRE(n.execute(early)->revision == 2);
+    compat::anon_send(n.supervisor, read_again{session_ref("a"), made});
+    n.world.run();
+    CHECK(n.count("a", true) == (made == 1 ? 11 : 10));
+    CHECK(n.count("a") == 10);
+  }
+}
+
 TEST_CASE("whoever crashes on the way of a set leaves all of it or nothing and nobody waiting") {
   int crashes = 0;
   for (int at = 1; at < 12; ++at) {

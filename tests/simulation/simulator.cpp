@@ -306,6 +306,8 @@ timestamp simulator::clock() {
   if (crash_at_look_ > 0 && --crash_at_look_ == 0) {
     ++found_.scope_crashes;
     checker_.scope_crashed(*crashing_);
+    if (checker_.told)
+      checker_.told("the actor of " + to_string(*crashing_) + " crashed");
     throw std::runtime_error{"simulated crash"};
   }
   return clock_;

@@ -85,7 +85,7 @@ private:
           return here().asked<member_decision>([&](auto to) { here().on_decide_member(x, to); });
         },
         [](settle_member& x) { here().on_settle_member(x); },
-        [](const read_again&) { here().on_read_again(); },
+        [](const read_again& x) { here().on_read_again(x.revision); },
         [](retire) { here().on_retire(); }};
   }
 
@@ -510,11 +510,12 @@ private:
     go_on_after_set();
   }
 
-  void on_read_again() {
-    if (loaded())
-      on_doubt({errc::outcome_unknown, "a set was made while this actor began"});
-    else
+  /// A set may have made `revision` of it before it was loaded, or behind that.
+  void on_read_again(std::uint64_t revision) {
+    if (!loaded())
       stale_ = true;
+    else if (line().durable()->revision < revision)
+      on_doubt({errc::outcome_unknown, "a set was made while this actor began"});
   }
 
   // The end -----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -191,6 +192,9 @@ struct reservation {
 /// older. To the supervisor, which knows whether there is one, and to the successor.
 struct read_again {
   entity_ref entity;
+  /// What the set may have made: who has it on disk already reads nothing, and keeps what it
+  /// answered early. By default nobody knows.
+  std::uint64_t revision = std::numeric_limits<std::uint64_t>::max();
 };
 
 /// What one transaction made durable, told after it returned.

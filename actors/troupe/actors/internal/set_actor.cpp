@@ -43,6 +43,7 @@ private:
     command request;
     reservation reserved{};
     expected<member_decision> decision{};
+    std::uint64_t revision = 0;  // that the set makes of it; 0: none
   };
 
   void begin(change_set& what, asker<change_set_result> asked_by) {
@@ -117,8 +118,10 @@ private:
     out.answers.resize(members_.size());
     commit_set changes;
     for (auto& one : members_) {
-      if (one.decision->change)
+      if (one.decision->change) {
+        one.revision = one.decision->change->sequence;
         changes.changes.push_back(*std::move(one.decision->change));
+      }
       out.answers[one.place] = std::move(one.decision->answer);
     }
     answer_ = std::move(out);
@@ -163,7 +166,7 @@ private:
   }
 
   void have_read_again(const member& one) {
-    compat::request(self_, supervisor_, read_again{entity_of(one)})
+    compat::request(self_, supervisor_, read_again{entity_of(one), one.revision})
         .then([this] { settled(); }, [this](const caf::error&) { settled(); });
   }
 
