@@ -108,6 +108,7 @@ private:
     delivery what;
   };
 
+  static void hand(const std::weak_ptr<connection>& to, delivery what);
   void flush();
 
   inline static thread_local const answer_gate* current_ = nullptr;
@@ -131,14 +132,10 @@ struct worker {
 
   void run() noexcept;
 
-  /// After each handler.
-  void look_behind_handlers();
-
   /// IMF-fixdate of the current second.
   std::string_view date();
 
 private:
-  bool posted_ = false;  ///< what handlers left is on its way
   std::time_t date_second_ = -1;
   std::array<char, 32> date_{};
 };
@@ -485,7 +482,6 @@ inline void connection::handle() {
   } catch (...) {
     // The responder was dropped on the way out, which is an answer.
   }
-  worker_.look_behind_handlers();
 }
 
 }  // namespace troupe::http::detail

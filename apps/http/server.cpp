@@ -11,8 +11,7 @@ namespace detail {
 
 void answer_gate::deliver(std::weak_ptr<connection> to, delivery what) {
   if (current_ == this && !std::holds_alternative<more_to_stream>(what)) {
-    if (const auto c = to.lock())
-      c->take(std::move(what));
+    hand(to, std::move(what));
     return;
   }
   const std::lock_guard lock{mutex_};
@@ -23,38 +22,33 @@ void answer_gate::deliver(std::weak_ptr<connection> to, delivery what) {
   ready_.push_back({std::move(to), std::move(what)});
 }
 
+void answer_gate::hand(const std::weak_ptr<connection>& to, delivery what) {
+  const auto c = to.lock();
+  if (!c)
+    return;
+  try {
+    c->take(std::move(what));
+  } catch (...) {
+    c->close();
+  }
+}
+
 void answer_gate::flush() {
   {
     const std::lock_guard lock{mutex_};
     taken_.swap(ready_);
   }
-  for (auto& e : taken_) {
-    if (const auto c = e.to.lock()) {
-      try {
-        c->take(std::move(e.what));
-      } catch (...) {
-        c->close();
-      }
-    }
-  }
+  for (auto& e : taken_)
+    hand(e.to, std::move(e.what));
   taken_.clear();
 }
 
 void worker::run() noexcept {
   gate->enter_thread();
+  std::function<void()> beside;
+  if (const auto& wanted = shared.options.beside)
+    beside = wanted([this, &beside] { asio::post(io, [&beside] { beside(); }); });
   io.run();
-}
-
-/// All that is ready now stands in front of what is posted.
-void worker::look_behind_handlers() {
-  const auto& left = shared.options.behind_handlers;
-  if (posted_ || !left.waits || !left.waits())
-    return;
-  posted_ = true;
-  asio::post(io, [this, &left] {
-    posted_ = false;
-    left.run();
-  });
 }
 
 std::string_view worker::date() {

@@ -1,6 +1,5 @@
 #include "troupe/serve.hpp"
 
-#include <troupe/actors/gateway.hpp>
 #include <troupe/runtime/runtime.hpp>
 
 #include "api/api.hpp"
@@ -26,6 +25,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -109,7 +109,8 @@ http::answer_limit longest_wait(const serve_options& options, const http::limits
 class listeners {
 public:
   /// Prints where it listens, for who starts it, once it does.
-  static expected<listeners> start(const serve_options& options, api::service& service) {
+  static expected<listeners> start(const serve_options& options, runtime& backend,
+                                   api::service& service) {
     using listener = api::service::listener;
     http::limits bounds;
     bounds.connections = std::min(bounds.connections, raise_descriptor_limit());
@@ -121,10 +122,11 @@ public:
       auto server = http::server::start(
           {.host = host,
            .port = port,
+           .io_threads = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 8),
            .bounds = bounds,
            .tls = options.tls,
            .longest_wait = longest_wait(options, bounds),
-           .behind_handlers = {gathering::waits, gathering::hand_over},
+           .beside = [&backend](auto wake) { return backend.run_here(std::move(wake)); },
            .longest_body = [bounds](
                                auto method,
                                auto target) { return api::longest_body(method, target, bounds); },
@@ -132,7 +134,6 @@ public:
            .admit = [&service, by](const auto& head,
                                    std::size_t bytes) { return service.admit(head, bytes, by); }},
           [&service, by](http::request request, http::responder respond) {
-            const gathering woken;
             service(std::move(request), std::move(respond), by);
           });
       if (!server)
@@ -281,7 +282,7 @@ int serve(const serve_options& options) {
   if (const auto known = service.reload_tokens(tokens); !known)
     return report("cannot read the access tokens", known.error(),
                   cli::exit_status::of_open(known.error().code));
-  const auto servers = listeners::start(options, service);
+  const auto servers = listeners::start(options, **backend, service);
   if (!servers)
     return report("cannot listen", servers.error(), cli::exit_status::io_failure);
 

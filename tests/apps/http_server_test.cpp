@@ -104,28 +104,45 @@ TEST_CASE("a thread of its own answers and the connection goes on") {
     CHECK(body_of(peer.send(plain_get).answer()) == "/a");
 }
 
-TEST_CASE("what handlers leave is done once behind those that are called in one go") {
-  std::vector<responder> left;  // the IO thread's
-  int times = 0;
-  const auto started =
-      server::start({.behind_handlers = {.waits = [&] { return !left.empty(); },
-                                         .run =
-                                             [&] {
-                                               ++times;
-                                               for (auto& one : std::exchange(left, {}))
-                                                 one({.body = std::to_string(times)});
-                                             }}},
-                    [&](request asked, responder answer) {
-                      if (asked.method == "POST")
-                        answer({.body = "at once"});
-                      else
-                        left.push_back(std::move(answer));
-                    });
-  REQUIRE(started);
-  raw_peer peer{(*started)->port()};
-  CHECK(body_of(peer.send(plain_get).answer()) == "1");
-  CHECK(body_of(peer.send(post("Content-Length: 0\r\n")).answer()) == "at once");
-  CHECK(body_of(peer.send(plain_get).answer()) == "2");
+TEST_CASE("what an IO thread does beside is done there for any thread that wakes it") {
+  std::vector<responder> left;  // the IO thread's, as what follows
+  std::thread::id thread;
+  std::function<void()> wake_it;
+  std::jthread other;
+  int ended = 0;
+  {
+    const auto started = server::start({.beside =
+                                            [&](std::function<void()> wake) {
+                                              thread = std::this_thread::get_id();
+                                              wake_it = std::move(wake);
+                                              const std::shared_ptr<void> end{
+                                                  nullptr, [&](void*) {
+                                                    CHECK(std::this_thread::get_id() == thread);
+                                                    ++ended;
+                                                  }};
+                                              return [&left, &thread, end] {
+                                                CHECK(std::this_thread::get_id() == thread);
+                                                for (auto& one : std::exchange(left, {}))
+                                                  one({.body = "beside"});
+                                              };
+                                            }},
+                                       [&](request asked, responder answer) {
+                                         if (asked.method == "POST")
+                                           return answer({.body = "at once"});
+                                         left.push_back(std::move(answer));
+                                         if (asked.target == "/here")
+                                           wake_it();
+                                         else
+                                           other = std::jthread{wake_it};
+                                       });
+    REQUIRE(started);
+    raw_peer peer{(*started)->port()};
+    CHECK(body_of(peer.send("GET /here HTTP/1.1\r\nHost: x\r\n\r\n").answer()) == "beside");
+    CHECK(body_of(peer.send(post("Content-Length: 0\r\n")).answer()) == "at once");
+    CHECK(body_of(peer.send(plain_get).answer()) == "beside");
+    other.join();
+  }
+  CHECK(ended == 1);
 }
 
 TEST_CASE("an answer that is delayed does not leave before its time and the connection goes on") {

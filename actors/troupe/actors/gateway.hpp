@@ -1,6 +1,7 @@
 #pragma once
 
 #include <troupe/actors/directory.hpp>
+#include <troupe/messages/lane.hpp>
 #include <troupe/messages/messages.hpp>
 
 #include <memory>
@@ -16,9 +17,12 @@ namespace troupe {
 /// sent again, since it would overtake what the host sent after it.
 class gateway {
 public:
-  gateway(supervisor_actor supervisor, std::shared_ptr<directory> live)
+  /// Whom a thread puts to work that has one of `lanes`, it runs itself.
+  gateway(supervisor_actor supervisor, std::shared_ptr<directory> live,
+          std::shared_ptr<compat::lanes> lanes = std::make_shared<compat::lanes>())
       : supervisor_{std::move(supervisor)},
-        live_{std::move(live)} {}
+        live_{std::move(live)},
+        lanes_{std::move(lanes)} {}
 
   void send(host_command what) const;
   void send(host_read what) const;
@@ -30,25 +34,7 @@ private:
 
   supervisor_actor supervisor_;
   std::shared_ptr<directory> live_;
-};
-
-/// For a thread that takes many requests in one go, such as the loop of a server: while it lives,
-/// the actors that this thread's requests wake do not begin before `hand_over`, or before they are
-/// sixteen. That is a lock and a wake-up for all of them in place of one for each. Whoever lets one
-/// live calls `hand_over` on the same thread soon, and before the runtime ends.
-class gathering {
-public:
-  gathering() noexcept;
-  gathering(const gathering&) = delete;
-  gathering& operator=(const gathering&) = delete;
-  ~gathering();
-
-  /// Whether an actor that this thread woke waits for `hand_over`.
-  [[nodiscard]] static bool waits() noexcept;
-  static void hand_over();
-
-private:
-  bool before_;
+  std::shared_ptr<compat::lanes> lanes_;
 };
 
 }  // namespace troupe

@@ -59,10 +59,10 @@ public:
   void begin(scope_actor actor) { actor_ = std::move(actor); }
   [[nodiscard]] const scope_actor& actor() const noexcept { return actor_; }
 
-  /// Puts a request into the actor's mailbox, and wakes it with others where there is a `burst`.
-  /// False: the actor retires, `what` is as it was. An actor that crashed lets it go unread.
+  /// Puts a request into the actor's mailbox; who is woken by it runs where `with` says, null: as
+  /// any. False: the actor retires, `what` is as it was. An actor that crashed lets it go unread.
   template <class Message>
-  [[nodiscard]] bool try_send(Message& what, compat::burst* with) const {
+  [[nodiscard]] bool try_send(Message& what, compat::waker* with) const {
     if (!enter())
       return false;
     note_use();

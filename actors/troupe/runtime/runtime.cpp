@@ -83,8 +83,9 @@ struct runtime::impl {
       const auto found = all->find(x);
       return found ? found->look() : nullptr;
     };
-    store = spawn_store(system, std::move(opened),
-                        {.on_fatal = options.on_fatal, .feed = feed, .live = state_of});
+    store =
+        spawn_store(system, std::move(opened),
+                    {.on_fatal = options.on_fatal, .feed = feed, .lanes = lanes, .live = state_of});
     hub = spawn_event_hub(system, {store, feed});
     supervisor = spawn_supervisor(system, {.store = store,
                                            .live = live,
@@ -92,7 +93,7 @@ struct runtime::impl {
                                            .max_live = options.max_live,
                                            .idle_ms = options.idle.count(),
                                            .hooks = options.hooks});
-    way_in.emplace(supervisor, live);
+    way_in.emplace(supervisor, live, lanes);
     cleaner = spawn_cleaner(
         system, {store, supervisor, live, options.now, options.idle.count() > 0, options.clean_up});
     if (options.hooks)
@@ -274,7 +275,8 @@ struct runtime::impl {
   runtime_options options;
   admission door;                      // of requests that may end with the system only
   std::atomic<std::size_t> asked = 0;  // requests that are not answered yet
-  std::unique_ptr<own_system> own;     // null: the host's
+  std::shared_ptr<compat::lanes> lanes = std::make_shared<compat::lanes>();
+  std::unique_ptr<own_system> own;  // null: the host's
   caf::actor_system& system;
   std::shared_ptr<directory> live = std::make_shared<directory>();
   std::shared_ptr<commit_feed> feed = std::make_shared<commit_feed>();
@@ -492,6 +494,12 @@ expected<cleanup_report> runtime::clear_all(const std::string& name_space,
 
 std::size_t runtime::active_count() const {
   return impl_->live->size();
+}
+
+std::function<void()> runtime::run_here(std::function<void()> wake) {
+  return [here = std::make_shared<compat::lane>(impl_->system, impl_->lanes, std::move(wake))] {
+    here->run();
+  };
 }
 
 expected<subscription> runtime::subscribe(subscribe_options options) {

@@ -151,6 +151,16 @@ public:
   expected<listing> list(list_request request,
                          std::chrono::milliseconds deadline = std::chrono::seconds{30});
 
+  /// Has the calling thread run the actors that its own calls put to work, in place of the
+  /// runtime's workers: for the thread of an event loop, such as a server's, which then takes a
+  /// request, decides it and answers it on one core. What sleeps or is at work already is run by
+  /// another thread, so a callback may still come on any. `wake` is called by any thread when
+  /// somebody waits: it makes this thread call what this returns, soon, calls nothing of the
+  /// runtime itself, does not throw, and takes no lock that is held while the runtime, or what this
+  /// returns, is called. The thread must never block on an answer of this runtime. Give back what
+  /// is returned on the same thread, before the runtime closes; one at a time a thread.
+  [[nodiscard]] std::function<void()> run_here(std::function<void()> wake);
+
   /// Has an actor at this moment.
   [[nodiscard]] bool is_live(const entity_ref& entity) const;
 

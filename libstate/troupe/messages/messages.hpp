@@ -52,6 +52,7 @@ struct commit_request {
   /// Another entity and a revision of it to be kept until the next such: the fork that was merged.
   std::optional<std::pair<entity_ref, std::uint64_t>> pin{};
   std::uint32_t together = 0;  ///< so many requests behind this one are made with it: all or none
+  std::uint32_t lane = 0;      ///< on which the sender runs, and shall again; see lane.hpp
   /// The entity after it, and before it where it may have belonged to others (null: to the same):
   /// what it belongs to is what events are filtered by.
   std::shared_ptr<const entity_state> after{}, before{};

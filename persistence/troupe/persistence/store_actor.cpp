@@ -348,14 +348,18 @@ private:
   void answer_waiting(std::vector<expected<commit_receipt>>& results) {
     std::optional<compat::answering_in_burst> together;
     if (options_.detached)
-      together.emplace(self_);
+      together.emplace(self_, options_.lanes.get());
     auto result = results.begin();
+    auto request = waiting_.begin();
     for (auto& [promise, requests] : promises_) {  // those of a set are answered alike
+      if (together)
+        together->go_to(request->lane);
       if (*result)
         promise.deliver(**result);
       else
         promise.deliver(to_caf(std::move(result->error())));
       result += static_cast<std::ptrdiff_t>(requests);
+      request += static_cast<std::ptrdiff_t>(requests);
     }
     promises_.clear();
   }

@@ -8,6 +8,10 @@
 
 namespace troupe {
 
+namespace compat {
+class lanes;
+}
+
 struct store_options {
   bool detached =
       true;  ///< a thread of its own, and one to fold; false only under a test scheduler
@@ -20,6 +24,9 @@ struct store_options {
 
   /// Is told of every transaction that returned, in the order of their positions. May be null.
   std::shared_ptr<commit_feed> feed{};
+
+  /// Where those who are answered run, when they asked from there. Null: on CAF's workers.
+  std::shared_ptr<compat::lanes> lanes{};
 
   /// Called on the store's thread, for entities that are to be folded. May be empty.
   state_lookup live{};

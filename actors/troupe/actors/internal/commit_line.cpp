@@ -1,5 +1,6 @@
 #include <troupe/actors/internal/commit_line.hpp>
 #include <troupe/actors/internal/past.hpp>
+#include <troupe/messages/lane.hpp>
 #include <troupe/state/codec.hpp>
 
 #include <algorithm>
@@ -106,6 +107,7 @@ void commit_line::send_unwritten() {
 void commit_line::send(commit_request&& change, state_ptr after, timestamp now, bool relaxed) {
   const auto bytes = relaxed ? change.payload.size() : 0;
   in_flow().pending.add(std::move(after), now, bytes);
+  change.lane = compat::lane::number_here();
   compat::request(self_, around_->store, std::move(change))
       .then([this, generation = generation_](const commit_receipt&) { on_committed(generation); },
             [this, generation = generation_](const caf::error& why) {
