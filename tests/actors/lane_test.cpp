@@ -1,15 +1,11 @@
-#include <troupe/actors/gateway.hpp>
-#include <troupe/actors/supervisor.hpp>
 #include <troupe/messages/lane.hpp>
 
-#include "support/ask_gateway.hpp"
-#include "support/deterministic.hpp"
-#include "support/fake_store.hpp"
+#include "support/memory_node.hpp"
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 /// Actors that a thread of the host runs.
@@ -19,34 +15,14 @@ using namespace troupe::testing;
 
 namespace {
 
-struct node {
-  ~node() {
-    lane.reset();
-    world.system().spawn([this](caf::event_based_actor* self) {
-      compat::request(self, supervisor, drain{}).then([] {}, [](const caf::error&) {});
-    });
-    world.run();
-    for (const auto& actor :
-         {caf::actor_cast<caf::actor>(supervisor), caf::actor_cast<caf::actor>(store)})
-      caf::anon_send_exit(actor, caf::exit_reason::user_shutdown);
-    world.run();
-  }
-
-  later<command_result> send(const std::string& id, operation what) {
-    return ask_gateway<command_result, host_command>(
-        way_in, command{.entity = session_ref(id), .operations = {std::move(what)}});
-  }
+struct node : memory_node {
   later<command_result> append(const std::string& id, const char* text) {
-    return send(id, append_items{{value::map({{"content", value{text}}})}});
+    return ask_gateway<command_result, host_command>(
+        by_lane, command{.entity = session_ref(id),
+                         .operations = {append_items{{value::map({{"content", value{text}}})}}}});
   }
   /// Awake from then on.
-  void create_session(const std::string& id) {
-    const auto made = send(id, create{});
-    world.run();
-    REQUIRE(made->has_value());
-    REQUIRE(**made);
-  }
-
+  void create_session(const std::string& id) { REQUIRE(execute(id, create{})); }
   void open_lane() {
     lane.emplace(world.system(), lanes, [this] { ++woken; });
   }
@@ -59,13 +35,8 @@ struct node {
     }
   }
 
-  deterministic_system world;
-  std::shared_ptr<directory> live = std::make_shared<directory>();
-  store_actor store = spawn_fake_store(world.system(), std::make_shared<fake_disk>());
-  supervisor_actor supervisor =
-      spawn_supervisor(world.system(), {store, live, [] { return timestamp{1'000}; }, 100, 0, 0});
   std::shared_ptr<compat::lanes> lanes = std::make_shared<compat::lanes>();
-  gateway way_in{supervisor, live, lanes};
+  gateway by_lane{supervisor, live, lanes};
   std::optional<compat::lane> lane;
   int woken = 0;
 };

@@ -156,4 +156,6 @@ TEST_CASE_FIXTURE(runtime_fixture, "threads that run actors share sessions and l
   host().close();
   for (const auto& one : all)
     CHECK(one.good == each);
+  for (std::size_t own = 0; own < all.size(); own += 2)  // what the store answered went back
+    CHECK(all[own].here > each / 2);
 }

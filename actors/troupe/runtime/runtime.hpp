@@ -83,9 +83,9 @@ struct runtime_stats {
 /// for. An answer to a command means that its change is on disk; a read shows every change that was
 /// answered before it.
 ///
-/// Any thread may call anything. Callbacks run on threads of the runtime, those of different
-/// requests maybe at once, and must not block. What one thread sends to an entity is done in that
-/// order.
+/// Any thread may call anything. Callbacks run on threads of the runtime or of `run_here`, those of
+/// different requests maybe at once, and must not block. What one thread sends to an entity is done
+/// in that order.
 /// Errors: those of `decide`; `busy`, `draining`, `store_full`, `store_failed`, `outcome_unknown`,
 /// `damaged`.
 class runtime {

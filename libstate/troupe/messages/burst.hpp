@@ -46,7 +46,7 @@ public:
 
 #else  // 0.18
 
-/// A thread that sends while it runs no actor, and keeps those whom it woke.
+/// Sends for a thread of the host, and keeps those whom that woke.
 class waker : public caf::execution_unit {
 public:
   using caf::execution_unit::execution_unit;
