@@ -19,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace troupe {
@@ -170,6 +171,9 @@ private:
   expected<entity_header> header_of(lmdb::transaction& txn, entity_kind kind, std::string_view key,
                                     const internal::tail_entry* tail);
 
+  // journal_compact.cpp
+  expected<bool> promises(lmdb::transaction& txn, const std::string& key, std::uint64_t sequence);
+
   // journal_materialise.cpp
   expected<void> write_slice(internal::folded_slice& what);
   expected<void> write_folded(lmdb::transaction& txn, const internal::folded_tail& one);
@@ -210,6 +214,9 @@ private:
   std::uint64_t folds_ = 0;    // jobs that were begun
   std::uint64_t folding_ = 0;  // the one of them whose result may be written; 0: none
   std::deque<internal::walked_change> ahead_;  // right behind the watermark, when none is out
+
+  // Of an entity, a revision before which it promises nothing; as long as it is not forgotten.
+  std::unordered_map<std::string, std::uint64_t> promised_from_;
 
   /// CRC32C of a record, key and value; 0 when it is not kept.
   std::uint32_t digest_of(std::uint64_t at);
