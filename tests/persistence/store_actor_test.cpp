@@ -257,6 +257,27 @@ TEST_CASE_FIXTURE(fixture, "a tail beyond its bound is materialised without bein
   CHECK(stats().materialised > 50);
 }
 
+TEST_CASE_FIXTURE(fixture,
+                  "a tail that is folded is folded until a sixteenth of its bound is free") {
+  auto options = small_map();
+  options.tail_bytes = 32'000;
+  options.slice_bytes = 1'500;
+  start(options);
+  std::uint64_t before = 0;
+  int folded = 0;
+  for (int i = 1; i <= 100; ++i) {
+    send(changes_of("id" + std::to_string(i), 1, 1, std::string(1'000, 'x')));
+    actors.run();
+    const auto now = stats().tail_bytes;
+    if (now < before) {  // what it just wrote included
+      ++folded;
+      CHECK(now <= 30'000);
+    }
+    before = now;
+  }
+  CHECK(folded >= 20);
+}
+
 TEST_CASE_FIXTURE(
     fixture, "a batch waits for folding when the tail is half its bound beyond it and not before") {
   auto options = small_map();

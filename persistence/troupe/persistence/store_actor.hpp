@@ -37,11 +37,11 @@ inline constexpr std::size_t max_batch_bytes = 1 << 20;  // of one transaction; 
 
 /// Starts the actor that owns the store. Changes that wait together share one transaction, without
 /// artificial delay; a `load_request` sees every change sent before it. When the tail exceeds
-/// `journal_options::tail_bytes`, or the store is short of room, it is read and folded in slices by
-/// an actor of its own (detached as the store's) and written between the batches, and what
-/// snapshots cover is freed; from half the bound beyond it on batches wait for slices. The store is
-/// closed when the actor ends, which waits for a slice that is being folded: end it explicitly,
-/// after the senders. A change it had read but not begun to write then is answered
+/// `journal_options::tail_bytes` (then until a sixteenth of that is free) or the store is short of
+/// room, it is read and folded in slices by an actor of its own and written between the batches,
+/// and what snapshots cover is freed; from half the bound beyond it on batches wait for slices. The
+/// store is closed when the actor ends, which waits for a slice that is being folded: end it
+/// explicitly, after the senders. A change it had read but not begun to write then is answered
 /// `outcome_unknown`, and a backup on its way is given up.
 maintained_store_actor spawn_store(caf::actor_system& system, std::unique_ptr<store> owned,
                                    store_options options = {});

@@ -215,7 +215,8 @@ private:
   std::uint64_t folding_ = 0;  // the one of them whose result may be written; 0: none
   std::deque<internal::walked_change> ahead_;  // right behind the watermark, when none is out
 
-  // Of an entity, a revision before which it promises nothing; as long as it is not forgotten.
+  // Of an entity, a revision before which it promises nothing: `options.clean_entries` of them;
+  // then: all are forgotten.
   std::unordered_map<std::string, std::uint64_t> promised_from_;
 
   /// CRC32C of a record, key and value; 0 when it is not kept.
