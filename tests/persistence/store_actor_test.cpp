@@ -320,6 +320,32 @@ TEST_CASE_FIXTURE(fixture, "a journal beyond what is kept is freed without being
   CHECK(stats().first > 50);
 }
 
+TEST_CASE_FIXTURE(fixture,
+                  "at most every second batch that waits for a slice waits for freeing, too") {
+  auto options = small_map();
+  options.tail_bytes = 10'000;
+  options.covered_bytes = 10'000;
+  options.slice_bytes = 3'000;
+  auto owned = std::make_unique<journal_store>(open(dir, options));
+  const auto& below = *owned;
+  store_options how;
+  how.detached = false;
+  store = spawn_store(actors.system(), std::move(owned), std::move(how));
+  int wrote = 0, freed = 0, both = 0;
+  for (int i = 1; i <= 100; ++i) {
+    send(changes_of("id" + std::to_string(i), 1, 1, std::string(1'000, 'x')));
+    for (auto before = below.stats(); actors.step(); before = below.stats()) {
+      const auto now = below.stats();
+      wrote += now.materialised != before.materialised ? 1 : 0;
+      freed += now.first != before.first ? 1 : 0;
+      both += now.materialised != before.materialised && now.first != before.first ? 1 : 0;
+    }
+  }
+  CHECK(wrote >= 20);
+  CHECK(freed >= 20);
+  CHECK(2 * both <= wrote);
+}
+
 TEST_CASE_FIXTURE(fixture, "a store that starts with a tail beyond its bound materialises it") {
   {
     auto store_before = open(dir);

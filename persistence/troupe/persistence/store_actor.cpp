@@ -293,8 +293,10 @@ private:
       return tick();
     const auto before = store_->stats().tail_bytes;
     commit_waiting();
-    fold_slices(store_->stats().tail_bytes - before);
-    compact_slice();
+    const bool wrote = fold_slices(store_->stats().tail_bytes - before);
+    left_out_ = wrote && !left_out_;
+    if (!left_out_)
+      compact_slice();  // else behind another batch: who waits for one waits for one of the two
     const bool next_slice = !folding_ && (wants_slice() || !room_wanted_.empty());
     if (!waiting_.empty() || next_slice || wants_compaction())
       tick();  // else the folder's answer is the next
@@ -423,8 +425,8 @@ private:
   /// Slices are read and folded beside the commits and written between two batches. When the tail
   /// is half its bound beyond it all the same, batches wait for slices: the further, the more, from
   /// the whole bound beyond it on for twice as much as writers add, and so a start never replays
-  /// more than that.
-  void fold_slices(std::uint64_t added) {
+  /// more than that. Answers whether it wrote one.
+  bool fold_slices(std::uint64_t added) {
     const bool ended = folding_ && lane_->ran();
     if (ended)
       end_fold();
@@ -441,6 +443,7 @@ private:
       if (folding_)
         ask_folder();
     }
+    return ended;
   }
 
   void begin_fold() {
@@ -572,6 +575,7 @@ private:
   bool folding_ = false;              // a job is in the lane
   std::uint64_t failed_at_ = 0;       // tail bytes when the last slice failed
   std::uint64_t compacted_from_ = 0;  // more covered bytes than allowed when compaction failed
+  bool left_out_ = false;             // compaction, by the last tick
   bool ticking_ = false;
   bool fatal_ = false;
 };
