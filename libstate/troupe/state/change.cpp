@@ -35,7 +35,8 @@ void erase_entry(entity_state& state, std::string_view stored_key) {
 
 /// Numbers only grow, whatever a record says; the last one there is stays unused.
 void push_item(entity_state& state, std::uint64_t seq, timestamp at, value_view fields) {
-  seq = std::max(seq, state.items.last_seq() + 1);
+  if (seq <= state.last_seq)  // else it is behind all items: the newest one is in no cache
+    seq = std::max(seq, state.items.last_seq() + 1);
   if (seq == std::numeric_limits<std::uint64_t>::max())
     return;
   state.items.append(seq, at, fields);
