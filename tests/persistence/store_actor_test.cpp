@@ -321,7 +321,7 @@ TEST_CASE_FIXTURE(fixture, "a journal beyond what is kept is freed without being
 }
 
 TEST_CASE_FIXTURE(fixture,
-                  "at most every second batch that waits for a slice waits for freeing, too") {
+                  "at most every second batch that waits for a slice also waits for freeing") {
   auto options = small_map();
   options.tail_bytes = 10'000;
   options.covered_bytes = 10'000;
