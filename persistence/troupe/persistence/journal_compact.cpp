@@ -40,7 +40,6 @@ expected<bool> journal_store::impl::compact(std::uint64_t keep_from,
   env.reserve(2 * options.slice_bytes + wal.bytes());
   auto txn = begin_write();
   std::uint64_t freed = 0, next = first;
-  std::vector<std::pair<std::string, std::string>> moved;  // the tree moves when it is written
   {
     lmdb::cursor journal{txn, dbs.journal};
     for (auto at = journal.first(); at && wanted(next, freed) && freed < options.slice_bytes;
@@ -50,6 +49,7 @@ expected<bool> journal_store::impl::compact(std::uint64_t keep_from,
       const auto changes = internal::changes_in(next, at->value);
       if (!changes)
         return unexpected{changes.error()};
+      std::vector<std::pair<std::string, std::string>> moved;  // the tree moves when it is written
       for (const auto& change : *changes) {
         const auto key = internal::entity_key(change.name_space, change.kind, change.id);
         const auto promised = promises(txn, key, change.sequence);
@@ -65,7 +65,7 @@ expected<bool> journal_store::impl::compact(std::uint64_t keep_from,
       freed += at->value.size();
       ++next;
       journal.erase();
-      for (const auto& [kept_key, bytes] : std::exchange(moved, {}))
+      for (const auto& [kept_key, bytes] : moved)
         txn.put(dbs.changes, kept_key, bytes);
     }
   }

@@ -48,7 +48,7 @@ struct journal_options {
   std::uint64_t covered_bytes =
       256ULL << 20;  ///< journal kept though snapshots cover it; then: `compact` frees the oldest
   std::size_t clean_entries =
-      64 << 10;  ///< remembered sequences of entities without tail; then: the oldest go
+      64 << 10;  ///< entities without tail that are remembered; then: the oldest go
   std::size_t log_bytes =
       2ULL << 20;  ///< of changes that the log alone has; then, and for a batch that is larger than
                    ///< a quarter of it: into the data file. 0: there is no log

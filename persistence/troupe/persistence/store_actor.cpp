@@ -296,7 +296,7 @@ private:
     const bool wrote = fold_slices(store_->stats().tail_bytes - before);
     left_out_ = wrote && !left_out_;
     if (!left_out_)
-      compact_slice();  // else behind another batch: who waits for one waits for one of the two
+      compact_slice();  // else behind another batch: at most every second one waits for both
     const bool next_slice = !folding_ && (wants_slice() || !room_wanted_.empty());
     if (!waiting_.empty() || next_slice || wants_compaction())
       tick();  // else the folder's answer is the next
