@@ -15,6 +15,7 @@ constexpr std::pair<std::string_view, entity_kind> collections[] = {
     {"global", entity_kind::global},
 };
 constexpr std::string_view of_scope = "{S}";
+constexpr std::size_t most_segments = 12;  // of a path; then: no row fits
 
 bool has_scope(const route& r, entity_kind kind) {
   return (r.scopes & (1u << static_cast<unsigned>(kind))) != 0;
@@ -23,7 +24,7 @@ bool has_scope(const route& r, entity_kind kind) {
 using segments = std::span<const std::string>;
 
 /// A row with its pattern as segments, behind {S} if there is one: cut once and not for each
-/// request, which is compared with every row.
+/// request, which is compared with all of its length.
 struct cut_route {
   const route* row;
   bool scoped;
@@ -43,14 +44,23 @@ cut_route cut(const route& row) {
   return out;
 }
 
-const std::vector<cut_route>& cut_routes() {
+/// Whether a path of so many segments may fit: {S} is three, or two for the global one.
+bool may_fit(const cut_route& r, std::size_t length) {
+  const auto more = length - std::min(length, r.steps.size());
+  return length >= r.steps.size() && (r.scoped ? more == 2 || more == 3 : more == 0);
+}
+
+/// The rows that a path of so many segments may fit, in their order.
+const std::vector<cut_route>& cut_routes(std::size_t length) {
   static const auto all = [] {
-    std::vector<cut_route> out;
-    for (const auto& row : all_routes())
-      out.push_back(cut(row));
+    std::vector<std::vector<cut_route>> out(1 + most_segments);
+    for (std::size_t i = 0; i < most_segments; ++i)
+      for (const auto& row : all_routes())
+        if (auto one = cut(row); may_fit(one, i))
+          out[i].push_back(std::move(one));
     return out;
   }();
-  return all;
+  return all[std::min(length, most_segments)];
 }
 
 bool fits(const cut_route& r, segments path) {
@@ -108,7 +118,7 @@ match find_route(std::string_view method, const std::vector<std::string>& path) 
   match out;
   const auto scope = scope_of(path);
   std::string_view pattern;  // the one that matched first
-  for (const auto& r : cut_routes()) {
+  for (const auto& r : cut_routes(path.size())) {
     const auto& row = *r.row;
     if (r.scoped && !(scope && has_scope(row, scope->kind)))
       continue;

@@ -20,6 +20,10 @@ int hex_digit(char c) noexcept {
 }
 
 bool decode(std::string_view text, bool plus_is_space, std::string& out) {
+  if (text.find('%') == text.npos && (!plus_is_space || text.find('+') == text.npos)) {
+    out = text;
+    return true;
+  }
   out.reserve(text.size());
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '%') {
@@ -53,9 +57,10 @@ bool split(std::string_view text, char separator, F f) {
 
 }  // namespace
 
-bool iequals(std::string_view a, std::string_view b) noexcept {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
+bool iequals_of_a_size(std::string_view a, std::string_view b) noexcept {
+  return a == b || std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+           return lower(x) == lower(y);
+         });
 }
 
 const std::string* find_header(const std::vector<header>& headers, std::string_view name) noexcept {

@@ -24,7 +24,10 @@ struct header {
 };
 
 /// ASCII only, as header names and coding names compare.
-[[nodiscard]] bool iequals(std::string_view a, std::string_view b) noexcept;
+[[nodiscard]] bool iequals_of_a_size(std::string_view a, std::string_view b) noexcept;
+[[nodiscard]] inline bool iequals(std::string_view a, std::string_view b) noexcept {
+  return a.size() == b.size() && iequals_of_a_size(a, b);  // most differ in size
+}
 
 /// The first value under `name` in any case, or null. Lives as long as `headers` is not changed.
 [[nodiscard]] const std::string* find_header(const std::vector<header>& headers,

@@ -13,6 +13,8 @@ namespace beast = boost::beast::http;
 using boost::beast::error_code;
 using beast_view = boost::beast::string_view;
 
+constexpr std::size_t usual_line = 256;  // of a head; room for one stays with the connection
+
 std::string_view view(beast_view s) noexcept {
   return {s.data(), s.size()};
 }
@@ -115,6 +117,8 @@ private:
     const auto part = input.substr(0, room);
     const auto end = part.find('\n');
     const auto n = std::min(end, part.size() - 1) + 1;
+    if (line_.capacity() < usual_line)
+      line_.reserve(usual_line);
     line_.append(part, 0, n);
     if (end != std::string_view::npos)
       on_line();
@@ -386,7 +390,10 @@ std::size_t request_parser::body_bytes() const {
 
 request request_parser::take() {
   auto result = std::move(exchange_->request_);
+  auto line = std::move(exchange_->line_);
   exchange_ = std::make_unique<exchange>(exchange_->limits_, exchange_->longest_body_);
+  if (line.capacity() <= usual_line)
+    exchange_->line_ = std::move(line);
   return result;
 }
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstdint>
+#include <cstring>
 
 namespace troupe::http {
 namespace {
@@ -31,6 +33,14 @@ bool is_token(std::string_view text) noexcept {
 }
 
 bool is_field_value(std::string_view text) noexcept {
+  // Eight bytes at a time while none is below 0x20 or 0x7F.
+  constexpr std::uint64_t each = 0x0101010101010101;
+  for (std::uint64_t bytes = 0; text.size() >= sizeof bytes; text.remove_prefix(sizeof bytes)) {
+    std::memcpy(&bytes, text.data(), sizeof bytes);
+    const auto other = bytes ^ (each * 0x7F);
+    if ((((bytes - each * 0x20) & ~bytes) | ((other - each) & ~other)) & (each * 0x80))
+      break;
+  }
   return std::ranges::all_of(text, [](char c) {
     const auto byte = static_cast<unsigned char>(c);
     return byte == '\t' || (byte >= 0x20 && byte != 0x7F);

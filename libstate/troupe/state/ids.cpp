@@ -59,11 +59,11 @@ entity_ref session_ref(std::string id) {
 
 std::string id_from_random(const std::array<std::uint64_t, 2>& bits) {
   static constexpr char digits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(32);
+  std::string out(32, '0');
+  auto* digit = out.data();
   for (const auto word : bits) {
     for (int shift = 60; shift >= 0; shift -= 4)
-      out += digits[(word >> shift) & 15u];
+      *digit++ = digits[(word >> shift) & 15u];
   }
   return out;
 }

@@ -5,9 +5,12 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cmath>
+#include <cstddef>
+#include <memory_resource>
 #include <new>
 #include <vector>
 
@@ -37,7 +40,10 @@ std::size_t internal::well_formed_extent(std::string_view b, std::size_t depth) 
     bool map;
     std::size_t left;
   };
-  std::vector<level> open;
+  std::array<std::byte, 16 * sizeof(level)> nearby;  // most have fewer levels than half of that
+  std::pmr::monotonic_buffer_resource memory{nearby.data(), nearby.size()};
+  std::pmr::vector<level> open{&memory};
+  open.reserve(8);
   std::size_t at = 0;
   do {
     while (!open.empty() && open.back().left == 0)

@@ -2,6 +2,7 @@
 #include <troupe/persistence/internal/journal_impl.hpp>
 
 #include <algorithm>
+#include <cstring>
 #include <ranges>
 
 namespace troupe {
@@ -81,7 +82,7 @@ expected<void> journal_store::impl::replay() {
     {
       lmdb::cursor journal{txn, dbs.journal};
       for (const auto& [at, value] : *logged)
-        std::ranges::copy(value, journal.append(internal::be64(at), value.size()));
+        std::memcpy(journal.append(internal::be64(at), value.size()), value.data(), value.size());
     }
     txn.commit();
   }

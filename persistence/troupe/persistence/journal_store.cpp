@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cstring>
 #include <exception>
 #include <stdexcept>
 #include <utility>
@@ -172,7 +173,7 @@ lmdb::transaction journal_store::impl::begin_write() {
     return out;
   lmdb::cursor journal{out, dbs.journal};
   for (const auto& [at, value] : wal.records())
-    std::ranges::copy(value, journal.append(internal::be64(at), value.size()));
+    std::memcpy(journal.append(internal::be64(at), value.size()), value.data(), value.size());
   return out;
 }
 

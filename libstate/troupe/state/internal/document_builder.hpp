@@ -4,7 +4,10 @@
 #include <troupe/state/value.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstddef>
+#include <memory_resource>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -103,8 +106,10 @@ private:
   limits budget_;
   value_writer out_;
   std::size_t elements_ = 1;
-  std::vector<frame> frames_;
-  std::vector<std::string_view> keys_;  // of all open maps, innermost last
+  std::array<std::byte, 1'024> nearby_;  // what most documents need of the two
+  std::pmr::monotonic_buffer_resource memory_{nearby_.data(), nearby_.size()};
+  std::pmr::vector<frame> frames_{&memory_};
+  std::pmr::vector<std::string_view> keys_{&memory_};  // of all open maps, innermost last
   std::optional<error> failed_;
 };
 

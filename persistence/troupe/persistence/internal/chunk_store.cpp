@@ -5,6 +5,7 @@
 #include <troupe/state/internal/compression.hpp>
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 #include <tuple>
 
@@ -46,7 +47,7 @@ bool write_chunk(lmdb::transaction& txn, const databases& dbs, const chunk_ref& 
   if (const auto there = txn.get(dbs.chunks, key))
     return unpack(*there) == std::string{what.bytes};
   const auto write = [&](std::string_view packed) {
-    std::ranges::copy(packed, txn.reserve(dbs.chunks, key, packed.size()));
+    std::memcpy(txn.reserve(dbs.chunks, key, packed.size()), packed.data(), packed.size());
   };
   write(what.packed.empty() ? pack(what.bytes) : what.packed);
   return true;
