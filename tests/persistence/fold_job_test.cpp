@@ -5,7 +5,6 @@
 #include <troupe/persistence/internal/crc32c.hpp>
 #include <troupe/persistence/internal/fold_slice.hpp>
 #include <troupe/persistence/internal/lmdb.hpp>
-#include <troupe/persistence/internal/tail_index.hpp>
 #include <troupe/persistence/store_actor.hpp>
 #include <troupe/persistence/verify.hpp>
 
@@ -104,7 +103,7 @@ TEST_CASE("an entity that is materialised alone while a job folds it keeps the n
   REQUIRE(store.materialise(session_ref("a")));
   REQUIRE(commit(store, change_of("a", 3, "3")));
   end(store, *job);
-  CHECK(store.stats().materialised == 2);
+  CHECK(store.stats().materialised == 3);
   CHECK(snapshot_of(store, "a") == "1;2;");
   CHECK(snapshot_of(store, "b") == "1;");
   CHECK(text_of(store, "a") == "1;2;3;");
@@ -253,60 +252,6 @@ TEST_CASE("jobs on a thread of their own and commits beside them equal what was 
   auto store = open(dir);
   for (std::size_t i = 0; i < sessions; ++i)
     CHECK(text_of(store, "s" + std::to_string(i)) == texts[i]);
-}
-
-TEST_CASE("the index notes the first change behind a fold and forgets one that is taken back") {
-  internal::tail_index index{100};
-  auto& a = index.append(nullptr, "a", {1, 1});
-  auto& b = index.append(nullptr, "b", {1, 2});
-  index.begin_fold(2, 2);
-  index.append(&a, "a", {2, 3});
-  index.take_back(a, {1, 1});
-  index.append(&a, "a", {2, 4});
-  index.append(&a, "a", {3, 5});
-  index.take_back(a, {2, 4});
-  index.materialised(a, {1, 1});
-  index.materialised(b, {1, 2});
-  index.end_fold();
-  REQUIRE(index.find("a") == &a);
-  CHECK(a.value.first == 4);
-  CHECK(a.value.newest.position == 4);
-  CHECK(index.find("b") == nullptr);
-}
-
-TEST_CASE("the index knows whether all changes of a tail fold by state whatever is taken back") {
-  internal::tail_index index{100};
-  auto& a = index.append(nullptr, "a", {1, 1}, true);
-  CHECK(a.value.by_state);
-  index.append(&a, "a", {2, 2}, false);
-  CHECK_FALSE(a.value.by_state);
-  index.take_back(a, {1, 1});
-  CHECK_FALSE(a.value.by_state);  // too careful, and no harm
-  index.begin_fold(1, 1);
-  index.append(&a, "a", {2, 2}, true);
-  index.append(&a, "a", {3, 3}, true);
-  index.materialised(a, {1, 1});
-  index.end_fold();
-  CHECK(a.value.by_state);
-  index.begin_fold(2, 3);
-  index.append(&a, "a", {4, 4}, true);
-  index.append(&a, "a", {5, 5}, false);
-  index.materialised(a, {3, 3});
-  index.end_fold();
-  CHECK_FALSE(a.value.by_state);
-  CHECK(a.value.first == 4);
-  CHECK_FALSE(index.append(nullptr, "b", {1, 6}).value.by_state);
-}
-
-TEST_CASE("what came while a fold was out that was given up is nothing to the next") {
-  internal::tail_index index{100};
-  auto& a = index.append(nullptr, "a", {1, 1});
-  index.begin_fold(1, 1);
-  index.append(&a, "a", {2, 2});
-  index.begin_fold(1, 2);
-  index.append(&a, "a", {3, 3});
-  index.materialised(a, {2, 2});
-  CHECK(a.value.first == 3);
 }
 
 TEST_CASE("a transaction that was begun beside sees what was there whatever is committed later") {

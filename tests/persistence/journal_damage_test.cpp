@@ -310,3 +310,36 @@ TEST_CASE("no source of persistence names an LMDB flag that costs a promise") {
   }
   CHECK(files > 10);
 }
+
+TEST_CASE("compaction frees a damaged record that nobody is promised and stops at one that is") {
+  memory_directory dir;
+  const auto fold = [](entity_kind kind, const stored_parts& stored) {
+    auto out = fold_texts(join)(kind, stored);
+    out->keep_from = 4;
+    return out;
+  };
+  {
+    auto store = *journal_store::open(dir.store(), small_map(), fold);
+    for (std::uint64_t i = 1; i <= 6; ++i) {
+      REQUIRE(commit(store, change_of("a", i, "payload")));
+      if (i % 3 == 0)  // from the third on: there is a body of it
+        materialise_all_of(store);
+    }
+  }
+  bool promised = false;
+  SUBCASE("nobody") {}
+  SUBCASE("promised") {
+    promised = true;
+  }
+  tamper(dir, "journal", be64(promised ? 5 : 2), [](std::string& value) { value.back() = 'D'; });
+  auto store = *journal_store::open(dir.store(), small_map(), fold);
+  const auto done = store.compact(1'000, 0);
+  CHECK(done.has_value() == !promised);
+  CHECK(store.stats().first == (promised ? 1 : 7));
+  if (promised) {
+    CHECK(done.error().code == errc::damaged);
+    CHECK(has(done.error().message, "journal record 5"));
+  } else {
+    CHECK(store.load_at(session_ref("a"), 5)->sequence == 5);
+  }
+}

@@ -1,5 +1,4 @@
 #include <troupe/persistence/internal/bytes.hpp>
-#include <troupe/persistence/internal/tail_index.hpp>
 
 #include "store_fixture.hpp"
 
@@ -395,45 +394,4 @@ TEST_CASE("whatever is committed and materialised and reopened equals a model") 
         wanted.emplace(id, changes.size());
     REQUIRE(listed == wanted);
   }
-}
-
-TEST_CASE("the index remembers entities without tail in bounded number and those with one always") {
-  using change = internal::newest_change;
-  internal::tail_index index{100};
-  for (int i = 0; i < 10'000; ++i)
-    index.remember("clean" + std::to_string(i), {1, 2});
-  CHECK(index.clean() <= 102);
-  CHECK(index.newest("clean9999") == change{1, 2});
-  CHECK_FALSE(index.newest("clean0").has_value());
-  for (int i = 0; i < 1'000; ++i)
-    index.append(nullptr, "tail" + std::to_string(i), {7, 5});
-  CHECK(index.tails() == 1'000);
-  CHECK(index.newest("tail0") == change{7, 5});
-  index.take_back(*index.find("tail0"), {6, 3});
-  CHECK(index.find("tail0") == nullptr);
-  CHECK(index.newest("tail0") == change{6, 3});
-}
-
-TEST_CASE(
-    "the index knows the newest and the first change of every tail and takes the newest back") {
-  using change = internal::newest_change;
-  internal::tail_index index{4};
-  for (std::uint64_t entity = 0; entity < 200; ++entity) {  // the table grows over and over
-    internal::tail_index::node* node = nullptr;
-    for (std::uint64_t i = 1; i <= entity % 20 + 1; ++i)
-      node = &index.append(node, "entity" + std::to_string(entity), {i, 1'000 * i + entity});
-  }
-  for (std::uint64_t entity = 0; entity < 200; ++entity) {
-    auto* node = index.find("entity" + std::to_string(entity));
-    REQUIRE(node != nullptr);
-    REQUIRE(node->key() == "entity" + std::to_string(entity));
-    for (auto left = entity % 20 + 1; left > 0; --left) {
-      REQUIRE(node->value.newest == change{left, 1'000 * left + entity});
-      REQUIRE(node->value.first == 1'000 + entity);
-      index.take_back(*node, {left - 1, left == 1 ? 7 : 1'000 * (left - 1) + entity});
-    }
-    REQUIRE(index.find("entity" + std::to_string(entity)) == nullptr);
-    REQUIRE(index.newest("entity" + std::to_string(entity)) == change{0, 7});
-  }
-  CHECK(index.tails() == 0);
 }

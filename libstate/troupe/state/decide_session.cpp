@@ -16,11 +16,10 @@ namespace {
 expected<void> check_item(const value& item, const std::string& path) {
   if (auto ok = check_map("an item", item, path); !ok)
     return ok;
-  for (const char* field : {"seq", "at"}) {
-    if (item.view().find(field))
-      return fail(errc::reserved_field, std::string{"'"} + field + "' belongs to Troupe",
-                  path + '/' + field);
-  }
+  for (auto field = item.view().children(); field.next();)
+    if (field.key() == "seq" || field.key() == "at")
+      return fail(errc::reserved_field, '\'' + std::string{field.key()} + "' belongs to Troupe",
+                  path + '/' + std::string{field.key()});
   return {};
 }
 

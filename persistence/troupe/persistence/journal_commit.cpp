@@ -67,6 +67,7 @@ struct journal_store::impl::batch {
     self.position += records;
     self.committed += appended.size();
     self.tail_bytes += bytes;
+    self.journalled += bytes;
     self.logs = logs;
     ++self.commits;
     appended.clear();
@@ -251,7 +252,8 @@ expected<void> journal_store::impl::append(batch& to, std::span<const commit_req
     internal::encode_record(to.add(key, size), key, what);
   }
   for (auto& one : out) {
-    auto& entry = index.append(one.known, one.key, {one.what.sequence, at}, one.by_state);
+    auto& entry = index.append(one.known, one.key, {one.what.sequence, at}, one.by_state,
+                               journalled + to.bytes);
     to.appended.push_back({&entry, one.before});
     results.emplace_back(commit_receipt{at});
   }

@@ -46,7 +46,8 @@ expected<bool> journal_store::impl::compact(std::uint64_t keep_from,
          at = journal.next()) {
       if (internal::get_be64(at->key) != next)
         return fail(errc::damaged, "journal record " + std::to_string(next) + " is missing");
-      const auto changes = internal::changes_in(next, at->value);
+      // Most are promised to nobody: of these no more than the head is looked at.
+      const auto changes = internal::changes_in(next, at->value, internal::verify::header);
       if (!changes)
         return unexpected{changes.error()};
       std::vector<std::pair<std::string, std::string>> moved;  // the tree moves when it is written
@@ -57,6 +58,9 @@ expected<bool> journal_store::impl::compact(std::uint64_t keep_from,
           return unexpected{promised.error()};
         if (!*promised)
           continue;
+        if (moved.empty())
+          if (const auto whole = internal::changes_in(next, at->value); !whole)
+            return unexpected{whole.error()};
         auto& [kept_key, bytes] = moved.emplace_back();
         kept_key = internal::parts_of(key) + internal::be64(change.sequence);
         bytes.resize(internal::encoded_size(change));

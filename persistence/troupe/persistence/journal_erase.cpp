@@ -143,13 +143,16 @@ expected<erasure> journal_store::impl::erase(const entity_ref& entity) {
     if (auto done = mark_->write({position, 0, false}); !done)
       return unexpected{done.error()};
   auto now_covered = covered, now_tail = tail_bytes;
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> lengthened;  // of the tail: where, by what
   {
     auto txn = begin_write();
     forget_fold();  // which counted the records as they were
     for (const auto& [at, value] : rewritten) {
       const auto position_key = internal::be64(at);
-      auto& counted = at <= watermark ? now_covered : now_tail;
-      counted = counted - txn.get(dbs.journal, position_key)->size() + value.size();
+      const auto longer = value.size() - txn.get(dbs.journal, position_key)->size();  // or shorter
+      (at <= watermark ? now_covered : now_tail) += longer;
+      if (at > watermark)
+        lengthened.emplace_back(at, longer);
       txn.put(dbs.journal, position_key, value);
     }
     const auto answers = erase_answers(txn, key);
@@ -159,6 +162,9 @@ expected<erasure> journal_store::impl::erase(const entity_ref& entity) {
     internal::write_number(txn, dbs.meta, internal::meta_key::covered, now_covered);
     finish(txn);
   }
+  for (const auto& [at, longer] : lengthened)
+    index.lengthened(at, longer);
+  journalled += now_tail - tail_bytes;
   covered = now_covered;
   tail_bytes = now_tail;
   wal.truncate();  // which held the changes as they were, too

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint64_t page_bytes = 4'096;  // each value written may copy a page of its tree
 constexpr int most_forgotten = 1'000;        // answers, by one slice; then: the next goes on
-constexpr std::size_t most_looked_up = 512;  // live ones, for one slice; then: the next goes on
+constexpr std::size_t most_picked = 512;     // entities, for one slice; then: the next goes on
 
 std::string time_key(timestamp at, std::string_view answer) {
   return internal::be64(static_cast<std::uint64_t>(at.ms)).append(answer);
@@ -44,28 +44,25 @@ expected<std::unique_ptr<fold_job>> journal_store::impl::begin_fold(const state_
   // What a slice replaces is free two transactions later, so a small one finds room where a large
   // one does not.
   const auto slice_bytes = env.short_of_room() ? options.slice_bytes / 16 : options.slice_bytes;
-  auto out = std::make_unique<internal::fold_slice>(
-      env, dbs, fold, internal::fold_slice::bounds{slice_bytes, options.slice_time}, ++folds_,
-      watermark, std::exchange(ahead_, {}));
-  folding_ = folds_;
-  std::unordered_set<const void*> seen;
-  const auto& walked = out->walked();
-  std::size_t i = 0;
-  for (; i < walked.size(); ++i) {
-    if (live && seen.size() >= most_looked_up && walked[i].record_bytes != 0)
-      break;
-    const auto* entry = index.find(walked[i].key);
-    if (entry != nullptr && entry->value.first <= walked[i].position && seen.insert(entry).second)
-      out->pick(i, entry->value, live ? state_behind(*entry, live) : nullptr);
-  }
-  out->end_before(i);
-  index.begin_fold(i == 0 ? 0 : walked[i - 1].position, position);
-  return out;
+  // Twice as many as fill the slice with tails of the mean length.
+  const auto wanted = std::min(
+      most_picked, 1 + 2 * slice_bytes * index.tails() / std::max<std::uint64_t>(tail_bytes, 1));
+  std::vector<internal::fold_slice::picked> picks;
+  index.begin_fold(position, [&](const internal::tail_index::node& oldest) {
+    if (picks.size() == wanted)
+      return false;
+    picks.push_back(
+        {std::string{oldest.key()}, oldest.value, live ? state_behind(oldest, live) : nullptr});
+    return true;
+  });
+  folding_ = ++folds_;
+  return std::make_unique<internal::fold_slice>(
+      env, dbs, fold, internal::fold_slice::bounds{slice_bytes, options.slice_time}, folds_,
+      std::move(picks));
 }
 
 void journal_store::impl::forget_fold() noexcept {
   folding_ = 0;
-  ahead_.clear();
   index.end_fold();
 }
 
@@ -85,7 +82,6 @@ expected<bool> journal_store::impl::end_fold(fold_job& job) {
     return unexpected{made.error()};
   if (auto done = write_slice(*made); !done)
     return unexpected{done.error()};
-  ahead_ = slice.take_ahead();
   return watermark != position;
 }
 
@@ -95,18 +91,25 @@ expected<void> journal_store::impl::write_slice(internal::folded_slice& what) {
   auto txn = begin_write();
   const auto logs_before = logs;
   // An entity that was materialised alone meanwhile has another tail, or none.
-  std::vector<std::pair<internal::tail_index::node*, const internal::folded_tail*>> written;
+  std::vector<std::pair<internal::tail_index::node*, const internal::folded_tail*>> folds;
+  std::unordered_set<const internal::tail_index::node*> whose;
   for (const auto& one : what.entities)
-    if (auto* entry = index.find(one.key); entry != nullptr && entry->value.first == one.tail.first)
-      written.emplace_back(entry, &one);
+    if (auto* entry = index.find(one.key);
+        entry != nullptr && entry->value.first == one.tail.first) {
+      folds.emplace_back(entry, &one);
+      whose.insert(entry);
+    }
+  const auto* oldest = index.oldest_without(whose);
+  const auto covered_to = oldest != nullptr ? oldest->position - 1 : position;
+  const auto left = oldest != nullptr ? journalled - oldest->bytes_before : 0;
   const auto write = [&]() -> expected<void> {
-    for (const auto& [entry, one] : written)
+    for (const auto& [entry, one] : folds)
       if (auto done = write_folded(txn, *one); !done)
         return fail(done.error().code,
                     "cannot write " + one->key.substr(17) + ": " + done.error().message);
     using namespace internal;
-    write_number(txn, dbs.meta, meta_key::watermark, what.to);
-    write_number(txn, dbs.meta, meta_key::covered, covered + what.journal_bytes);
+    write_number(txn, dbs.meta, meta_key::watermark, covered_to);
+    write_number(txn, dbs.meta, meta_key::covered, covered + (tail_bytes - left));
     write_number(txn, dbs.meta, meta_key::logs, logs);
     finish(txn);
     return {};
@@ -120,14 +123,14 @@ expected<void> journal_store::impl::write_slice(internal::folded_slice& what) {
     logs = logs_before;
     throw;
   }
-  for (const auto& [entry, one] : written) {
+  watermark = covered_to;
+  covered += tail_bytes - left;
+  tail_bytes = left;
+  for (const auto& [entry, one] : folds) {
     index.materialised(*entry, one->tail.newest);
     ++folded;
     folded_live += one->live ? 1 : 0;
   }
-  watermark = what.to;
-  covered += what.journal_bytes;
-  tail_bytes -= what.journal_bytes;
   return {};
 }
 
@@ -316,7 +319,7 @@ expected<void> journal_store::impl::materialise(const entity_ref& entity) {
   if (entry == nullptr)
     return {};
   settle(key);
-  internal::folded_slice one{.to = watermark};
+  internal::folded_slice one;
   {
     auto txn = lmdb::transaction::read(env);
     auto made = internal::fold_tail(txn, dbs, fold, entry->key(), entry->value, nullptr);

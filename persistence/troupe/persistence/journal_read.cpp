@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <ranges>
+#include <utility>
 
 namespace troupe {
 
@@ -117,7 +118,7 @@ expected<std::vector<internal::logged_record>> journal_store::impl::read_back(
     const auto read = internal::changes_in(++position, value);
     if (!read)
       return unexpected{read.error()};
-    tail_bytes += value.size();
+    const auto before = std::exchange(journalled, journalled + value.size());
     for (const auto& change : *read) {
       const auto key = key_of(change);
       auto* known = index.find(key);
@@ -131,8 +132,9 @@ expected<std::vector<internal::logged_record>> journal_store::impl::read_back(
                          {errc::damaged, "change " + std::to_string(change.sequence) + " of "
                                              + std::string{change.id} + " follows revision "
                                              + std::to_string(newest->sequence)});
-      index.append(known, key, {change.sequence, position});
+      index.append(known, key, {change.sequence, position}, false, before);
     }
+    tail_bytes = journalled;
     return {};
   };
   for (auto at = journal.seek(internal::be64(watermark + 1)); at; at = journal.next()) {

@@ -33,10 +33,11 @@ bool is_of(const record& change, std::string_view key) noexcept {
 
 }  // namespace
 
-expected<std::vector<record>> changes_in(std::uint64_t at, std::string_view bytes) {
+expected<std::vector<record>> changes_in(std::uint64_t at, std::string_view bytes, verify depth) {
   const auto key = be64(at);
   const auto outer = decode_record(
-      key, bytes, type_of(bytes) == record_type::set ? record_type::set : record_type::change);
+      key, bytes, type_of(bytes) == record_type::set ? record_type::set : record_type::change,
+      depth);
   if (!outer)
     return at_record(at, outer.error());
   if (outer->type == record_type::change)
@@ -46,7 +47,7 @@ expected<std::vector<record>> changes_in(std::uint64_t at, std::string_view byte
     return at_record(at, inner.error());
   std::vector<record> out;
   for (const auto one : *inner) {
-    const auto change = decode_record(key, one, record_type::change);
+    const auto change = decode_record(key, one, record_type::change, depth);
     if (!change)
       return at_record(at, change.error());
     out.push_back(*change);

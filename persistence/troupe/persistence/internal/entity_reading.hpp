@@ -23,9 +23,10 @@ namespace troupe::internal {
 
 [[nodiscard]] std::string key_of(const record& of);
 
-/// The changes of the journal's record at a position: one, or those of a set. Errors: `damaged`,
-/// `newer_format`.
-expected<std::vector<record>> changes_in(std::uint64_t at, std::string_view bytes);
+/// The changes of the journal's record at a position: one, or those of a set; as deep as
+/// `decode_record`. Errors: `damaged`, `newer_format`.
+expected<std::vector<record>> changes_in(std::uint64_t at, std::string_view bytes,
+                                         verify depth = verify::checksum);
 
 /// The entity's change in the record at a position.
 expected<record> find_change(lmdb::transaction& txn, const databases& dbs, std::uint64_t at,

@@ -15,7 +15,6 @@
 #include <troupe/persistence/journal_store.hpp>
 
 #include <atomic>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -108,6 +107,7 @@ public:
   std::uint64_t first = 1;    // oldest record that is kept
   std::uint64_t covered = 0;  // bytes of the records from there to the watermark
   std::uint64_t tail_bytes = 0;
+  std::uint64_t journalled = 0;  // bytes of records, since the watermark of the start
   std::uint64_t epoch = 0;
   std::uint64_t logs = 0;       // newest number of a log of chunks
   std::uint64_t commits = 0;    // since the start
@@ -213,7 +213,6 @@ private:
 
   std::uint64_t folds_ = 0;    // jobs that were begun
   std::uint64_t folding_ = 0;  // the one of them whose result may be written; 0: none
-  std::deque<internal::walked_change> ahead_;  // right behind the watermark, when none is out
 
   // Of an entity, a revision before which it promises nothing: `options.clean_entries` of them;
   // then: all are forgotten.
