@@ -140,7 +140,10 @@ TEST_CASE("a journal that was erased counts its bytes as a start does") {
     entities e{dir};
     e.change("b", create{});
     e.live_and_die("a");
+    e.change("d", create{});
     REQUIRE(e.store.erase(session_ref("a")));  // records behind the watermark, and folded
+    REQUIRE(e.store.materialise(session_ref("b")));
+    CHECK(e.store.stats().materialised == 5);
     before = e.store.stats();
   }
   {
@@ -152,10 +155,14 @@ TEST_CASE("a journal that was erased counts its bytes as a start does") {
     e.live_and_die("c");
     while (*e.store.materialise()) {
     }
-    REQUIRE(e.store.erase(session_ref("c")));
+    e.change("e", create{});
+    e.change("f", create{});
+    REQUIRE(e.store.erase(session_ref("c")));  // records in front of it
+    REQUIRE(e.store.materialise(session_ref("e")));
     before = e.store.stats();
   }
   entities e{dir};
+  CHECK(e.store.stats().tail_bytes == before.tail_bytes);
   CHECK(e.store.stats().covered_bytes == before.covered_bytes);
   std::uint64_t freed = 0;
   while (*e.store.compact(1'000, 0))
