@@ -42,7 +42,7 @@ struct journal_place {
 /// materialised lately and its newest change is remembered in one of two generations of bounded
 /// size (when the young one is full it becomes the old one, and the old one goes); every other
 /// costs nothing, and its sequence stands in its snapshot. So memory is bounded by the tail and a
-/// constant, an entity costs some 70 bytes and its key however many changes it has, and the disk is
+/// constant, an entity costs some 80 bytes and its key however many changes it has, and the disk is
 /// asked for a sequence at most once after each start, materialisation or long silence of an
 /// entity. A forgotten sequence is never a wrong one: forgetting is only a miss.
 ///
