@@ -253,7 +253,7 @@ private:
 }  // namespace
 
 TEST_CASE("the index knows the oldest change that no snapshot covers whatever is folded") {
-  for (std::uint32_t seed = 1; seed <= 200; ++seed) {
+  for (std::uint32_t seed = 1; seed <= 100; ++seed) {
     CAPTURE(seed);
     index_model model{seed};
     for (int i = 0; i < 400; ++i) {
