@@ -23,7 +23,7 @@ struct header {
   friend bool operator==(const header&, const header&) = default;
 };
 
-/// ASCII only, as header names and coding names compare.
+/// ASCII only, as header names and coding names compare. The first REQUIRES: both are as long.
 [[nodiscard]] bool iequals_of_a_size(std::string_view a, std::string_view b) noexcept;
 [[nodiscard]] inline bool iequals(std::string_view a, std::string_view b) noexcept {
   return a.size() == b.size() && iequals_of_a_size(a, b);  // most differ in size

@@ -284,6 +284,13 @@ TEST_CASE("an answer that would break out of its head is not writable") {
   CHECK(is_writable({.headers = {{"ETag", "\"1\""}}}));
   CHECK_FALSE(is_writable({.headers = {{"ETag", "1\r\nX: y"}}}));
   CHECK_FALSE(is_writable({.headers = {{"E Tag", "1"}}}));
+  for (std::size_t at = 0; at < 20; ++at)  // wherever it stands, of whatever is looked at together
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string value(20, 'v');
+      value[at] = static_cast<char>(byte);
+      const bool fine = byte == '\t' || (byte >= 0x20 && byte != 0x7F);
+      CHECK(is_writable({.headers = {{"ETag", value}}}) == fine);
+    }
   CHECK_FALSE(is_writable({.headers = {{"", "1"}}}));
   CHECK_FALSE(is_writable({.content_type = "a\nb"}));
   CHECK_FALSE(is_writable({.status = 100}));

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint64_t page_bytes = 4'096;  // each value written may copy a page of its tree
 constexpr int most_forgotten = 1'000;        // answers, by one slice; then: the next goes on
-constexpr std::size_t most_picked = 512;     // entities, for one slice; then: the next goes on
+constexpr std::size_t most_looked_up = 512;  // live ones, for one slice; then: the next goes on
 
 std::string time_key(timestamp at, std::string_view answer) {
   return internal::be64(static_cast<std::uint64_t>(at.ms)).append(answer);
@@ -45,8 +45,8 @@ expected<std::unique_ptr<fold_job>> journal_store::impl::begin_fold(const state_
   // one does not.
   const auto slice_bytes = env.short_of_room() ? options.slice_bytes / 16 : options.slice_bytes;
   // Twice as many as fill the slice with tails of the mean length.
-  const auto wanted = std::min(
-      most_picked, 1 + 2 * slice_bytes * index.tails() / std::max<std::uint64_t>(tail_bytes, 1));
+  const auto filling = 1 + 2 * slice_bytes * index.tails() / std::max<std::uint64_t>(tail_bytes, 1);
+  const auto wanted = live ? std::min(most_looked_up, filling) : filling;
   std::vector<internal::fold_slice::picked> picks;
   index.begin_fold(position, [&](const internal::tail_index::node& oldest) {
     if (picks.size() == wanted)
